@@ -1,0 +1,284 @@
+"""The configuration as data: every key that gitdeploy knows, with its type and its built-in default.
+
+`config.load` fills these from TOML; nothing past it ever sees a dict. Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
+
+StrategyName = Literal["recreate", "rolling", "blue-green", "canary"]
+
+
+@dataclass(frozen=True)
+class Publish:
+    """One published port: "8080:80", "127.0.0.1:8080:80", "53:53/udp".
+
+    Attributes:
+        host_ip: address on the host, "" for all.
+        host_port: port on the host.
+        container_port: port in the container.
+        protocol: "tcp" or "udp".
+    """
+
+    host_ip: str
+    host_port: int
+    container_port: int
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+    def __str__(self) -> str:
+        ip = f"{self.host_ip}:" if self.host_ip else ""
+        proto = "/udp" if self.protocol == "udp" else ""
+        return f"{ip}{self.host_port}:{self.container_port}{proto}"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One mount: "/srv/data:/data", "name:/data:ro".
+
+    Attributes:
+        source: absolute host path or volume name.
+        target: absolute path in the container.
+        read_only: whether the container may not write.
+    """
+
+    source: str
+    target: str
+    read_only: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.target}" + (":ro" if self.read_only else "")
+
+
+@dataclass(frozen=True)
+class Build:
+    """`[apps.X.build]`: how the image is made.
+
+    Attributes:
+        dockerfile: path in the tree, from its root.
+        context: directory in the tree that is sent, from its root.
+        target: stage of a multi-stage Dockerfile, "" for the last.
+        args: build arguments.
+        secrets: id of `RUN --mount=type=secret` → file on the server.
+        engine: "auto" takes BuildKit wherever the engine has it.
+        output: what the pusher sees of it; the log file always has all.
+        cache_from: image references whose inline cache may be used.
+        inline_cache: write cache metadata into the image.
+        pull: ask the registry for newer base images.
+        no_cache: build every step, and build a known tree again.
+        timeout: seconds.
+    """
+
+    dockerfile: str = "Dockerfile"
+    context: str = "."
+    target: str = ""
+    args: Mapping[str, str] = EMPTY
+    secrets: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    engine: Literal["auto", "buildkit", "classic"] = "auto"
+    output: Literal["short", "full"] = "short"
+    cache_from: tuple[str, ...] = ()
+    inline_cache: bool = False
+    pull: bool = False
+    no_cache: bool = False
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Push:
+    """`[apps.X.push]`: what goes to the registry.
+
+    Attributes:
+        enabled: False keeps images on this engine only.
+        tags: templates; {version}, {commit} (12 characters) and {branch} are filled in.
+        on_reused_version: what to do when VERSION was already released from another tree.
+        auth_file: 0600 file in the format of Docker's config.json; None for Docker's own.
+        timeout: seconds for all tags together.
+    """
+
+    enabled: bool = True
+    tags: tuple[str, ...] = ("{version}", "latest")
+    on_reused_version: Literal["overwrite", "refuse", "skip"] = "overwrite"
+    auth_file: Path | None = None
+    timeout: float = 1800.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """`[apps.X.health]`: when a new container counts as serving.
+
+    Nothing given: the image's HEALTHCHECK, else a TCP connect to the container port, else "stays up for min_uptime".
+
+    Attributes:
+        path: HTTP path to GET, "" for no HTTP check.
+        port: container port, 0 for the first published one.
+        status: accepted HTTP statuses, each "200" or "200-399".
+        headers: sent with the check, for example Host.
+        interval: seconds between two checks.
+        timeout: seconds for one check.
+        retries: failures in a row, after start_period, that end the wait.
+        start_period: seconds in which failures do not count.
+        min_uptime: seconds to stay up where nothing can be asked.
+    """
+
+    path: str = ""
+    port: int = 0
+    status: tuple[str, ...] = ("200-399",)
+    headers: Mapping[str, str] = EMPTY
+    interval: float = 0.25
+    timeout: float = 5.0
+    retries: int = 3
+    start_period: float = 30.0
+    min_uptime: float = 3.0
+
+
+@dataclass(frozen=True)
+class Canary:
+    """`[apps.X.canary]`: how much traffic the new release gets before it gets all.
+
+    Attributes:
+        weight: percent of traffic, one step each, ascending.
+        duration: seconds at each step.
+        max_5xx_rate: share of answers (0 to 1) above the old release's own share that undoes the release.
+        min_requests: below this many answers in a step, the rate is not judged.
+    """
+
+    weight: tuple[int, ...] = (10,)
+    duration: float = 60.0
+    max_5xx_rate: float = 0.01
+    min_requests: int = 20
+
+
+@dataclass(frozen=True)
+class Router:
+    """`[apps.X.router]`, or `router = "external"`: what holds the app's ports for the overlapping strategies.
+
+    Attributes:
+        kind: "haproxy" runs one HAProxy container; "external" leaves routing to the user's own proxy.
+        image: of the HAProxy container.
+        mode: "http" or "tcp".
+        proxy_protocol: send the PROXY protocol to the app (tcp mode).
+        drain_timeout: seconds that running requests get after the switch.
+        labels: put on the app's containers, for Traefik or Caddy ("external").
+    """
+
+    kind: Literal["haproxy", "external"] = "haproxy"
+    image: str = "haproxy:3.0-alpine"
+    mode: Literal["http", "tcp"] = "http"
+    proxy_protocol: bool = False
+    drain_timeout: float = 30.0
+    labels: Mapping[str, str] = EMPTY
+
+
+@dataclass(frozen=True)
+class Retain:
+    """`[apps.X.retain]`: what stays for a rollback.
+
+    Attributes:
+        releases: how many, the running one included; at least 1.
+        build_cache: bytes of the engine's build cache to keep at a prune, 0 to leave the cache alone.
+    """
+
+    releases: int = 5
+    build_cache: int = 0
+
+
+@dataclass(frozen=True)
+class App:
+    """One application: `[apps."owner/repo"]` with everything below it filled in.
+
+    Attributes:
+        name: "owner/repo", lower case.
+        repository: path of a bare repository outside the Git server's root; None to find it there by name.
+        branch: ref patterns; a plain name means refs/heads/NAME.
+        image: image reference without a tag.
+        container: name of the running container.
+        strategy: key of `rollout.STRATEGIES`.
+        env_file: file on the server with KEY=VALUE lines, 0600.
+        restart: Docker restart policy.
+        stop_timeout: seconds between the stop signal and SIGKILL.
+        hold: seconds that blue-green keeps the old containers after the switch.
+        max_surge: how many replicas above the count rolling may start at once.
+        on_new_push: whether a newer push lets the running deployment finish or cancels it.
+        allow: keys that the tree's own gitdeploy.toml may set beyond the harmless ones.
+        queue: how many pushes may wait; more are superseded at once.
+    """
+
+    name: str
+    image: str
+    container: str
+    repository: Path | None = None
+    branch: tuple[str, ...] = ("main",)
+    publish: tuple[Publish, ...] = ()
+    strategy: StrategyName = "recreate"
+    replicas: int = 1
+    env: Mapping[str, str] = EMPTY
+    env_file: Path | None = None
+    volumes: tuple[Volume, ...] = ()
+    networks: tuple[str, ...] = ()
+    restart: str = "unless-stopped"
+    stop_timeout: float = 10.0
+    hold: float = 0.0
+    max_surge: int = 1
+    on_new_push: Literal["finish", "cancel"] = "finish"
+    allow: tuple[str, ...] = ()
+    build: Build = Build()
+    push: Push = Push()
+    health: Health = Health()
+    canary: Canary = Canary()
+    router: Router = Router()
+    retain: Retain = Retain()
+
+
+@dataclass(frozen=True)
+class Notify:
+    """`[notify]`: an HTTP POST of the result as JSON.
+
+    Attributes:
+        url: where to, "" for nowhere.
+        events: any of "succeeded", "failed".
+    """
+
+    url: str = ""
+    events: tuple[str, ...] = ("succeeded", "failed")
+
+
+@dataclass(frozen=True)
+class Server:
+    """`[server]`: what concerns the box and no single app.
+
+    Attributes:
+        host: name shown in "is live at http://HOST:PORT", "" for this machine's own.
+        parallel: deployments that may build at the same time.
+        relay_timeout: seconds after which the hook lets the pusher go; the deployment goes on.
+        log_size: bytes of one deployment's log, the rest is cut.
+        log_keep: deployments' logs kept for each app.
+        min_free: bytes that must be free on the data directory's disk before a deployment starts.
+    """
+
+    host: str = ""
+    parallel: int = 2
+    relay_timeout: float = 3600.0
+    log_size: int = 10_000_000
+    log_keep: int = 100
+    min_free: int = 200_000_000
+
+
+@dataclass(frozen=True)
+class Config:
+    """The server's whole config.toml.
+
+    Attributes:
+        apps: by name, "owner/repo" in lower case.
+        source: the file it was read from, for messages.
+    """
+
+    apps: Mapping[str, App]
+    server: Server
+    notify: Notify
+    source: Path

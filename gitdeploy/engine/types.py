@@ -1,0 +1,272 @@
+"""What gitdeploy asks of a container engine, without a word of how: plain data and the `Engine` protocol.
+
+Everything outside `engine/` depends on this module only, so that no other module imports docker and importing it is free.
+`engine.client.connect` gives the real one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from gitdeploy.config.model import EMPTY, Publish, Volume
+
+Credentials = Callable[[str], tuple[str, str] | None]
+"""Takes a registry host ("127.0.0.1:5000", "docker.io"); returns (user, password), or None for anonymous."""
+
+Line = Callable[[str], None]
+"""Takes one line of output, without its newline."""
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """The engine's facts.
+
+    Attributes:
+        version: "20.10.24".
+        api_version: "1.41".
+        storage: storage driver; "overlayfs" with the containerd image store, else "overlay2" and others.
+        buildkit: whether it builds with BuildKit.
+        root: its data root, on the engine's machine.
+    """
+
+    version: str
+    api_version: str
+    storage: str
+    buildkit: bool
+    root: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image on the engine.
+
+    Attributes:
+        id: "sha256:…" of its config (its manifest with the containerd image store).
+        tags: "repository:tag" each.
+        digests: "repository@sha256:…" each, known after a push or pull.
+        ports: exposed ports, "80/tcp" each.
+        healthcheck: whether it has a HEALTHCHECK.
+        size: bytes.
+        created: RFC 3339, as the engine says it.
+    """
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    labels: Mapping[str, str]
+    ports: tuple[str, ...]
+    healthcheck: bool
+    size: int
+    created: str
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """A container to create.
+
+    Attributes:
+        image: id or reference.
+        env: NAME=VALUE pairs; secrets pass through here, so a spec is never printed.
+        command: None for the image's own.
+        aliases: DNS names on the first network.
+        networks: the first is joined at creation, the others before the start; () for the default bridge.
+        stop_timeout: seconds, None for the engine's default.
+    """
+
+    name: str
+    image: str
+    env: Mapping[str, str] = field(default=EMPTY, repr=False)
+    command: tuple[str, ...] | None = None
+    publish: tuple[Publish, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    networks: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    labels: Mapping[str, str] = EMPTY
+    restart: str = "no"
+    stop_timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container as the engine sees it now.
+
+    Attributes:
+        name: without the leading slash.
+        image: the id of its image.
+        state: created, running, paused, restarting, removing, exited or dead.
+        health: starting, healthy, unhealthy, or "" without a HEALTHCHECK.
+        health_log: the last answers of its HEALTHCHECK, oldest first.
+        exit_code: of the last run, 0 if there was none.
+        restarts: how often the restart policy started it again.
+        oom_killed: whether the kernel killed it for memory.
+        started: RFC 3339, as the engine says it.
+        addresses: network → IP address, running containers only.
+        publish: the ports it asked for, whether running or not.
+        restart: its restart policy, for example "unless-stopped".
+        mounts: its volumes and binds.
+    """
+
+    id: str
+    name: str
+    image: str
+    image_ref: str
+    labels: Mapping[str, str]
+    state: str
+    health: str = ""
+    health_log: tuple[str, ...] = ()
+    exit_code: int = 0
+    restarts: int = 0
+    oom_killed: bool = False
+    started: str = ""
+    addresses: Mapping[str, str] = EMPTY
+    publish: tuple[Publish, ...] = ()
+    restart: str = ""
+    mounts: tuple[Volume, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs (a paused one does not serve)."""
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One build.
+
+    Attributes:
+        dockerfile: path in the context stream.
+        tags: "repository:tag" each.
+        secrets: id → value; never printed.
+        no_cache: run every step.
+    """
+
+    dockerfile: str
+    tags: tuple[str, ...]
+    target: str = ""
+    args: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = EMPTY
+    secrets: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    cache_from: tuple[str, ...] = ()
+    inline_cache: bool = False
+    no_cache: bool = False
+    pull: bool = False
+    engine: Literal["auto", "buildkit", "classic"] = "auto"
+    timeout: float = 3600.0
+
+
+class Output(Protocol):
+    """Where an engine call reports while it runs."""
+
+    def line(self, text: str, *, detail: bool = False) -> None:
+        """One line; `detail` lines go to the log file always and to the pusher only with full output."""
+
+    def progress(self, key: str, text: str) -> None:
+        """The state of something long (an upload), to be shown in place of the last text of the same key."""
+
+
+class Cancel(Protocol):
+    """A wish to stop, as `threading.Event` has it."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+NEVER: Cancel = threading.Event()
+
+
+class Engine(Protocol):
+    """A container engine. Every method may raise EngineError, and UnfitError when the engine cannot be reached."""
+
+    def info(self) -> EngineInfo: ...
+
+    # images
+    def image(self, ref: str) -> Image | None:
+        """The image of that id or reference, None if the engine has none."""
+
+    def images(self, labels: Mapping[str, str]) -> list[Image]:
+        """All images with these labels ("" for any value), newest first."""
+
+    def tag(self, image: str, ref: str) -> None:
+        """Gives the image (id or reference) one more tag, "repository:tag"."""
+
+    def remove_image(self, ref: str) -> bool:
+        """Removes a tag, or an image by id; returns False if there was none. An image in use is an EngineError (409)."""
+
+    def build(
+        self,
+        request: BuildRequest,
+        context: Iterator[bytes],
+        credentials: Credentials,
+        output: Output,
+        cancel: Cancel = NEVER,
+    ) -> str:
+        """Builds from a tar stream and returns the image's id. Raises BuildFailed, RegistryError, Cancelled."""
+
+    def push(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
+        """Pushes one "repository:tag" and returns its digest, "sha256:…". Raises RegistryError, Cancelled. No retries."""
+
+    def pull(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
+        """Pulls one reference and returns the image's id. Raises RegistryError, Cancelled. No retries."""
+
+    def prune_build_cache(self, keep: int) -> int:
+        """Drops build cache beyond `keep` bytes; returns the bytes freed."""
+
+    # containers
+    def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:
+        """Containers with these labels ("" for any value; {} for every container), newest first; all=False: running only."""
+
+    def container(self, ref: str) -> Container | None:
+        """The container of that id or name as it is now, None if there is none."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Creates a container, joined to its networks, not started; returns its id. A taken name is an EngineError (409)."""
+
+    def start(self, container: str) -> None:
+        """Starts it; a taken host port is an EngineError whose reason names it. Starting a running one does nothing."""
+
+    def stop(self, container: str, timeout: float | None = None) -> None:
+        """Its stop signal, then SIGKILL after `timeout` seconds (None: its own). Stopping a stopped one does nothing."""
+
+    def remove(self, container: str, *, force: bool = False) -> bool:
+        """Removes it with its anonymous volumes; returns False if there was none."""
+
+    def rename(self, container: str, name: str) -> None: ...
+
+    def signal(self, container: str, name: str) -> None:
+        """Sends a signal ("HUP") to its first process."""
+
+    def wait(self, container: str, timeout: float) -> int | None:
+        """Waits until it is not running; returns its exit code, None if `timeout` seconds passed."""
+
+    def logs(self, container: str, tail: int) -> list[str]:
+        """The last lines of its output, stdout and stderr as they came."""
+
+    def exec(self, container: str, command: Sequence[str], stdin: bytes = b"") -> tuple[int, bytes]:
+        """Runs a command in it; returns exit code and combined output."""
+
+    def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
+        """Writes files (name → content) into a directory that exists in it, running or not."""
+
+    def set_restart(self, container: str, policy: str) -> None:
+        """Changes its restart policy ("no", "always", "unless-stopped", "on-failure:N")."""
+
+    # networks
+    def ensure_network(self, name: str, labels: Mapping[str, str]) -> str:
+        """The id of the network of that name, made as a bridge with these labels if there was none."""
+
+    def connect(self, network: str, container: str, aliases: Sequence[str] = ()) -> None: ...
+
+    def disconnect(self, network: str, container: str) -> None: ...
+
+    def networks(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the networks with these labels."""
+
+    def remove_network(self, name: str) -> bool:
+        """Removes it; returns False if there was none."""
+
+    def close(self) -> None: ...
