@@ -1,0 +1,81 @@
+"""A deployment and its stages, as state.db keeps them and `--json` shows them. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+Status = Literal["queued", "running", "succeeded", "failed", "superseded", "cancelled", "unchanged"]
+ENDED: tuple[Status, ...] = ("succeeded", "failed", "superseded", "cancelled", "unchanged")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of one deployment.
+
+    Attributes:
+        started: seconds since the epoch.
+        seconds: how long it took, None while it runs.
+        status: running, succeeded, failed or skipped.
+    """
+
+    name: str
+    started: float
+    seconds: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One row of `deployments`; times are seconds since the epoch.
+
+    Attributes:
+        record: name of the push record it stands for.
+        image: the image's id on the engine, "" before Build is done.
+        digest: "sha256:…" in the registry, "" if it was not pushed.
+        stage: where it is, or where it ended.
+        outage: seconds in which nothing served, None if unknown or not applicable.
+        attempts: how often a worker began it.
+        config: the app's configuration as JSON, as it was deployed; values of secret files are not in it.
+        retained: whether its image is kept for a rollback.
+    """
+
+    id: int
+    app: str
+    record: str
+    trigger: str
+    ref: str
+    commit_id: str
+    subject: str
+    pusher: str
+    strategy: str
+    version: str
+    tree: str
+    image: str
+    digest: str
+    status: Status
+    stage: str
+    error: str
+    hint: str
+    created: float
+    started: float | None
+    finished: float | None
+    outage: float | None
+    attempts: int
+    config: str
+    retained: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end is known."""
+        return self.status in ENDED
+
+
+COLUMNS = tuple(field.name for field in fields(Deployment))
+
+
+def as_json(deployment: Deployment, stages: Sequence[Stage]) -> dict[str, object]:
+    """A deployment for `--json`: its columns and stages, without the configuration."""
+    shown = {name: getattr(deployment, name) for name in COLUMNS if name not in ("config", "record")}
+    return {**shown, "stages": [vars(stage) for stage in stages]}

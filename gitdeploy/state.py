@@ -1,0 +1,198 @@
+"""state.db: every deployment with its stages, times, result and error, in SQLite.
+
+The file is a record, never the only copy of what runs: containers carry labels. A deployment that ended well and whose image
+is still kept is a release, the target of a rollback.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gitdeploy.errors import UnfitError
+from gitdeploy.records import COLUMNS, Deployment, Stage
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deployments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    app TEXT NOT NULL,
+    record TEXT NOT NULL UNIQUE,
+    trigger TEXT NOT NULL,
+    ref TEXT NOT NULL DEFAULT '',
+    commit_id TEXT NOT NULL DEFAULT '',
+    subject TEXT NOT NULL DEFAULT '',
+    pusher TEXT NOT NULL DEFAULT '',
+    strategy TEXT NOT NULL DEFAULT '',
+    version TEXT NOT NULL DEFAULT '',
+    tree TEXT NOT NULL DEFAULT '',
+    image TEXT NOT NULL DEFAULT '',
+    digest TEXT NOT NULL DEFAULT '',
+    status TEXT NOT NULL,
+    stage TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    hint TEXT NOT NULL DEFAULT '',
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    outage REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    config TEXT NOT NULL DEFAULT '',
+    retained INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS deployments_app ON deployments (app, id);
+CREATE TABLE IF NOT EXISTS stages (
+    deployment INTEGER NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    started REAL NOT NULL,
+    seconds REAL,
+    status TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS stages_deployment ON stages (deployment);
+"""
+
+
+class State:
+    """An open state.db; close it or use it in a `with` block. One process may use it from one thread at a time."""
+
+    def __init__(self, path: Path, first_id: int = 1) -> None:
+        """Opens or makes the file.
+
+        Args:
+            path: of the file, made 0600.
+            first_id: of the first deployment when the file is new: above every log and label that exists already.
+
+        Raises:
+            UnfitError: it cannot be opened, is damaged, or is of a newer gitdeploy.
+        """
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA foreign_keys=ON")
+            self._migrate(path, first_id)
+        except (sqlite3.Error, OSError) as error:
+            hint = f"if it is damaged, move {path} away: running apps are known by their labels, only the history is lost"
+            raise UnfitError(f"{path} cannot be opened: {error}", hint) from error
+
+    def _migrate(self, path: Path, first_id: int) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            reason = f"{path} was written by a newer gitdeploy (format {version}, this one knows {SCHEMA_VERSION})"
+            raise UnfitError(reason, "install the newer gitdeploy again with its install.sh")
+        if version == SCHEMA_VERSION:
+            return
+        with self._transaction():
+            for statement in filter(str.strip, SCHEMA.split(";")):
+                self._db.execute(statement)
+            if first_id > 1:
+                self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('deployments', ?)", (first_id - 1,))
+            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def enqueue(
+        self, app: str, record: str, *, trigger: str, created: float, ref: str = "", commit_id: str = "", pusher: str = ""
+    ) -> int:
+        """The deployment of this record, made as "queued" if there is none yet; returns its id."""
+        with self._transaction():
+            row = self._db.execute("SELECT id FROM deployments WHERE record = ?", (record,)).fetchone()
+            if row:
+                return int(row["id"])
+            cursor = self._db.execute(
+                "INSERT INTO deployments (app, record, trigger, status, created, ref, commit_id, pusher)"
+                " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+                (app, record, trigger, created, ref, commit_id, pusher),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def update(self, deployment: int, **values: Any) -> None:
+        """Sets columns of one deployment."""
+        unknown = values.keys() - set(COLUMNS)
+        if unknown:
+            raise KeyError(", ".join(sorted(unknown)))
+        assignments = ", ".join(f"{name} = ?" for name in values)
+        with self._transaction():
+            self._db.execute(f"UPDATE deployments SET {assignments} WHERE id = ?", (*values.values(), deployment))
+
+    def stage(self, deployment: int, name: str, started: float) -> int:
+        """Notes that a stage has begun; returns a number for `end_stage`."""
+        with self._transaction():
+            self._db.execute("UPDATE deployments SET stage = ? WHERE id = ?", (name, deployment))
+            cursor = self._db.execute(
+                "INSERT INTO stages (deployment, name, started, status) VALUES (?, ?, ?, 'running')",
+                (deployment, name, started),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def end_stage(self, number: int, seconds: float, status: str) -> None:
+        """Notes that a stage has ended after so many seconds."""
+        self._db.execute("UPDATE stages SET seconds = ?, status = ? WHERE rowid = ?", (seconds, status, number))
+
+    def deployment(self, deployment: int) -> Deployment | None:
+        """One deployment by its id."""
+        return self._one("id = ?", (deployment,))
+
+    def by_record(self, record: str) -> Deployment | None:
+        """The deployment that stands for a push record."""
+        return self._one("record = ?", (record,))
+
+    def live(self, app: str) -> Deployment | None:
+        """The newest deployment that succeeded: what runs now, as far as records tell."""
+        return self._one("app = ? AND status = 'succeeded'", (app,))
+
+    def history(self, app: str, limit: int = 20) -> list[Deployment]:
+        """The newest deployments of an app, newest first."""
+        return self._many("app = ?", (app,), limit)
+
+    def unfinished(self, app: str | None = None) -> list[Deployment]:
+        """Deployments whose end is not known, newest first; of all apps for None."""
+        condition = "status IN ('queued', 'running')"
+        return self._many(f"{condition} AND app = ?", (app,)) if app else self._many(condition, ())
+
+    def releases(self, app: str) -> list[Deployment]:
+        """What can be rolled back to, newest first: succeeded, with its image kept."""
+        return self._many("app = ? AND status = 'succeeded' AND retained = 1", (app,))
+
+    def apps(self) -> list[str]:
+        """Names of all apps that ever had a deployment."""
+        return [row["app"] for row in self._db.execute("SELECT DISTINCT app FROM deployments ORDER BY app")]
+
+    def stages(self, deployment: int) -> list[Stage]:
+        """The stages of one deployment, in order."""
+        rows = self._db.execute(
+            "SELECT name, started, seconds, status FROM stages WHERE deployment = ? ORDER BY rowid", (deployment,)
+        )
+        return [Stage(**dict(row)) for row in rows]
+
+    def _one(self, condition: str, arguments: Sequence[object]) -> Deployment | None:
+        rows = self._many(condition, arguments, 1)
+        return rows[0] if rows else None
+
+    def _many(self, condition: str, arguments: Sequence[object], limit: int = -1) -> list[Deployment]:
+        sql = f"SELECT {', '.join(COLUMNS)} FROM deployments WHERE {condition} ORDER BY id DESC LIMIT {limit}"
+        return [Deployment(**{**dict(row), "retained": bool(row["retained"])}) for row in self._db.execute(sql, arguments)]
