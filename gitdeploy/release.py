@@ -1,0 +1,126 @@
+"""What a release is called: tags, labels, container names, and the recipe that tells whether an image exists already.
+
+Pure. Containers are found by label, never by parsing names; the names are for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gitdeploy.config.model import App, Build
+
+APP = "gitdeploy.app"
+RELEASE = "gitdeploy.release"
+VERSION = "gitdeploy.version"
+COMMIT = "gitdeploy.commit"
+ROLE = "gitdeploy.role"
+TREE = "gitdeploy.tree"
+RECIPE = "gitdeploy.recipe"
+
+_FROM = re.compile(r"^\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One version of one app, built and ready to run.
+
+    Attributes:
+        id: of the deployment that made it.
+        app: the configuration it runs with.
+        version: from VERSION.
+        commit: full commit id, "" if it is not known.
+        image: id of the image on the engine.
+    """
+
+    id: int
+    app: App
+    version: str
+    commit: str
+    image: str
+
+
+def container_labels(release: Release, role: str = "app") -> dict[str, str]:
+    """Labels of a release's containers: enough to know everything that runs without state.db."""
+    return {
+        APP: release.app.name,
+        RELEASE: str(release.id),
+        VERSION: release.version,
+        COMMIT: release.commit,
+        ROLE: role,
+    }
+
+
+def container_name(release: Release, replica: int = 1) -> str:
+    """The name of a container while it does not bear the app's own name."""
+    return f"{release.app.container}.{release.id}.{replica}"
+
+
+def image_labels(app: App, *, commit: str, version: str, tree: str, recipe: str, now: float) -> dict[str, str]:
+    """OCI labels (image-spec annotations.md) and gitdeploy's own; `now` in seconds since the epoch."""
+    return {
+        "org.opencontainers.image.revision": commit,
+        "org.opencontainers.image.version": version,
+        "org.opencontainers.image.source": app.name,
+        "org.opencontainers.image.created": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        APP: app.name,
+        TREE: tree,
+        RECIPE: recipe,
+    }
+
+
+def image_references(app: App, version: str, commit: str, ref: str) -> tuple[str, ...]:
+    """ "repository:tag" for each of the app's tag templates, :VERSION always first, none twice."""
+    branch = re.sub(r"[^A-Za-z0-9_.-]", "-", ref.removeprefix("refs/heads/").removeprefix("refs/tags/")).lstrip(".-")
+    filled = [t.format(version=version, commit=commit[:12], branch=branch or "none") for t in app.push.tags]
+    return tuple(f"{app.image}:{tag[:128]}" for tag in dict.fromkeys([version, *filled]))
+
+
+def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
+    """Images that a Dockerfile is built from, without stages and "scratch"; build args are filled in where they have values."""
+    values: dict[str, str] = {}
+    stages: set[str] = set()
+    bases: list[str] = []
+    for line in dockerfile.splitlines():
+        if arg := re.match(r"^\s*ARG\s+([A-Za-z_][A-Za-z0-9_]*)(?:=(\S*))?", line, re.IGNORECASE):
+            values[arg[1]] = args.get(arg[1], (arg[2] or "").strip("\"'"))
+        elif found := _FROM.match(line):
+            image = re.sub(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", lambda m: values.get(m[1], ""), found[1])
+            if image.lower() not in stages and image != "scratch":
+                bases.append(image)
+            if found[2]:
+                stages.add(found[2].lower())
+    return tuple(dict.fromkeys(bases))
+
+
+def recipe(tree: str, build: Build, bases: Sequence[tuple[str, str]]) -> str:
+    """Names everything that decides an image: two builds of one recipe give the same software.
+
+    Args:
+        tree: id of the whole tree (so VERSION, Dockerfile and .dockerignore are in it).
+        bases: base image and its id on the engine, "" where the engine does not list it.
+    """
+    decides = [
+        tree,
+        build.dockerfile,
+        build.context,
+        build.target,
+        sorted(build.args.items()),
+        sorted(build.secrets),
+        list(bases),
+    ]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def address(app: App, host: str) -> str:
+    """Where the app answers: "http://HOST:PORT", or "container NAME" if it publishes nothing."""
+    ports = [p for p in app.publish if p.protocol == "tcp"]
+    if not ports:
+        return f"container {app.container}"
+    shown = ports[0].host_ip if ports[0].host_ip not in ("", "0.0.0.0", "::") else host
+    scheme = "https" if ports[0].container_port == 443 else "http"
+    return f"{scheme}://{shown}:{ports[0].host_port}"
