@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ CREATE INDEX IF NOT EXISTS stages_deployment ON stages (deployment);
 
 
 class State:
-    """An open state.db; close it or use it in a `with` block. One process may use it from one thread at a time."""
+    """An open state.db; close it or use it in a `with` block. Several threads may share it."""
 
     def __init__(self, path: Path, first_id: int = 1) -> None:
         """Opens or makes the file.
@@ -69,6 +70,7 @@ class State:
         Raises:
             UnfitError: it cannot be opened, is damaged, or is of a newer gitdeploy.
         """
+        self._mutex = threading.Lock()
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
@@ -107,13 +109,14 @@ class State:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._mutex:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def enqueue(
         self, app: str, record: str, *, trigger: str, created: float, ref: str = "", commit_id: str = "", pusher: str = ""
@@ -151,7 +154,8 @@ class State:
 
     def end_stage(self, number: int, seconds: float, status: str) -> None:
         """Notes that a stage has ended after so many seconds."""
-        self._db.execute("UPDATE stages SET seconds = ?, status = ? WHERE rowid = ?", (seconds, status, number))
+        with self._transaction():
+            self._db.execute("UPDATE stages SET seconds = ?, status = ? WHERE rowid = ?", (seconds, status, number))
 
     def deployment(self, deployment: int) -> Deployment | None:
         """One deployment by its id."""
