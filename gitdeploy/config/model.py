@@ -1,6 +1,7 @@
 """The configuration as data: every key that gitdeploy knows, with its type and its built-in default.
 
 `config.load` fills these from TOML; nothing past it ever sees a dict. Durations are seconds, sizes are bytes.
+What may hold a secret is left out of `repr`, so that no traceback can show it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ EMPTY: Mapping[str, str] = MappingProxyType({})
 
 StrategyName = Literal["recreate", "rolling", "blue-green", "canary"]
 
+Layer = Mapping[str, object]
+"""Checked values of one source (a table, a file, push options): key path, for example "build.args", to value."""
+
 
 @dataclass(frozen=True)
 class Publish:
-    """One published port: "8080:80", "127.0.0.1:8080:80", "53:53/udp".
+    """One published port: "8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "53:53/udp".
 
     Attributes:
-        host_ip: address on the host, "" for all.
+        host_ip: address on the host, without brackets, "" for all.
         host_port: port on the host.
         container_port: port in the container.
         protocol: "tcp" or "udp".
@@ -32,8 +36,15 @@ class Publish:
     container_port: int
     protocol: Literal["tcp", "udp"] = "tcp"
 
+    def clashes(self, other: Publish) -> bool:
+        """Whether both ask for one port of the host: 0.0.0.0, :: and "" take it on every address."""
+        any_ip = ("", "0.0.0.0", "::")
+        same_ip = self.host_ip == other.host_ip or self.host_ip in any_ip or other.host_ip in any_ip
+        return same_ip and (self.host_port, self.protocol) == (other.host_port, other.protocol)
+
     def __str__(self) -> str:
-        ip = f"{self.host_ip}:" if self.host_ip else ""
+        host_ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
+        ip = f"{host_ip}:" if host_ip else ""
         proto = "/udp" if self.protocol == "udp" else ""
         return f"{ip}{self.host_port}:{self.container_port}{proto}"
 
@@ -51,6 +62,11 @@ class Volume:
     source: str
     target: str
     read_only: bool = False
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it mounts a path of the host and not a named volume."""
+        return self.source.startswith("/")
 
     def __str__(self) -> str:
         return f"{self.source}:{self.target}" + (":ro" if self.read_only else "")
@@ -78,7 +94,7 @@ class Build:
     dockerfile: str = "Dockerfile"
     context: str = "."
     target: str = ""
-    args: Mapping[str, str] = EMPTY
+    args: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
     secrets: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
     engine: Literal["auto", "buildkit", "classic"] = "auto"
     output: Literal["short", "full"] = "short"
@@ -129,7 +145,7 @@ class Health:
     path: str = ""
     port: int = 0
     status: tuple[str, ...] = ("200-399",)
-    headers: Mapping[str, str] = EMPTY
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
     interval: float = 0.25
     timeout: float = 5.0
     retries: int = 3
@@ -172,7 +188,7 @@ class Router:
     mode: Literal["http", "tcp"] = "http"
     proxy_protocol: bool = False
     drain_timeout: float = 30.0
-    labels: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
 
 
 @dataclass(frozen=True)
@@ -198,15 +214,20 @@ class App:
         branch: ref patterns; a plain name means refs/heads/NAME.
         image: image reference without a tag.
         container: name of the running container.
+        publish: ports of the host; the router holds them for all strategies but recreate.
         strategy: key of `rollout.STRATEGIES`.
-        env_file: file on the server with KEY=VALUE lines, 0600.
+        replicas: how many containers serve at the same time.
+        env: environment of the container.
+        env_file: file on the server with NAME=VALUE lines, 0600; its names win over `env`, which a tree may set.
+        volumes: mounts of the container.
+        networks: user-defined networks to join, the first as the container's own; () for the default bridge.
         restart: Docker restart policy.
         stop_timeout: seconds between the stop signal and SIGKILL.
         hold: seconds that blue-green keeps the old containers after the switch.
         max_surge: how many replicas above the count rolling may start at once.
         on_new_push: whether a newer push lets the running deployment finish or cancels it.
         allow: keys that the tree's own gitdeploy.toml may set beyond the harmless ones.
-        queue: how many pushes may wait; more are superseded at once.
+        queue: how many pushes may wait; the oldest beyond that are superseded at once.
     """
 
     name: str
@@ -217,7 +238,7 @@ class App:
     publish: tuple[Publish, ...] = ()
     strategy: StrategyName = "recreate"
     replicas: int = 1
-    env: Mapping[str, str] = EMPTY
+    env: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
     env_file: Path | None = None
     volumes: tuple[Volume, ...] = ()
     networks: tuple[str, ...] = ()
@@ -227,6 +248,7 @@ class App:
     max_surge: int = 1
     on_new_push: Literal["finish", "cancel"] = "finish"
     allow: tuple[str, ...] = ()
+    queue: int = 20
     build: Build = Build()
     push: Push = Push()
     health: Health = Health()
@@ -244,7 +266,7 @@ class Notify:
         events: any of "succeeded", "failed".
     """
 
-    url: str = ""
+    url: str = field(default="", repr=False)
     events: tuple[str, ...] = ("succeeded", "failed")
 
 
@@ -276,9 +298,15 @@ class Config:
     Attributes:
         apps: by name, "owner/repo" in lower case.
         source: the file it was read from, for messages.
+        warnings: what is no mistake but should be put right, for `doctor`; one line each.
+        defaults: `[defaults]` alone. With `tables` it lets `load.apply_tree` put a tree's layer between the two.
+        tables: app name → its own table alone.
     """
 
     apps: Mapping[str, App]
     server: Server
     notify: Notify
     source: Path
+    warnings: tuple[str, ...] = ()
+    defaults: Layer = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    tables: Mapping[str, Layer] = field(default_factory=lambda: MappingProxyType({}), repr=False)

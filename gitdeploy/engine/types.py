@@ -79,13 +79,13 @@ class ContainerSpec:
 
     name: str
     image: str
-    env: Mapping[str, str] = field(default=EMPTY, repr=False)
+    env: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
     command: tuple[str, ...] | None = None
     publish: tuple[Publish, ...] = ()
     volumes: tuple[Volume, ...] = ()
     networks: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    labels: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     restart: str = "no"
     stop_timeout: float | None = None
 
@@ -122,7 +122,7 @@ class Container:
     restarts: int = 0
     oom_killed: bool = False
     started: str = ""
-    addresses: Mapping[str, str] = EMPTY
+    addresses: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     publish: tuple[Publish, ...] = ()
     restart: str = ""
     mounts: tuple[Volume, ...] = ()
@@ -147,8 +147,8 @@ class BuildRequest:
     dockerfile: str
     tags: tuple[str, ...]
     target: str = ""
-    args: Mapping[str, str] = EMPTY
-    labels: Mapping[str, str] = EMPTY
+    args: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     secrets: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     cache_from: tuple[str, ...] = ()
     inline_cache: bool = False
