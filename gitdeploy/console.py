@@ -30,6 +30,11 @@ def harmless(text: str) -> str:
     return _CONTROL.sub("", _ESCAPES.sub("", text))
 
 
+def harmless_lines(text: str) -> str:
+    """Several lines made harmless, each for itself. Pure."""
+    return "\n".join(harmless(line) for line in text.splitlines())
+
+
 class Redactor:
     """Replaces known secret values in text: a build step may print what it was given."""
 

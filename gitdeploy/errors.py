@@ -16,6 +16,7 @@ class GitdeployError(Exception):
         reason: one sentence, what was expected and what was found.
         hint: what to do about it, or "".
         tail: the last lines that matter (build output, container log, health answers), oldest first.
+        stage: where it happened, filled in by the stage it leaves first.
     """
 
     exit_code = 1
@@ -25,6 +26,7 @@ class GitdeployError(Exception):
         self.reason = reason
         self.hint = hint
         self.tail = tuple(tail)
+        self.stage = ""
 
 
 class StageFailed(GitdeployError):
@@ -33,6 +35,12 @@ class StageFailed(GitdeployError):
 
 class Cancelled(GitdeployError):
     """The deployment was stopped on request: `gitdeploy cancel`, a stop signal, or a newer push."""
+
+
+class NothingToDo(GitdeployError):
+    """There is nothing to deploy; `reason` says why. No failure."""
+
+    exit_code = 0
 
 
 class UsageError(GitdeployError):

@@ -182,6 +182,10 @@ class State:
         """What can be rolled back to, newest first: succeeded, with its image kept."""
         return self._many("app = ? AND status = 'succeeded' AND retained = 1", (app,))
 
+    def released(self, app: str, version: str) -> Deployment | None:
+        """The newest deployment that released this version."""
+        return self._one("app = ? AND status = 'succeeded' AND version = ?", (app, version))
+
     def apps(self) -> list[str]:
         """Names of all apps that ever had a deployment."""
         return [row["app"] for row in self._db.execute("SELECT DISTINCT app FROM deployments ORDER BY app")]

@@ -1,0 +1,192 @@
+"""One attempt at one deployment: from its first line on the console to its end in state.db."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gitdeploy import console as log
+from gitdeploy import report
+from gitdeploy.cancel import CancelFlag
+from gitdeploy.config.model import Config
+from gitdeploy.console import Console
+from gitdeploy.deploy import Job, deploy, roll_back
+from gitdeploy.engine.types import Engine
+from gitdeploy.errors import Cancelled, GitdeployError, NothingToDo, StageFailed, UnfitError
+from gitdeploy.journal import Journal
+from gitdeploy.notify import notify
+from gitdeploy.push import PushRecord
+from gitdeploy.records import Deployment, Status
+from gitdeploy.relay import Relay
+from gitdeploy.rollout.context import Outcome
+from gitdeploy.site import Site
+from gitdeploy.spool import Spool
+from gitdeploy.state import State
+from gitdeploy.tools import Tools
+
+SLOT_INTERVAL = 0.05
+"""Seconds between two tries for a build slot."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What an attempt is about.
+
+    Attributes:
+        row: the deployment as recorded so far.
+        engine: returns the engine, connected when it is asked for first.
+        relay: to the pusher.
+    """
+
+    site: Site
+    state: State
+    record: PushRecord
+    row: Deployment
+    config: Config
+    job: Job
+    cancel: CancelFlag
+    engine: Callable[[], Engine]
+    relay: Relay
+
+
+def attempt(a: Attempt) -> bool:
+    """Deploys and records the end; returns False if it did not end: it was stopped, and is to be done by the next run."""
+    a.state.update(a.row.id, status="running", started=a.site.now(), attempts=a.row.attempts + 1, error="", hint="")
+    path = a.site.log_path(a.job.app.name, a.row.id)
+    console = Console(path, a.config.server.log_size, a.site.clock)
+    console.attach(a.relay)
+    _point_latest(a.site, a.job.app.name, a.row.id)
+    try:
+        console.line(report.opening(a.row, a.record.trigger))
+        return _end(a, console, _guarded(a, console))
+    finally:
+        console.close()
+        _drop_old_logs(a.site, a.job.app.name, a.config.server.log_keep)
+
+
+def _guarded(a: Attempt, console: Console) -> Outcome | GitdeployError:
+    """Runs the deployment; every way it can fail comes back as a GitdeployError, a defect of gitdeploy too."""
+    try:
+        require_space(a.site, a.config.server.min_free)
+        return _run(a, console)
+    except GitdeployError as error:
+        return error
+    except Exception as error:
+        log.crash(f"deployment {a.row.id} of {a.job.app.name}")
+        reason = f"gitdeploy itself failed ({type(error).__name__})"
+        return StageFailed(reason, f"the traceback is in {a.site.home / 'logs' / 'gitdeploy.log'}: please report it")
+
+
+def _run(a: Attempt, console: Console) -> Outcome:
+    journal = Journal(a.state, console, a.row.id, a.site.now, a.site.clock)
+    tools = Tools(
+        config=a.config,
+        state=a.state,
+        console=console,
+        journal=journal,
+        cancel=a.cancel,
+        engine=a.engine,
+        credentials=a.site.credentials,
+        build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
+        lfs=a.site.lfs,
+        now=a.site.now,
+        clock=a.site.clock,
+    )
+    if a.record.trigger != "rollback":
+        return deploy(a.job, tools)
+    target = a.state.deployment(a.record.release)
+    if target is None or target.app != a.job.app.name:
+        raise StageFailed(f"{a.job.app.name} has no deployment {a.record.release}", "see `gitdeploy history`")
+    return roll_back(a.job, target, tools)
+
+
+def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool:
+    """Records and tells how it ended; returns False for a stop, after which the deployment is still to be done."""
+    now = a.site.now()
+    if isinstance(result, Cancelled) and a.cancel.reason == "stop":
+        console.line("gitdeploy is being stopped; this deployment is kept and done when it runs again")
+        return False
+    if isinstance(result, Outcome):
+        a.state.update(a.row.id, status="succeeded", finished=now, outage=result.outage, retained=1)
+    else:
+        a.state.update(
+            a.row.id,
+            status=_status(result, a.cancel),
+            finished=now,
+            error=console.redact(result.reason),
+            hint=console.redact(result.hint),
+            **({"stage": result.stage} if result.stage else {}),
+        )
+    row = a.state.deployment(a.row.id)
+    assert row is not None
+    _tell(a, console, result, row)
+    notify(a.config.notify, row, log.note)
+    return True
+
+
+def _status(error: GitdeployError, cancel: CancelFlag) -> Status:
+    if isinstance(error, NothingToDo):
+        return "unchanged"
+    if isinstance(error, Cancelled):
+        return "superseded" if cancel.reason == "newer push" else "cancelled"
+    return "failed"
+
+
+def _tell(a: Attempt, console: Console, result: Outcome | GitdeployError, row: Deployment) -> None:
+    if isinstance(result, Outcome):
+        seconds = (row.finished or 0.0) - (row.started or 0.0)
+        host = a.config.server.host or a.site.host
+        console.line(report.success(a.job.app, row.version, host, seconds, result.outage))
+    elif isinstance(result, NothingToDo):
+        console.line(f"gitdeploy: nothing to deploy: {result.reason}")
+    else:
+        for line in report.failure(result, row, a.state.live(row.app)):
+            console.line(line)
+
+
+def require_space(site: Site, minimum: int) -> None:
+    """Raises UnfitError when the data directory's disk has less than `minimum` bytes free."""
+    free = shutil.disk_usage(site.home).free
+    if free < minimum:
+        reason = (
+            f"the disk of {site.home} has {free / 1e6:.0f} MB free, less than the {minimum / 1e6:.0f} MB of server.min_free"
+        )
+        raise UnfitError(reason, "free some space (`gitdeploy prune` removes old releases), then `gitdeploy deploy`")
+
+
+@contextmanager
+def build_slot(spool: Spool, parallel: int, console: Console, cancel: CancelFlag) -> Iterator[None]:
+    """Holds one of `parallel` build slots of this box; waits for one. Raises Cancelled."""
+    told = False
+    while True:
+        for number in range(parallel):
+            with spool.lock(f".slots/{number}") as got:
+                if got:
+                    yield
+                    return
+        if not told:
+            console.line(f"    waiting: {parallel} other builds are running (server.parallel)")
+            told = True
+        if cancel.wait(SLOT_INTERVAL):
+            raise Cancelled("cancelled while waiting for a build slot")
+
+
+def _point_latest(site: Site, app: str, deployment: int) -> None:
+    """Makes latest.log a link to this deployment's log."""
+    link = site.latest_log(app)
+    temporary = link.with_name(f".latest.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(f"{deployment}.log")
+    temporary.rename(link)
+
+
+def _drop_old_logs(site: Site, app: str, keep: int) -> None:
+    """Removes all but the newest `keep` logs of an app."""
+    logs = sorted((p for p in site.latest_log(app).parent.glob("[0-9]*.log")), key=lambda p: int(p.stem))
+    for path in logs[: max(0, len(logs) - keep)]:
+        with contextlib.suppress(OSError):
+            path.unlink()

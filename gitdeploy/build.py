@@ -1,0 +1,85 @@
+"""From a commit to an image: an existing image of the same recipe, or a build from the tree's own stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitdeploy.config.model import App
+from gitdeploy.console import Console
+from gitdeploy.engine.types import BuildRequest, Image
+from gitdeploy.errors import StageFailed
+from gitdeploy.journal import Running
+from gitdeploy.release import APP, RECIPE, TREE, base_images, image_labels, recipe
+from gitdeploy.secretfile import read_secret
+from gitdeploy.source.context import open_context
+from gitdeploy.source.repository import Commit, Repository
+from gitdeploy.tools import Tools
+
+MAX_DOCKERFILE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is to become a release.
+
+    Attributes:
+        app: its configuration, with what the tree and the push say.
+        references: "repository:tag" each, :VERSION first.
+    """
+
+    app: App
+    commit: Commit
+    version: str
+    references: tuple[str, ...]
+
+
+def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Running) -> Image:
+    """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
+    app, commit, references = candidate.app, candidate.commit, candidate.references
+    engine = tools.engine()
+    context = open_context(repository, commit, directory=app.build.context, dockerfile=app.build.dockerfile, lfs=tools.lfs)
+    dockerfile = repository.read_file(commit, app.build.dockerfile, MAX_DOCKERFILE) or b""
+    bases = [(base, _id(engine.image(base))) for base in base_images(dockerfile.decode("utf-8", "replace"), app.build.args)]
+    made = recipe(commit.tree, app.build, bases)
+    if not (app.build.no_cache or app.build.pull):
+        for image in engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})[:1]:
+            for reference in references:
+                engine.tag(image.id, reference)
+            stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
+            return image
+    labels = image_labels(app, commit=commit.id, version=candidate.version, tree=commit.tree, recipe=made, now=tools.now())
+    request = BuildRequest(
+        dockerfile=context.dockerfile,
+        tags=references,
+        target=app.build.target,
+        args=app.build.args,
+        labels=labels,
+        secrets=build_secrets(app, tools.console),
+        cache_from=app.build.cache_from,
+        inline_cache=app.build.inline_cache,
+        no_cache=app.build.no_cache,
+        pull=app.build.pull,
+        engine=app.build.engine,
+        timeout=app.build.timeout,
+    )
+    with tools.build_slot():
+        image_id = engine.build(request, iter(context), tools.credentials(app), tools.console, tools.cancel)
+    built = engine.image(image_id)
+    if built is None:
+        raise StageFailed(
+            f"the engine built {references[0]} and lost it at once ({image_id})", "was something pruned meanwhile?"
+        )
+    stage.note = f"{references[0]} ({context.files} files, {context.bytes / 1e6:.1f} MB sent)"
+    return built
+
+
+def _id(image: Image | None) -> str:
+    return image.id if image else ""
+
+
+def build_secrets(app: App, console: Console) -> Mapping[str, bytes]:
+    """The contents of the app's build secrets; from now on the console hides them."""
+    values = {name: read_secret(path, f'apps."{app.name}".build.secrets.{name}') for name, path in app.build.secrets.items()}
+    console.redact.add(value.decode("utf-8", "replace") for value in values.values())
+    return values

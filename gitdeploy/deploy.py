@@ -1,0 +1,180 @@
+"""The data path of a deployment, top to bottom: Checkout, Read VERSION, Build, Push, Deploy.
+
+Push and Deploy overlap: while the image goes to the registry the strategy prepares the new containers, and it waits for the
+push before it switches. Whatever fails before the switch leaves the running release untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitdeploy.build import Candidate, build
+from gitdeploy.cancel import CancelFlag
+from gitdeploy.config import snapshot
+from gitdeploy.config.load import apply_options, apply_tree
+from gitdeploy.config.model import App
+from gitdeploy.console import Console
+from gitdeploy.engine.types import Image
+from gitdeploy.errors import NothingToDo, StageFailed
+from gitdeploy.journal import Running
+from gitdeploy.publish import publish
+from gitdeploy.records import Deployment
+from gitdeploy.release import Release, image_references
+from gitdeploy.rollout import STRATEGIES
+from gitdeploy.rollout.context import Outcome, Rollout
+from gitdeploy.secretfile import parse_env_file, read_secret
+from gitdeploy.source.repository import Commit, Repository, open_repository
+from gitdeploy.state import State
+from gitdeploy.tools import Tools
+from gitdeploy.version import read_version
+
+TREE_CONFIG = "gitdeploy.toml"
+MAX_TREE_CONFIG = 100_000
+MAX_VERSION = 64_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """One deployment to do.
+
+    Attributes:
+        deployment: its id in state.db.
+        app: the server's configuration of the app.
+        repository: the bare repository.
+        ref: the ref that was pushed, "" for a rollback.
+        commit: what to deploy, a full id.
+        options: push options.
+    """
+
+    deployment: int
+    app: App
+    repository: Path
+    ref: str
+    commit: str
+    options: tuple[str, ...] = ()
+
+
+def deploy(job: Job, tools: Tools) -> Outcome:
+    """Deploys one commit.
+
+    Raises:
+        GitdeployError: what failed, with its stage; the old release serves unless the error says otherwise.
+        NothingToDo: nothing is to be done.
+    """
+    journal = tools.journal
+    with ThreadPoolExecutor(2, "deploy") as pool, open_repository(job.repository) as repository:
+        pool.submit(tools.engine)  # connecting imports docker: that need not wait for git
+        with journal.stage("Checkout") as stage:
+            commit, app = checkout(job, tools, repository, stage)
+        with journal.stage("Read VERSION") as stage:
+            version = read_version(repository.read_file(commit, "VERSION", MAX_VERSION))
+            _record(tools, job, version=version, tree=commit.tree, config=snapshot.dump(app))
+            require_new_version(app, version, commit, tools.state)
+            stage.note = version
+        candidate = Candidate(app, commit, version, image_references(app, version, commit.id, job.ref))
+        with journal.stage("Build") as stage:
+            image = build(candidate, repository, tools, stage)
+            _record(tools, job, image=image.id)
+        release = Release(job.deployment, app, version, commit.id, image.id)
+        halt = CancelFlag(tools.cancel)
+        pushed = pool.submit(push, release, candidate.references, tools, halt)
+        try:
+            return roll_out(release, image, tools, pushed)
+        except BaseException:
+            halt.set("failed")  # no use to push on what will not run
+            raise
+
+
+def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
+    """Brings an earlier release live again from its kept image: no build, no push, so it works without a registry.
+
+    Raises:
+        GitdeployError: its image or configuration is gone, or it did not get healthy.
+    """
+    with tools.journal.stage("Find release") as stage:
+        app = snapshot.load(target.config)
+        engine = tools.engine()
+        image = engine.image(target.image) or (engine.image(f"{app.image}:{target.version}") if app else None)
+        if app is None or image is None:
+            lost = "image is no longer on the engine" if app else "configuration is not known"
+            reason = f"{target.app} {target.version} (deployment {target.id}) cannot run again: its {lost}"
+            raise StageFailed(reason, "`gitdeploy history` lists the releases; `gitdeploy deploy APP REF` builds one again")
+        _record(tools, job, version=target.version, tree=target.tree, image=image.id, config=target.config)
+        _record(tools, job, commit_id=target.commit_id, digest=target.digest, strategy=app.strategy)
+        stage.note = f"{target.version} of deployment {target.id}"
+    done: Future[None] = Future()
+    done.set_result(None)
+    return roll_out(Release(job.deployment, app, target.version, target.commit_id, image.id), image, tools, done)
+
+
+def checkout(job: Job, tools: Tools, repository: Repository, stage: Running) -> tuple[Commit, App]:
+    """The commit, and the app's configuration with what the tree and the push options say."""
+    commit = repository.resolve(job.commit)
+    tree_config = repository.read_file(commit, TREE_CONFIG, MAX_TREE_CONFIG)
+    app = job.app
+    if tree_config is not None:
+        app = apply_tree(tools.config, app, tree_config, TREE_CONFIG)
+    app, skip = apply_options(app, job.options)
+    if skip:
+        raise NothingToDo("the push asked to skip it (gitdeploy.skip)")
+    tools.console.full = app.build.output == "full"
+    _record(tools, job, commit_id=commit.id, subject=commit.subject, strategy=app.strategy)
+    stage.note = f"{commit.id[:12]} {commit.subject}"
+    return commit, app
+
+
+def require_new_version(app: App, version: str, commit: Commit, state: State) -> None:
+    """Holds `push.on_reused_version` when VERSION was already released from another tree."""
+    policy = app.push.on_reused_version
+    other = state.released(app.name, version)
+    if other is None or other.tree == commit.tree or policy == "overwrite":
+        return
+    found = f"VERSION {version} was already released from other files (deployment {other.id}, commit {other.commit_id[:12]})"
+    if policy == "skip":
+        raise NothingToDo(f'{found}, and push.on_reused_version is "skip"')
+    raise StageFailed(found, 'raise VERSION, commit and push; or set push.on_reused_version to "overwrite"')
+
+
+def environment(app: App, console: Console) -> Mapping[str, str]:
+    """The container's environment: `env`, with `env_file` over it; the file's values are hidden from the console."""
+    if app.env_file is None:
+        return app.env
+    secret = parse_env_file(read_secret(app.env_file, f'apps."{app.name}".env_file'), app.env_file)
+    console.redact.add(secret.values())
+    return {**app.env, **secret}
+
+
+def push(release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag) -> None:
+    """Pushes the release's tags and records the digest."""
+    if not release.app.push.enabled:
+        return
+    with tools.journal.stage("Push") as stage:
+        digest = publish(tools.engine(), references, tools.credentials(release.app), tools.console, halt)
+        tools.state.update(release.id, digest=digest)
+        stage.note = digest[:19]
+
+
+def roll_out(release: Release, image: Image, tools: Tools, pushed: Future[None]) -> Outcome:
+    """Lets the app's strategy bring the release live."""
+    with tools.journal.stage("Deploy") as stage:
+        rollout = Rollout(
+            release=release,
+            image=image,
+            engine=tools.engine(),
+            output=tools.console,
+            cancel=tools.cancel,
+            clock=tools.clock,
+            published=pushed.result,
+            credentials=tools.credentials(release.app),
+            env=environment(release.app, tools.console),
+        )
+        outcome = STRATEGIES[release.app.strategy](rollout)
+        stage.note = outcome.note or release.app.strategy
+        return outcome
+
+
+def _record(tools: Tools, job: Job, **values: object) -> None:
+    tools.state.update(job.deployment, **values)

@@ -1,0 +1,38 @@
+"""Pushes an image's tags to its registry, again after what may pass, not again after what will not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gitdeploy.engine.types import Cancel, Credentials, Engine, Output
+from gitdeploy.errors import Cancelled, RegistryError
+
+PAUSES = (1.0, 2.0, 5.0, 10.0)
+"""Seconds between tries; a registry that restarts is back within their sum."""
+
+
+def publish(engine: Engine, references: Sequence[str], credentials: Credentials, output: Output, cancel: Cancel) -> str:
+    """Pushes each "repository:tag"; returns the digest of the first, "sha256:…".
+
+    Raises:
+        RegistryError: a tag could not be pushed; those before it are in the registry.
+        Cancelled: `cancel` was set.
+    """
+    digests = [_push(engine, reference, credentials, output, cancel) for reference in references]
+    return digests[0] if digests else ""
+
+
+def _push(engine: Engine, reference: str, credentials: Credentials, output: Output, cancel: Cancel) -> str:
+    for pause in (*PAUSES, None):
+        try:
+            digest = engine.push(reference, credentials, output, cancel)
+        except RegistryError as error:
+            if not error.transient or pause is None:
+                raise
+            output.line(f"    {reference}: {error.reason}; trying again in {pause:.0f} s")
+            if cancel.wait(pause):
+                raise Cancelled("cancelled while waiting for the registry") from error
+        else:
+            output.line(f"    pushed {reference}")
+            return digest
+    raise AssertionError  # the last try returns or raises

@@ -1,0 +1,146 @@
+"""Starts one process for each app that has work, and another in its place when one dies.
+
+Every app's deployment runs in a process of its own: a kill, a crash or a leak touches that app alone, and this parent, which
+does next to nothing, is there to begin again at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from gitdeploy.spool import Spool
+
+BUSY = 75
+"""Exit status of a child whose app another worker holds (sysexits.h, EX_TEMPFAIL)."""
+
+MAX_DEATHS = 3
+"""How often an app's process is started again after it died."""
+
+IDLE = 0.5
+"""Seconds after which a watching supervisor looks at the spool without being told to."""
+
+
+class Supervisor:
+    """Runs `child(app)` in a forked process for each app with work.
+
+    Attributes:
+        spool: where pushes wait.
+        child: does the work of one app and returns the exit status; runs in the child.
+    """
+
+    def __init__(self, spool: Spool, child: Callable[[str], int]) -> None:
+        self.spool = spool
+        self.child = child
+        self._children: dict[int, str] = {}
+        self._deaths: Counter[str] = Counter()
+        self._done: dict[str, frozenset[str]] = {}
+        self._stopping = False
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self, unfinished: frozenset[str], *, watch: bool) -> None:
+        """Works until nothing waits, or, to watch, until a stop signal.
+
+        Args:
+            unfinished: apps whose last deployment was cut off, to be put right even if no push waits.
+            watch: stay and wait for pushes; the hook rings the bell.
+        """
+        self._on_signals()
+        bell = _open_bell(self.spool.directory / "bell") if watch else -1
+        self.spool.sweep()
+        self.spool.persist()
+        wanted = set(unfinished)
+        while True:
+            if not self._stopping:
+                self._start(wanted | self._waiting(watch))
+                wanted = set()
+            if not self._children and (self._stopping or not watch):
+                return
+            self._wait(bell, IDLE if watch else None)
+            wanted |= self._reap()
+
+    def _waiting(self, watch: bool) -> set[str]:
+        """Apps with a waiting record that no child has looked at yet."""
+        records, bad = self.spool.pending()
+        for name in bad:
+            with contextlib.suppress(OSError):
+                self.spool.set_aside(name)
+        names: dict[str, set[str]] = {}
+        for record in records:
+            names.setdefault(record.app, set()).add(record.name)
+        fresh = {app for app, waiting in names.items() if not waiting <= self._done.get(app, frozenset())}
+        self._done = {app: seen for app, seen in self._done.items() if app in names}
+        for app in fresh:
+            self._done[app] = frozenset(names[app])
+        return fresh
+
+    def _start(self, apps: set[str]) -> None:
+        for app in sorted(apps - set(self._children.values())):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(self._run_child(app))
+            self._children[pid] = app
+
+    def _run_child(self, app: str) -> int:
+        """In the child: signals as a plain process has them, then the work."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return self.child(app)
+        except BaseException:
+            return 1
+
+    def _reap(self) -> set[str]:
+        """Collects children that ended; returns the apps to start again."""
+        again: set[str] = set()
+        for pid in list(self._children):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if not done:
+                continue
+            app = self._children.pop(pid)
+            if os.WIFSIGNALED(status) and not self._stopping:
+                self._deaths[app] += 1
+                if self._deaths[app] <= MAX_DEATHS:
+                    again.add(app)
+            elif os.WEXITSTATUS(status) == BUSY:
+                self._done.pop(app, None) if self._children else None
+            else:
+                self._deaths.pop(app, None)
+                self._done.pop(app, None) if os.WEXITSTATUS(status) == 0 else None
+        return again
+
+    def _wait(self, bell: int, timeout: float | None) -> None:
+        """Waits for a child's end, a signal or the bell."""
+        readable, _, _ = select.select([self._wake_read, *([bell] if bell >= 0 else [])], [], [], timeout)
+        for fd in readable:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(fd, 4096):
+                    pass
+
+    def _on_signals(self) -> None:
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        """Asks the children to stop; they leave their app in order and their push in the spool."""
+        self._stopping = True
+        for pid in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+
+def _open_bell(path: Path) -> int:
+    """The FIFO that hooks write a byte to; held open for reading and writing so that they never block."""
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(path, 0o620)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

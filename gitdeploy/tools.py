@@ -1,0 +1,42 @@
+"""What one deployment works with: everything that has an effect comes in here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitdeploy.cancel import CancelFlag
+from gitdeploy.config.model import App, Config
+from gitdeploy.console import Console
+from gitdeploy.engine.types import Credentials, Engine
+from gitdeploy.journal import Journal
+from gitdeploy.state import State
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The tools of one deployment.
+
+    Attributes:
+        engine: returns the engine, connected when it is asked for first.
+        credentials: an app's registry credentials.
+        build_slot: held while building, so that the box is not overrun.
+        lfs: Gogs' store of Git LFS objects, None if there is none.
+        now: seconds since the epoch.
+        clock: seconds, monotonic.
+    """
+
+    config: Config
+    state: State
+    console: Console
+    journal: Journal
+    cancel: CancelFlag
+    engine: Callable[[], Engine]
+    credentials: Callable[[App], Credentials]
+    build_slot: Callable[[], AbstractContextManager[None]]
+    lfs: Path | None = None
+    now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic

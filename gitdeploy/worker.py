@@ -1,0 +1,168 @@
+"""One app's worker: takes the newest waiting push, deploys it, records how it ended, and goes on until none waits.
+
+It holds the app's kernel lock, so there is never a second one. A crash anywhere leaves the record in the spool; the next run
+puts right what was left on the engine and deploys again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from gitdeploy import console as log
+from gitdeploy.attempt import Attempt, attempt
+from gitdeploy.cancel import CancelFlag
+from gitdeploy.config.model import App, Config
+from gitdeploy.deploy import Job
+from gitdeploy.engine.types import Engine
+from gitdeploy.errors import ConfigError, GitdeployError
+from gitdeploy.push import Choice, PushRecord, choose, full_patterns
+from gitdeploy.pushers import Pushers
+from gitdeploy.records import Deployment, Status
+from gitdeploy.site import Site
+from gitdeploy.source.repository import open_repository
+from gitdeploy.spool import Spool
+from gitdeploy.state import State
+
+MAX_ATTEMPTS = 3
+"""How often a deployment is begun; one that brings the worker down every time is given up after that."""
+
+
+class Worker:
+    """Works for one app, under its lock."""
+
+    def __init__(self, site: Site, app: str, state: State, stop: CancelFlag) -> None:
+        self.site = site
+        self.name = app
+        self.spool: Spool = site.spool
+        self.state = state
+        self.stop = stop
+        self.pushers = Pushers(self.spool, app)
+        self._engine: Engine | None = None
+        self._connecting = threading.Lock()
+
+    def run(self) -> None:
+        """Deploys until no record of this app waits. Raises UnfitError for an unusable spool or state.db."""
+        tried: set[str] = set()
+        while not self.stop.is_set():
+            waiting = [r for r in self.spool.pending()[0] if r.app == self.name and r.name not in tried]
+            if not waiting:
+                break
+            tried |= {r.name for r in waiting}  # what cannot be ended now is for the next run
+            self._round(waiting)
+
+    def engine(self) -> Engine:
+        """The engine, connected at the first call."""
+        with self._connecting:
+            if self._engine is None:
+                self._engine = self.site.connect()
+            return self._engine
+
+    def _round(self, waiting: Sequence[PushRecord]) -> None:
+        """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
+        try:
+            config = self.site.load_config()
+            app = self._enrolled(config)
+            path, choice = self._choose(app, waiting)
+        except GitdeployError as error:
+            self._refuse(waiting, error)
+            return
+        for record in (r for r in waiting if r.name in choice.dropped):
+            log.note(f"{self.name}: push {record.name}: {choice.dropped[record.name]}")
+            self._let_go(record, f"gitdeploy: nothing to deploy: {choice.dropped[record.name]}")
+        if choice.record is None:
+            return
+        row = self._enqueue(choice.record, choice.ref, choice.commit)
+        for record in choice.superseded:
+            self._supersede(record, row, choice.commit)
+        if row.ended:  # a crash came between its end and the record's removal
+            self._let_go(choice.record, f"gitdeploy: deployment {row.id} {row.status}")
+        elif choice.record.trigger == "push" and self._is_live(choice.commit):
+            self._end(choice.record, row, "unchanged", f"{self.name} already runs {choice.commit[:12]}")
+        elif row.attempts >= MAX_ATTEMPTS:
+            self._end(choice.record, row, "failed", f"given up: the worker died {row.attempts} times while deploying this")
+        else:
+            self._attempt(choice.record, row, config, Job(row.id, app, path, choice.ref, choice.commit, choice.record.options))
+
+    def _enrolled(self, config: Config) -> App:
+        app = config.apps.get(self.name)
+        if app is None:
+            problem = f'{config.source}: expected a table [apps."{self.name}"], found none: this repository is not enrolled'
+            raise ConfigError([problem], f"run install.sh --repo {self.name} --image IMAGE, or add the table by hand")
+        return app
+
+    def _choose(self, app: App, waiting: Sequence[PushRecord]) -> tuple[Path, Choice]:
+        path = self.site.repository(app, waiting[-1].repo)
+        with open_repository(path) as repository:
+            return path, choose(waiting, full_patterns(app.branch), repository.tip, repository.contains)
+
+    def _is_live(self, commit: str) -> bool:
+        live = self.state.live(self.name)
+        return live is not None and live.commit_id == commit
+
+    def _attempt(self, record: PushRecord, row: Deployment, config: Config, job: Job) -> None:
+        """Deploys, with an eye on who pushes meanwhile; the record goes when the end is recorded."""
+        cancel = CancelFlag(self.stop)
+        work = Attempt(self.site, self.state, record, row, config, job, cancel, self.engine, self.pushers.relay(record))
+        watch = self.pushers.watch(
+            f"gitdeploy: deployment {row.id} of {self.name} is running",
+            on_push=lambda _: cancel.set("newer push") if job.app.on_new_push == "cancel" else None,
+            on_cancel=lambda: cancel.set("request"),
+            known=self.spool.names(),
+        )
+        try:
+            ended = attempt(work)
+        finally:
+            self.pushers.unwatch(watch)
+        if ended:
+            self.spool.done(record.name)
+        self.pushers.relay(record).close()
+
+    def _enqueue(self, record: PushRecord, ref: str, commit: str) -> Deployment:
+        created = float(record.order[0])
+        number = self.state.enqueue(
+            self.name,
+            record.name,
+            trigger=record.trigger,
+            created=created,
+            ref=ref,
+            commit_id=commit,
+            pusher=log.harmless(record.user),
+        )
+        row = self.state.deployment(number)
+        assert row is not None
+        if not row.ended and (row.ref, row.commit_id) != (ref, commit):
+            self.state.update(number, ref=ref, commit_id=commit)  # the tip moved on since a crash
+            row = self.state.deployment(number)
+            assert row is not None
+        return row
+
+    def _supersede(self, record: PushRecord, by: Deployment, commit: str) -> None:
+        last = record.refs[-1] if record.refs else None
+        row = self._enqueue(record, last.name if last else "", last.new if last else "")
+        text = f"superseded by deployment {by.id} of {self.name} ({commit[:12] or by.trigger})"
+        if row.ended:
+            self._let_go(record, f"gitdeploy: {text}")
+        else:
+            self._end(record, row, "superseded", text)
+
+    def _refuse(self, waiting: Sequence[PushRecord], error: GitdeployError) -> None:
+        """Records every waiting push as failed: nothing can be chosen with a config or repository in error."""
+        for record in waiting:
+            last = record.refs[-1] if record.refs else None
+            row = self._enqueue(record, last.name if last else "", last.new if last else "")
+            if not row.ended:
+                self.state.update(row.id, hint=error.hint)
+                hint = f"\n    what to do: {error.hint}" if error.hint else ""
+                self._end(record, row, "failed", f"{error.reason}{hint}")
+
+    def _end(self, record: PushRecord, row: Deployment, status: Status, reason: str) -> None:
+        """Records the end of a deployment that never began, and lets its pusher go."""
+        now = self.site.now()
+        self.state.update(row.id, status=status, error="" if status == "unchanged" else reason, finished=now)
+        self._let_go(record, f"gitdeploy: {reason}")
+
+    def _let_go(self, record: PushRecord, text: str) -> None:
+        self.spool.done(record.name)
+        self.pushers.tell(record, log.harmless_lines(text))
