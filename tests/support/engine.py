@@ -1,0 +1,212 @@
+"""A Docker Engine for the tests alone: own network, own mounts, own processes, nothing left when it ends.
+
+A second dockerd on a machine rewrites the first one's iptables chains and finds its containerd under /run. So this one gets
+namespaces of its own: the test process first moves into a new network namespace (`isolate_network`), which also keeps its ports
+apart from the machine's, and the engine lives in new mount and process namespaces within. When the first process of a process
+namespace dies, the kernel ends all others, and the mounts and bridges go with their namespaces: nothing survives even kill -9.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from tests.support.net import wait_until
+
+CLONE_NEWNET = 0x40000000  # linux/sched.h; os.unshare came with Python 3.12
+
+# What another Docker on this machine keeps in /run and /etc/docker must be neither seen nor touched. The shell stays the first
+# process of the namespace, so with SIGCHLD ignored the kernel reaps orphaned container shims.
+NAMESPACE_INIT = """
+trap '' CHLD
+mount -t tmpfs tmpfs /run
+if [ -d /etc/docker ]; then mount -t tmpfs tmpfs /etc/docker; fi
+echo ready
+exec sleep infinity
+"""
+
+
+def isolate_network() -> bool:
+    """Moves this process, while it has only one thread, into a network namespace with nothing but a loopback interface.
+
+    Returns False where that is not permitted (not root, or a container without CAP_SYS_ADMIN).
+    """
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        return False
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    return True
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path, timeout: float = 5.0) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        """Connects to the socket file."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+class PrivateEngine:
+    """A dockerd of its own. Call `isolate_network` first; needs root.
+
+    Attributes:
+        url: for DOCKER_HOST.
+        directory: holds the socket, the data root and `dockerd.log`.
+    """
+
+    def __init__(self, root: Path | None = None, features: tuple[str, ...] = ()) -> None:
+        """`root`: where the engine's Debian packages are unpacked, None for the installed ones; `features`: for `--feature`."""
+        self.directory = Path(tempfile.mkdtemp(prefix="gitdeploy-engine-"))
+        self.directory.chmod(0o711)
+        self.socket = self.directory / "docker.sock"
+        self.url = f"unix://{self.socket}"
+        self._root = root
+        self._features = features
+        self._cgroup = f"/{self.directory.name}"
+        self._namespace: subprocess.Popen[str] | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> PrivateEngine:
+        self._namespace = subprocess.Popen(
+            ["unshare", "--fork", "--pid", "--kill-child", "--mount", "--mount-proc", "sh", "-euc", NAMESPACE_INIT],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._namespace.stdout is not None
+        if self._namespace.stdout.readline() != "ready\n":
+            self.close()
+            raise RuntimeError("no namespace for a private Docker Engine: run as root, or give an engine in DOCKER_HOST")
+        (self.directory / "daemon.json").write_text("{}\n")
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Starts dockerd and waits until it answers; on the same data root after `kill` or `stop`."""
+        with (self.directory / "dockerd.log").open("ab") as log:
+            self._daemon = subprocess.Popen(
+                [*self._enter(), *self._command()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+                start_new_session=True,  # Ctrl-C reaches pytest only, which ends the engine in order
+            )
+        try:
+            wait_until(self._answers_or_died, 60, "the private Docker Engine")
+        except TimeoutError:
+            self._fail("does not answer")
+        if self._daemon.poll() is not None:
+            self._fail("ended at once")
+
+    def kill(self) -> None:
+        """kill -9 to dockerd alone; containers stay as a crash leaves them."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ends dockerd in order, which stops its containers."""
+        self._signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Ends everything and removes its files. Containers get no time to stop: they are the tests'."""
+        if self._namespace is not None:
+            self._namespace.kill()
+            self._namespace.wait()
+            self._namespace = None
+        if self._daemon is not None:
+            self._daemon.wait()
+            self._daemon = None
+        for controller in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")):
+            _remove_cgroup(controller / self._cgroup[1:])
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _enter(self) -> list[str]:
+        """The prefix of a command that is to run in the engine's namespaces."""
+        assert self._namespace is not None
+        unshare = self._namespace.pid
+        first = Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()[0]
+        return ["nsenter", "--target", first, "--mount", "--pid", "--"]
+
+    def _command(self) -> list[str]:
+        directory = self.directory
+        return [
+            str(self._root / "usr/sbin/dockerd") if self._root else "dockerd",
+            f"--config-file={directory}/daemon.json",
+            f"--data-root={directory}/data",
+            f"--exec-root={directory}/exec",
+            f"--pidfile={directory}/dockerd.pid",
+            f"--host={self.url}",
+            f"--cgroup-parent={self._cgroup}",
+            "--exec-opt=native.cgroupdriver=cgroupfs",  # systemd's needs its bus in /run
+            *(f"--feature={name}" for name in self._features),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        if self._root is None:
+            return dict(os.environ)
+        own = ":".join(str(self._root / place) for place in ("usr/bin", "usr/sbin", "usr/libexec/docker"))
+        return {**os.environ, "PATH": f"{own}:{os.environ['PATH']}"}
+
+    def _answers_or_died(self) -> bool:
+        assert self._daemon is not None
+        if self._daemon.poll() is not None:
+            return True
+        connection = UnixConnection(self.socket)
+        try:
+            connection.request("GET", "/_ping")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._daemon is not None
+        pid = (self.directory / "dockerd.pid").read_text()
+        subprocess.run([*self._enter(), "kill", f"-{number.value}", pid], check=True)
+        self._daemon.wait()
+        self._daemon = None
+        for stale in ("dockerd.pid", "docker.sock"):
+            (self.directory / stale).unlink(missing_ok=True)
+
+    def _fail(self, what: str) -> None:
+        tail = (self.directory / "dockerd.log").read_text(errors="replace").splitlines()[-15:]
+        raise RuntimeError("\n".join([f"the private Docker Engine {what}:", *tail]))
+
+
+def _remove_cgroup(top: Path) -> None:
+    """Removes an emptied control group with its children; the kernel may need a moment to see that it is empty."""
+    for name, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(TimeoutError):
+            wait_until(partial(_removed, Path(name)), 1, name)
+
+
+def _removed(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except OSError as error:
+        return error.errno == errno.ENOENT
+    return True
