@@ -119,6 +119,7 @@ def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool
             finished=now,
             error=console.redact(result.reason),
             hint=console.redact(result.hint),
+            exit_code=result.exit_code,
             **({"stage": result.stage} if result.stage else {}),
         )
     row = a.state.deployment(a.row.id)

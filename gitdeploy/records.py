@@ -35,6 +35,7 @@ class Deployment:
         image: the image's id on the engine, "" before Build is done.
         digest: "sha256:…" in the registry, "" if it was not pushed.
         stage: where it is, or where it ended.
+        exit_code: what `gitdeploy deploy` ends with for it.
         outage: seconds in which nothing served, None if unknown or not applicable.
         attempts: how often a worker began it.
         config: the app's configuration as JSON, as it was deployed; values of secret files are not in it.
@@ -58,6 +59,7 @@ class Deployment:
     stage: str
     error: str
     hint: str
+    exit_code: int
     created: float
     started: float | None
     finished: float | None

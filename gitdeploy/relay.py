@@ -46,14 +46,9 @@ class Relay:
         with self._ready:
             if self._fd < 0:
                 return
-            if self._size + len(data) > BACKLOG:
+            while self._queue and self._size + len(data) > BACKLOG:  # the newest lines matter most
+                self._size -= len(self._queue.popleft())
                 self._skipped += 1
-                return
-            if self._skipped:
-                note = f"… {self._skipped} lines skipped here, all are in the log\n".encode()
-                self._queue.append(note)
-                self._size += len(note)
-                self._skipped = 0
             self._queue.append(data)
             self._size += len(data)
             self._ready.notify()
@@ -83,9 +78,10 @@ class Relay:
         with self._ready:
             while not self._queue and not self._closing:
                 self._ready.wait()
-            data = b"".join(self._queue)
+            note = f"… {self._skipped} lines skipped here, all are in the log\n".encode() if self._skipped else b""
+            data = note + b"".join(self._queue)
             self._queue.clear()
-            self._size = 0
+            self._size = self._skipped = 0
             return data
 
     def _write(self, data: bytes) -> None:

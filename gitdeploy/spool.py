@@ -7,6 +7,7 @@ their process, however it ends.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -102,8 +103,8 @@ class Spool:
                 fd = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
                 continue
-            os.fsync(fd)
-            os.close(fd)
+            with os.fdopen(fd, "rb"), contextlib.suppress(OSError):  # a FIFO has nothing to make durable
+                os.fsync(fd)
         self._sync()
 
     def sweep(self) -> None:

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS deployments (
     stage TEXT NOT NULL DEFAULT '',
     error TEXT NOT NULL DEFAULT '',
     hint TEXT NOT NULL DEFAULT '',
+    exit_code INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL,
     started REAL,
     finished REAL,

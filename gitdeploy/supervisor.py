@@ -10,7 +10,6 @@ import contextlib
 import os
 import select
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +39,7 @@ class Supervisor:
         self.child = child
         self._children: dict[int, str] = {}
         self._deaths: Counter[str] = Counter()
-        self._done: dict[str, frozenset[str]] = {}
+        self._looked_at: dict[str, frozenset[str]] = {}
         self._stopping = False
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -55,18 +54,17 @@ class Supervisor:
         bell = _open_bell(self.spool.directory / "bell") if watch else -1
         self.spool.sweep()
         self.spool.persist()
-        wanted = set(unfinished)
+        self._start(set(unfinished))
         while True:
             if not self._stopping:
-                self._start(wanted | self._waiting(watch))
-                wanted = set()
+                self._start_waiting()
             if not self._children and (self._stopping or not watch):
                 return
             self._wait(bell, IDLE if watch else None)
-            wanted |= self._reap()
+            self._start(self._reap(watch))
 
-    def _waiting(self, watch: bool) -> set[str]:
-        """Apps with a waiting record that no child has looked at yet."""
+    def _start_waiting(self) -> None:
+        """Starts a child for each app with a waiting record that none has looked at yet."""
         records, bad = self.spool.pending()
         for name in bad:
             with contextlib.suppress(OSError):
@@ -74,14 +72,14 @@ class Supervisor:
         names: dict[str, set[str]] = {}
         for record in records:
             names.setdefault(record.app, set()).add(record.name)
-        fresh = {app for app, waiting in names.items() if not waiting <= self._done.get(app, frozenset())}
-        self._done = {app: seen for app, seen in self._done.items() if app in names}
-        for app in fresh:
-            self._done[app] = frozenset(names[app])
-        return fresh
+        self._looked_at = {app: seen for app, seen in self._looked_at.items() if app in names}
+        running = set(self._children.values())
+        fresh = {app for app, waiting in names.items() if not waiting <= self._looked_at.get(app, frozenset())} - running
+        self._looked_at |= {app: frozenset(names[app]) for app in fresh}
+        self._start(fresh)
 
     def _start(self, apps: set[str]) -> None:
-        for app in sorted(apps - set(self._children.values())):
+        for app in sorted(apps):
             pid = os.fork()
             if pid == 0:
                 os._exit(self._run_child(app))
@@ -98,9 +96,9 @@ class Supervisor:
         except BaseException:
             return 1
 
-    def _reap(self) -> set[str]:
-        """Collects children that ended; returns the apps to start again."""
-        again: set[str] = set()
+    def _reap(self, watch: bool) -> set[str]:
+        """Collects children that ended; returns the apps to start again because theirs died."""
+        died: set[str] = set()
         for pid in list(self._children):
             done, status = os.waitpid(pid, os.WNOHANG)
             if not done:
@@ -109,13 +107,12 @@ class Supervisor:
             if os.WIFSIGNALED(status) and not self._stopping:
                 self._deaths[app] += 1
                 if self._deaths[app] <= MAX_DEATHS:
-                    again.add(app)
-            elif os.WEXITSTATUS(status) == BUSY:
-                self._done.pop(app, None) if self._children else None
-            else:
+                    died.add(app)
+            elif os.WEXITSTATUS(status) == 0:
                 self._deaths.pop(app, None)
-                self._done.pop(app, None) if os.WEXITSTATUS(status) == 0 else None
-        return again
+            elif os.WEXITSTATUS(status) == BUSY and watch:
+                self._looked_at.pop(app, None)  # a worker started by hand has it: look again
+        return died
 
     def _wait(self, bell: int, timeout: float | None) -> None:
         """Waits for a child's end, a signal or the bell."""

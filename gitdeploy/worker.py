@@ -7,12 +7,13 @@ puts right what was left on the engine and deploys again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from gitdeploy import console as log
 from gitdeploy.attempt import Attempt, attempt
 from gitdeploy.cancel import CancelFlag
+from gitdeploy.config import snapshot
 from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
 from gitdeploy.engine.types import Engine
@@ -20,6 +21,7 @@ from gitdeploy.errors import ConfigError, GitdeployError
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
 from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment, Status
+from gitdeploy.rollout.recovery import recover
 from gitdeploy.site import Site
 from gitdeploy.source.repository import open_repository
 from gitdeploy.spool import Spool
@@ -27,6 +29,19 @@ from gitdeploy.state import State
 
 MAX_ATTEMPTS = 3
 """How often a deployment is begun; one that brings the worker down every time is given up after that."""
+
+
+class _Note:
+    """An `Output` that goes to gitdeploy's own log: recovery has no pusher."""
+
+    def __init__(self, app: str) -> None:
+        self._app = app
+
+    def line(self, text: str, *, detail: bool = False) -> None:
+        log.note(f"{self._app}: {text}")
+
+    def progress(self, key: str, text: str) -> None:
+        pass
 
 
 class Worker:
@@ -42,15 +57,27 @@ class Worker:
         self._engine: Engine | None = None
         self._connecting = threading.Lock()
 
-    def run(self) -> None:
-        """Deploys until no record of this app waits. Raises UnfitError for an unusable spool or state.db."""
+    def run(self) -> frozenset[str]:
+        """Puts right what a crash left, then deploys until no record of this app waits.
+
+        Returns:
+            names of the records it has dealt with; one that is still in the spool is for the next run.
+
+        Raises:
+            UnfitError: the spool or state.db cannot be used, or the engine is needed for recovery and does not answer.
+        """
+        self._put_right()
         tried: set[str] = set()
         while not self.stop.is_set():
-            waiting = [r for r in self.spool.pending()[0] if r.app == self.name and r.name not in tried]
+            waiting = self._waiting(tried)
             if not waiting:
                 break
-            tried |= {r.name for r in waiting}  # what cannot be ended now is for the next run
+            tried |= {record.name for record in waiting}
             self._round(waiting)
+        return frozenset(tried)
+
+    def _waiting(self, tried: Container[str] = ()) -> list[PushRecord]:
+        return [record for record in self.spool.pending()[0] if record.app == self.name and record.name not in tried]
 
     def engine(self) -> Engine:
         """The engine, connected at the first call."""
@@ -58,6 +85,21 @@ class Worker:
             if self._engine is None:
                 self._engine = self.site.connect()
             return self._engine
+
+    def _put_right(self) -> None:
+        """After a crash: brings the engine into order and tells the history what became of the deployment."""
+        interrupted = [row for row in self.state.unfinished(self.name) if row.status == "running"]
+        if not interrupted:
+            return
+        app = snapshot.load(interrupted[0].config) or self.site.load_config().apps.get(self.name)
+        serves = recover(self.engine(), app, _Note(self.name), self.site.clock) if app else 0
+        waiting = {record.name for record in self._waiting()}
+        for row in interrupted:
+            now = self.site.now()
+            if row.id == serves:
+                self.state.update(row.id, status="succeeded", finished=now, retained=1)
+            elif row.record not in waiting:
+                self.state.update(row.id, status="failed", finished=now, exit_code=1, error="interrupted, and undone")
 
     def _round(self, waiting: Sequence[PushRecord]) -> None:
         """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
@@ -81,6 +123,7 @@ class Worker:
         elif choice.record.trigger == "push" and self._is_live(choice.commit):
             self._end(choice.record, row, "unchanged", f"{self.name} already runs {choice.commit[:12]}")
         elif row.attempts >= MAX_ATTEMPTS:
+            self.state.update(row.id, exit_code=1)
             self._end(choice.record, row, "failed", f"given up: the worker died {row.attempts} times while deploying this")
         else:
             self._attempt(choice.record, row, config, Job(row.id, app, path, choice.ref, choice.commit, choice.record.options))
@@ -153,7 +196,7 @@ class Worker:
             last = record.refs[-1] if record.refs else None
             row = self._enqueue(record, last.name if last else "", last.new if last else "")
             if not row.ended:
-                self.state.update(row.id, hint=error.hint)
+                self.state.update(row.id, hint=error.hint, exit_code=error.exit_code)
                 hint = f"\n    what to do: {error.hint}" if error.hint else ""
                 self._end(record, row, "failed", f"{error.reason}{hint}")
 

@@ -1,0 +1,107 @@
+"""The spool: records appear whole, stay until they are done, and locks end with their process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from gitdeploy.errors import UnfitError
+from gitdeploy.push import PushRecord, RefUpdate
+from gitdeploy.spool import STALE_AFTER, Spool, new_name
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    (tmp_path / "spool").mkdir()
+    return Spool(tmp_path)
+
+
+def record(name: str) -> PushRecord:
+    return PushRecord(name, "o/r", "/r.git", (RefUpdate("a" * 40, "b" * 40, "refs/heads/main"),))
+
+
+def test_records_come_back_in_order_and_go_when_done(spool: Spool) -> None:
+    for name in ("300-a", "100-b", "200-c"):
+        spool.add(record(name))
+    assert [r.name for r in spool.pending()[0]] == ["100-b", "200-c", "300-a"]
+    spool.done("200-c")
+    spool.done("200-c")
+    assert spool.names() == {"100-b", "300-a"}
+
+
+def test_a_record_is_private_whatever_the_umask(spool: Spool) -> None:
+    before = os.umask(0)
+    try:
+        path = spool.add(record("100-a"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_files_that_are_no_records_are_named_and_harm_nothing(spool: Spool, tmp_path: Path) -> None:
+    spool.add(record("100-a"))
+    (spool.directory / "101-b.push").write_text("garbage")
+    (spool.directory / "102-c.push").symlink_to("/etc/passwd")
+    os.mkfifo(spool.directory / "103-d.push")
+    (spool.directory / ".104-e.tmp").write_text("gitdeploy-push 1\n")
+    records, bad = spool.pending()
+    assert [r.name for r in records] == ["100-a"]
+    assert sorted(bad) == ["101-b.push", "102-c.push", "103-d.push"]
+    spool.persist()
+    spool.set_aside("101-b.push")
+    assert (spool.directory / ".101-b.push.bad").read_text() == "garbage"
+
+
+def test_an_unreadable_spool_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnfitError, match=r"spool.*cannot be read: No such file"):
+        Spool(tmp_path / "nowhere").pending()
+
+
+def test_a_lock_is_held_once_and_freed_by_death(spool: Spool) -> None:
+    with spool.lock("o/r") as first, spool.lock("o/r") as second, spool.lock("o/other") as other:
+        assert (first, second, other) == (True, False, True)
+        assert spool.locked("o/r")
+    assert not spool.locked("o/r")
+
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with spool.lock("o/r"):
+            os.write(write, b"x")
+            signal.pause()
+    os.read(read, 1)
+    assert spool.locked("o/r")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not spool.locked("o/r")
+
+
+def test_a_cancel_request_is_taken_once(spool: Spool) -> None:
+    assert not spool.take_cancel("o/r")
+    spool.ask_cancel("o/r")
+    assert not spool.take_cancel("o/other")
+    assert spool.take_cancel("o/r")
+    assert not spool.take_cancel("o/r")
+
+
+def test_what_dead_hooks_left_is_swept(spool: Spool) -> None:
+    old, young = spool.directory / ".1-a.tmp", spool.directory / ".2-b.tmp"
+    old.touch()
+    young.touch()
+    fifo = spool.directory / "1-a.console"
+    os.mkfifo(fifo)
+    for path in (old, fifo):
+        os.utime(path, (path.stat().st_mtime - 2 * STALE_AFTER,) * 2)
+    spool.sweep()
+    assert sorted(p.name for p in spool.directory.iterdir()) == [".2-b.tmp"]
+
+
+def test_names_are_unique_and_well_formed(spool: Spool) -> None:
+    names = {new_name(1234.5) for _ in range(100)}
+    assert len(names) == 100
+    spool.add(record(names.pop()))
+    assert len(spool.pending()[0]) == 1
