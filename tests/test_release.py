@@ -1,0 +1,79 @@
+"""Names, tags, labels and the recipe of an image."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gitdeploy.config.model import App, Build, Publish, Push
+from gitdeploy.release import Release, address, base_images, container_labels, container_name, image_references, recipe
+
+APP = App(name="devops/dev-app", image="6ain/dev-app", container="dev-app", publish=(Publish("", 8080, 80),))
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_references_begin_with_the_version_and_hold_none_twice() -> None:
+    assert image_references(APP, "0.0.2", COMMIT, "refs/heads/main") == ("6ain/dev-app:0.0.2", "6ain/dev-app:latest")
+    app = App(name="o/r", image="r", container="r", push=Push(tags=("{branch}-{commit}", "{version}", "latest")))
+    assert image_references(app, "1", COMMIT, "refs/heads/feature/ä b") == ("r:1", "r:feature---b-0123456789ab", "r:latest")
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/-x", "refs/heads/" + "x" * 300, "refs/tags/v1", "", "refs/heads/...."])
+def test_every_reference_is_a_valid_tag(ref: str) -> None:
+    app = App(name="o/r", image="r", container="r", push=Push(tags=("{branch}",)))
+    for reference in image_references(app, "1.0", COMMIT, ref):
+        assert re.fullmatch(r"r:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", reference)
+
+
+def test_containers_tell_what_they_are() -> None:
+    release = Release(12, APP, "0.0.2", COMMIT, "sha256:1")
+    assert container_labels(release) == {
+        "gitdeploy.app": "devops/dev-app",
+        "gitdeploy.release": "12",
+        "gitdeploy.version": "0.0.2",
+        "gitdeploy.commit": COMMIT,
+        "gitdeploy.role": "app",
+    }
+    assert container_name(release, 2) == "dev-app.12.2"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "args", "bases"),
+    [
+        ("FROM python:3\n", {}, ("python:3",)),
+        ("FROM --platform=linux/amd64 python:3 AS b\nFROM b\nFROM scratch\n", {}, ("python:3",)),
+        ("ARG BASE=alpine:3\nFROM ${BASE}\n", {}, ("alpine:3",)),
+        ("ARG BASE=alpine:3\nFROM $BASE\n", {"BASE": "debian:12"}, ("debian:12",)),
+        ("from a as X\nFROM x\nFROM a\n", {}, ("a",)),
+        ("not a dockerfile \0", {}, ()),
+    ],
+)
+def test_base_images(dockerfile: str, args: dict[str, str], bases: tuple[str, ...]) -> None:
+    assert base_images(dockerfile, args) == bases
+
+
+def test_the_recipe_changes_with_what_decides_the_image_and_nothing_else() -> None:
+    same = recipe("t", Build(args={"A": "1"}), [("python:3", "sha256:1")])
+    assert same == recipe("t", Build(args={"A": "1"}, output="full", no_cache=True, timeout=5), [("python:3", "sha256:1")])
+    others = [
+        recipe("u", Build(args={"A": "1"}), [("python:3", "sha256:1")]),
+        recipe("t", Build(args={"A": "2"}), [("python:3", "sha256:1")]),
+        recipe("t", Build(args={"A": "1"}, target="x"), [("python:3", "sha256:1")]),
+        recipe("t", Build(args={"A": "1"}, dockerfile="x"), [("python:3", "sha256:1")]),
+        recipe("t", Build(args={"A": "1"}), [("python:3", "sha256:2")]),
+    ]
+    assert len({same, *others}) == 6
+
+
+@pytest.mark.parametrize(
+    ("publish", "shown"),
+    [
+        ((), "container dev-app"),
+        ((Publish("", 8080, 80),), "http://box:8080"),
+        ((Publish("127.0.0.1", 8080, 80),), "http://127.0.0.1:8080"),
+        ((Publish("", 53, 53, "udp"), Publish("0.0.0.0", 8443, 443)), "https://box:8443"),
+    ],
+)
+def test_where_an_app_answers(publish: tuple[Publish, ...], shown: str) -> None:
+    assert address(App(name="o/r", image="r", container="dev-app", publish=publish), "box") == shown
