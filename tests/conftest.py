@@ -6,18 +6,23 @@ What they hand out lives in tests/support/, one topic per file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
+import hypothesis
 import pytest
 
+from tests.support import apps, gogs, guards, smart_http, sshd
 from tests.support.engine import PrivateEngine, isolate_network
 from tests.support.images import RECIPES, BaseImages, archive
 from tests.support.net import free_port as find_free_port
 from tests.support.registry import Registry, serve
 
 CACHE = Path(__file__).parent.parent / ".cache" / "tests"
+ENGINE_USED = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,51 +37,102 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers; leaves the machine's network before anything listens, unless an engine of it was given."""
     config.addinivalue_line("markers", "engine: needs a container engine (set by itself on every test that uses one)")
     config.addinivalue_line("markers", "exhaustive: takes long, runs with --exhaustive only")
+    hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
+    hypothesis.settings.register_profile("exhaustive", deadline=None, max_examples=5000)
+    hypothesis.settings.load_profile("exhaustive" if config.getoption("--exhaustive") else "default")
+    guards.forbid_reading_private_files()
     if not os.environ.get("DOCKER_HOST"):
         isolate_network()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks the tests that use an engine; sorts out the long ones."""
+    """Marks the tests that use an engine; sorts out those that were not asked for."""
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
-        if "engine_url" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "engine_url" in fixtures:
             item.add_marker("engine")
-    if not config.getoption("--exhaustive"):
-        long = [item for item in items if item.get_closest_marker("exhaustive")]
-        if long:
-            config.hook.pytest_deselected(items=long)
-            items[:] = [item for item in items if item not in long]
+        long = item.get_closest_marker("exhaustive") and not config.getoption("--exhaustive")
+        forbidden = "private_engine" in fixtures and os.environ.get("DOCKER_HOST")  # no second dockerd in one network
+        (left_out if long or forbidden else kept).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says which engine the tests ran on."""
+    if ENGINE_USED in config.stash:
+        terminalreporter.write_line(f"engine: {config.stash[ENGINE_USED]}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty home and nothing of the person's own settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        guards.isolate(patch, tmp_path_factory.mktemp("home"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def private_files_untouched() -> Iterator[None]:
+    """Fails a test that changes files in the real home."""
+    before = guards.private_files()
+    yield
+    assert guards.private_files() == before
 
 
 @pytest.fixture(scope="session")
-def engine_url(pytestconfig: pytest.Config) -> Iterator[str]:
+def private_engine(pytestconfig: pytest.Config, isolated_environment: None) -> Iterator[PrivateEngine]:
+    """A dockerd for this session alone, which a test may kill and start again."""
+    features = tuple(pytestconfig.getoption("--engine-feature"))
+    with PrivateEngine(pytestconfig.getoption("--engine-root"), features) as engine, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine.url)
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def engine_url(request: pytest.FixtureRequest, isolated_environment: None) -> str:
     """DOCKER_HOST: the engine that was given, else a private one for this session."""
     given = os.environ.get("DOCKER_HOST")
     if given:
-        yield given
-        return
-    private = PrivateEngine(pytestconfig.getoption("--engine-root"), tuple(pytestconfig.getoption("--engine-feature")))
-    with private, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", private.url)
-        yield private.url
+        return given
+    private: PrivateEngine = request.getfixturevalue("private_engine")
+    return private.url
 
 
 @pytest.fixture(scope="session")
-def docker_client(engine_url: str) -> Iterator[docker.DockerClient]:
-    """The SDK's own client, to look at the engine independently of gitdeploy."""
+def docker_client(engine_url: str, pytestconfig: pytest.Config) -> Iterator[docker.DockerClient]:
+    """The SDK's own client, to look at the engine independently of gitdeploy. In the end nothing of ours may be left there."""
     client = docker.DockerClient(base_url=engine_url, timeout=120)
+    info = client.info()
+    pytestconfig.stash[ENGINE_USED] = f"{info['ServerVersion']}, {info['Driver']}, {engine_url}"
+    before = guards.ours(client)
     yield client
+    left = guards.ours(client) - before
     client.close()
+    assert not left
 
 
 @pytest.fixture(scope="session")
-def base_images(docker_client: docker.DockerClient) -> BaseImages:
+def base_images(docker_client: docker.DockerClient) -> Iterator[BaseImages]:
     """Small base images (busybox, python, haproxy), loaded into the engine."""
     base = BaseImages()
     for name in RECIPES:
         with archive(name, CACHE / "images").open("rb") as file:
             docker_client.images.load(file)
-    return base
+    yield base
+    for reference in base.all():
+        docker_client.images.remove(reference)
+
+
+@pytest.fixture
+def app_name(docker_client: docker.DockerClient) -> Iterator[str]:
+    """A new "owner/name" for an app; what the engine has under its label is removed after the test."""
+    name = f"devops/app-{uuid.uuid4().hex[:8]}"
+    yield name
+    guards.remove_app(docker_client, name)
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +147,56 @@ def registry_auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry
     """A registry that wants a login; `docker_config()` of it is one."""
     with serve(tmp_path_factory.mktemp("registry-auth"), "pusher", "correct horse") as running:
         yield running
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """An empty directory like `tmp_path`, but with a path that every user may enter."""
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-test-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@pytest.fixture
+def gogs_dir(tmp_path: Path) -> gogs.Gogs:
+    """A Gogs data directory without repositories, owned by the user of the tests."""
+    return gogs.create(tmp_path / "data")
+
+
+@pytest.fixture
+def gogs_dir_of_git(open_path: Path) -> gogs.Gogs:
+    """A Gogs data directory without repositories, owned by user id 1000 as in Gogs' images; needs root."""
+    return gogs.create(open_path / "data", owner=1000)
+
+
+@pytest.fixture
+def ssh_server(gogs_dir: gogs.Gogs, tmp_path: Path) -> Iterator[sshd.Sshd]:
+    """Gogs' SSH access to `gogs_dir`."""
+    (tmp_path / "sshd").mkdir()
+    with sshd.serve(gogs_dir, tmp_path / "sshd", guards.server_environment()) as server:
+        yield server
+
+
+@pytest.fixture
+def http_server(gogs_dir: gogs.Gogs) -> Iterator[smart_http.HttpServer]:
+    """Gogs' HTTP access to `gogs_dir`."""
+    with smart_http.serve(gogs_dir, guards.server_environment()) as server:
+        yield server
+
+
+@pytest.fixture(params=["local", "ssh", "http"])
+def transport(request: pytest.FixtureRequest, gogs_dir: gogs.Gogs) -> Callable[[str], gogs.Remote]:
+    """Each way of a push into `gogs_dir` in turn: takes "Owner/Name", returns where to push."""
+    if request.param == "local":
+        return gogs_dir.local
+    server: sshd.Sshd | smart_http.HttpServer = request.getfixturevalue(f"{request.param}_server")
+    return server.remote
+
+
+@pytest.fixture
+def sample_app(tmp_path: Path) -> apps.SampleApp:
+    """A clone of the sample application with nothing committed; its Dockerfile builds on `base_images`."""
+    return apps.create(tmp_path / "clone")
 
 
 @pytest.fixture
