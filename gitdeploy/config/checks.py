@@ -1,0 +1,123 @@
+"""Values that are right by themselves and wrong together: within one app, and between apps. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, pairwise
+
+from gitdeploy.config.formats import CONTAINER, IMAGE, image_key
+from gitdeploy.config.model import App, Volume
+from gitdeploy.config.problems import BadValue, quoted
+
+DERIVED = r"(?:[.-]router|\.before-gitdeploy|\.[0-9]+(?:\..*)?)"
+"""What gitdeploy appends to an app's container name for its router, its next releases and an adopted container."""
+
+Problem = tuple[str, str]
+"""Key path and what is wrong with it."""
+
+
+def app_problems(app: App) -> list[Problem]:
+    """What contradicts itself in one app."""
+    return [*_names(app), *_routing(app), *_repetitions(app)]
+
+
+def app_warnings(app: App) -> tuple[str, ...]:
+    """What works and may still surprise; one line each, beginning with the key."""
+    writable = [str(volume) for volume in app.volumes if not volume.read_only]
+    if app.strategy == "recreate" or not writable:
+        return ()
+    return (f'volumes: with strategy "{app.strategy}" two releases write to {", ".join(writable)} at the same time',)
+
+
+def _names(app: App) -> Iterator[Problem]:
+    """The names once {owner} and {repo} are filled in."""
+    for key, kind, value in (("image", IMAGE, app.image), ("container", CONTAINER, app.container)):
+        try:
+            kind.parse(value)
+        except BadValue as bad:
+            yield key, f"expected {bad.expected}, but the app's name gives {quoted(value)}: set {key} for this app"
+
+
+def _routing(app: App) -> Iterator[Problem]:
+    overlaps = app.strategy != "recreate"
+    external = app.router.kind == "external"
+    if overlaps and not external and (udp := [str(port) for port in app.publish if port.protocol == "udp"]):
+        yield "publish", f'strategy "{app.strategy}" needs a router and HAProxy has no UDP ({udp[0]}): use "recreate"'
+    if overlaps and external and app.publish:
+        yield (
+            "publish",
+            f'with router = "external" and strategy "{app.strategy}" two containers would publish {app.publish[0]}: '
+            'leave publish empty, or use "recreate"',
+        )
+    if app.strategy == "canary" and external:
+        yield "strategy", '"canary" needs gitdeploy\'s own router to weigh the traffic: use "rolling" with router = "external"'
+    if not overlaps and app.replicas > 1 and app.publish:
+        yield (
+            "replicas",
+            f'{app.replicas} containers cannot share {app.publish[0]} without a router: use "rolling", or replicas = 1',
+        )
+    if app.router.proxy_protocol and app.router.mode != "tcp":
+        yield "router.proxy_protocol", 'only for router.mode = "tcp"; in http mode the app gets X-Forwarded-For'
+
+
+def _repetitions(app: App) -> Iterator[Problem]:
+    for first, second in combinations(app.publish, 2):
+        if first.clashes(second):
+            yield "publish", f"{first} and {second} take the same port of the host"
+    for target in {v.target for v in app.volumes if [w.target for w in app.volumes].count(v.target) > 1}:
+        yield "volumes", f"two mounts at {quoted(target)}"
+    if any(first >= second for first, second in pairwise(app.canary.weight)):
+        yield "canary.weight", f"expected ascending steps, found {list(app.canary.weight)}"
+
+
+def cross_problems(apps: Sequence[App]) -> Iterator[tuple[App, str, str]]:
+    """What two apps cannot both have, as (the later app, key, what is wrong)."""
+    yield from _taken_twice(apps, "container", lambda app: app.container)
+    yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
+    yield from _taken_twice(apps, "repository", lambda app: str(app.repository or ""))
+    for first, second in combinations(apps, 2):
+        yield from pair_problems(first, second)
+
+
+def _taken_twice(apps: Sequence[App], key: str, value_of: Callable[[App], str]) -> Iterator[tuple[App, str, str]]:
+    owners: dict[str, App] = {}
+    for app in apps:
+        value = value_of(app)
+        owner = owners.setdefault(value, app)
+        if value and owner is not app:
+            yield app, key, f"{quoted(value)} is already the {key} of {owner.name}"
+
+
+def pair_problems(first: App, second: App) -> Iterator[tuple[App, str, str]]:
+    """Ports and derived names that two apps cannot both have, as (app, key, what is wrong); `second` is the later one."""
+    for mine in second.publish:
+        for theirs in first.publish:
+            if mine.clashes(theirs):
+                yield second, "publish", f"port {mine} of the host is already {first.name}'s ({theirs})"
+    for owner, other in ((first, second), (second, first)):
+        if re.fullmatch(re.escape(owner.container) + DERIVED, other.container):
+            text = f"{quoted(other.container)} is a name that gitdeploy makes for containers of {owner.name}: choose another"
+            yield other, "container", text
+
+
+def volume_problem(app: App, volume: Volume, others: Sequence[App]) -> str:
+    """Why a tree must not have this mount although it may have volumes, "" if it may.
+
+    Named volumes of the app itself only: paths lead to the host, and other volumes hold other apps' data, even the
+    Git server's with gitdeploy's own config in it.
+    """
+    if volume.is_path:
+        return f"only the server may mount paths of the host, found {quoted(str(volume))}"
+
+    def belongs_to(owner: App) -> bool:
+        return re.fullmatch(re.escape(owner.container) + r"(?:[._-].*)?", volume.source) is not None
+
+    taken = any(
+        volume.source in {theirs.source for theirs in other.volumes}
+        or (len(other.container) > len(app.container) and belongs_to(other))
+        for other in others
+    )
+    if taken or not belongs_to(app):
+        return f'expected a volume of this app, such as "{app.container}-data:{volume.target}", found {quoted(str(volume))}'
+    return ""

@@ -1,0 +1,197 @@
+"""Kinds of values of this field: images, ports, mounts, names on the engine, paths, refs, tags. Pure.
+
+Everything here ends up in an API call, a path or a router's configuration, so each kind admits what is known to be right
+and nothing else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path, PurePosixPath
+from typing import Literal, cast
+
+from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config.problems import BadValue
+from gitdeploy.config.values import Kind, matching
+
+APP_NAME = matching(
+    r"(?!.*\.\.)[a-z0-9_][a-z0-9_.-]{0,99}/[a-z0-9_][a-z0-9_.-]{0,99}(?<!\.git)",
+    '"owner/repo" as in the repository\'s address',
+)
+
+# github.com/distribution/reference, regexp.go: domain, path components, tag and digest
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_DOMAIN = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+_REPOSITORY = rf"(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+
+IMAGE = matching(
+    rf"(?=.{{1,255}}\Z){_REPOSITORY}",
+    'an image in lower case without a tag (VERSION gives it), such as "6ain/dev-app" or "127.0.0.1:5000/dev-app"',
+)
+IMAGE_WITH_TAG = matching(
+    rf"(?=.{{1,255}}\Z){_REPOSITORY}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?",
+    'an image such as "haproxy:3.0-alpine"',
+)
+
+
+def image_key(image: str) -> str:
+    """One spelling for all spellings of a repository: "nginx" and "docker.io/library/nginx" are the same."""
+    first, slash, rest = image.partition("/")
+    if not slash:
+        return f"docker.io/library/{image}"
+    if not re.search(r"[.:\[]", first) and first != "localhost":
+        return f"docker.io/{image}"
+    return f"docker.io/{rest}" if first in ("index.docker.io", "registry-1.docker.io") else image
+
+
+def templated(kind: Kind[str], example: str) -> Kind[str]:
+    """The same with {owner} and {repo} in it, so that `[defaults]` can name things for every app."""
+    expected = f'{kind.expected}; in [defaults] with names to fill in, such as "{example}"'
+
+    def parse(value: object) -> str:
+        if not isinstance(value, str):
+            raise BadValue(expected, value)
+        try:
+            kind.parse(fill_in(value, "xx/xx"))
+        except BadValue:
+            raise BadValue(expected, value) from None
+        return value
+
+    return Kind(expected, parse)
+
+
+def fill_in(template: str, app: str) -> str:
+    """`{owner}` and `{repo}` replaced by the two halves of the app's name."""
+    owner, _, repo = app.partition("/")
+    return template.replace("{owner}", owner).replace("{repo}", repo)
+
+
+# github.com/moby/moby, daemon/names/names.go; 63 is what fits into one DNS label
+CONTAINER = matching(
+    r"[A-Za-z0-9][A-Za-z0-9_.-]{1,62}",
+    "a container name: 2 to 63 letters, digits, '_', '.' or '-', a letter or digit first",
+)
+NETWORK = matching(
+    r"(?!(?:host|none|default)\Z)[A-Za-z0-9][A-Za-z0-9_.-]{0,62}",
+    "the name of a Docker network (host and none are refused: the container could not be told from others)",
+)
+RESTART = matching(
+    r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,3})?",
+    '"no", "always", "unless-stopped", "on-failure" or "on-failure:N"',
+)
+NAME = matching(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}", "a name such as GREETING: letters, digits, '_', '.', '-'")
+SECRET_ID = matching(
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}",
+    "the id of a `RUN --mount=type=secret`: letters, digits, '_', '.', '-'",
+)
+STAGE = matching(r"|[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", "the name of a stage in the Dockerfile")
+LABEL = matching(
+    r"(?!gitdeploy\.)[A-Za-z0-9][A-Za-z0-9_./@\[\]-]{0,254}",
+    "the name of a label: letters, digits, '_', '.', '/', '-', not beginning with gitdeploy.",
+)
+HOST = matching(r"|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]", "a host name or address")
+URL = matching(r"|https?://[!-~]{1,2000}", 'an address that begins with "https://" or "http://"')
+
+# Both go into HTTP requests and into the router's configuration: nothing that could end a line, a word or a quotation there
+HTTP_PATH = matching(r"|/[A-Za-z0-9/._~!&()*+,;=:@%?-]{0,1000}", 'a path such as "/health"')
+HEADER = matching(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of an HTTP header")
+HEADER_VALUE = matching(
+    r"[A-Za-z0-9 !#&()*+,./:;<=>?@\[\]^_`{|}~-]{0,1000}",
+    "an HTTP header's value without quotes, '\\', '$' or '%'",
+)
+
+TAG_TEMPLATE = matching(
+    r"(?=.{1,128}\Z)(?![.-])(?:\{(?:version|commit|branch)\}|[A-Za-z0-9_.-])+",
+    'a tag, in which {version}, {commit} and {branch} are filled in, such as "{version}" or "latest"',
+)
+
+# git-check-ref-format(1), and `*`, `?`, `[…]` of a shell's `case`. Other refs are not people's to move: refs/pull/N/head is
+# written for every pull request that anybody opens.
+BRANCH = matching(
+    r"(?=.{1,250}\Z)(?!refs/(?!heads/|tags/))(?![-/])(?!.*(?:\.\.|//|@\{|\.lock\Z|[./]\Z))[^\x00-\x20\x7f-\xa0~^:\\]+",
+    'a branch such as "main" or "release/*", or a full pattern such as "refs/tags/v*"',
+)
+
+
+def _is_absolute(text: str) -> bool:
+    return text.startswith("/") and text.isprintable() and len(text) <= 4096 and ".." not in text.split("/")
+
+
+def _parse_path(value: object) -> Path:
+    if not isinstance(value, str) or not _is_absolute(value):
+        raise BadValue("the absolute path of a file on the server", value)
+    return Path(value)
+
+
+PATH = Kind("an absolute path", _parse_path, str)
+
+
+def _parse_tree_path(value: object) -> str:
+    text = value if isinstance(value, str) else "/"
+    if text.startswith("/") or not text.isprintable() or len(text) > 4096 or ".." in text.split("/"):
+        raise BadValue('a path within the tree, from its root, such as "docker/Dockerfile"', value)
+    return str(PurePosixPath(text))
+
+
+TREE_PATH = Kind("a path within the tree", _parse_tree_path)
+
+_PUBLISH = '"HOST:CONTAINER", ports from 1 to 65535, such as "8080:80", "127.0.0.1:8080:80" or "53:53/udp"'
+_PUBLISH_FORM = re.compile(r"(?:(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):)?([0-9]{1,5}):([0-9]{1,5})(?:/(tcp|udp))?")
+
+
+def _parse_publish(value: object) -> Publish:
+    match = _PUBLISH_FORM.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise BadValue(_PUBLISH, value)
+    host_ip, host_port, container_port = match[1] or match[2] or "", int(match[3]), int(match[4])
+    if not (1 <= host_port <= 65535 and 1 <= container_port <= 65535):
+        raise BadValue(_PUBLISH, value)
+    try:
+        host_ip = str(ipaddress.ip_address(host_ip)) if host_ip else ""
+    except ValueError:
+        raise BadValue(_PUBLISH, value) from None
+    return Publish(host_ip, host_port, container_port, cast(Literal["tcp", "udp"], match[5] or "tcp"))
+
+
+PUBLISH = Kind(_PUBLISH, _parse_publish, str)
+
+_VOLUME = '"/path/on/the/server:/path/in/the/container" or "name:/path/in/the/container", ":ro" after it for read-only'
+_VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+def _parse_volume(value: object) -> Volume:
+    source, _, rest = (value if isinstance(value, str) else "").partition(":")
+    target, colon, mode = rest.partition(":")
+    good_source = _VOLUME_NAME.fullmatch(source) or _is_absolute(source)
+    good_target = _is_absolute(target) and PurePosixPath(target) != PurePosixPath("/")
+    if not good_source or not good_target or (colon and mode not in ("ro", "rw")):
+        raise BadValue(_VOLUME, value)
+    return Volume(source, target, mode == "ro")
+
+
+VOLUME = Kind(_VOLUME, _parse_volume, str)
+
+
+def _parse_status(value: object) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1000 else value
+    match = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", text) if isinstance(text, str) else None
+    if not match or int(match[1]) > int(match[2] or match[1]):
+        raise BadValue('an HTTP status such as 200 or "200-399"', value)
+    return match[0]
+
+
+STATUS = Kind('an HTTP status such as 200 or "200-399"', _parse_status)
+
+
+def _parse_weight(value: object) -> int:
+    text = value.removesuffix("%") if isinstance(value, str) else value
+    if isinstance(text, str) and re.fullmatch(r"[0-9]{1,3}", text):
+        text = int(text)
+    if isinstance(text, bool) or not isinstance(text, int) or not 1 <= text <= 100:
+        raise BadValue("a percentage from 1 to 100", value)
+    return text
+
+
+WEIGHT = Kind("a percentage from 1 to 100", _parse_weight)

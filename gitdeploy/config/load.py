@@ -1,0 +1,184 @@
+"""From files and push options to the model.
+
+Later wins: built-in, `[defaults]`, the tree's gitdeploy.toml, `[apps."owner/repo"]`, push options.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from gitdeploy.config.checks import app_problems, app_warnings, cross_problems, pair_problems, volume_problem
+from gitdeploy.config.document import MAX_CONFIG, MAX_TREE, parse_toml
+from gitdeploy.config.files import read_config_file
+from gitdeploy.config.formats import APP_NAME
+from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS, Key
+from gitdeploy.config.layers import build_app, read_layer, replaced
+from gitdeploy.config.model import App, Config, Layer, Notify, Server
+from gitdeploy.config.problems import BadValue, Problems, join_key, type_name
+from gitdeploy.config.values import FLAG
+
+TABLES = ("server", "notify", "defaults", "apps")
+
+
+def load_config(path: Path) -> Config:
+    """The server's config.toml.
+
+    Raises:
+        ConfigError: with all that is wrong in it; or it is missing, unreadable, or others can write it.
+    """
+    data, warnings = read_config_file(path)
+    return parse_config(data, path, warnings)
+
+
+def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Config:
+    """The config from the bytes of config.toml. Pure.
+
+    Args:
+        source: what the file is called in messages.
+        warnings: about the file itself.
+
+    Raises:
+        ConfigError: with all that is wrong in it.
+    """
+    problems = Problems(str(source))
+    document = parse_toml(data, MAX_CONFIG, problems)
+    for name in [name for name in document if name not in TABLES]:
+        if name in {path.partition(".")[0] for path in APP_KEYS}:
+            problems.add(join_key([name]), 'keys of an app belong in [apps."owner/repo"], those of all apps in [defaults]')
+        else:
+            problems.unknown([], [name], TABLES)
+    server = read_layer(document.get("server", {}), SERVER_KEYS, problems, ["server"])
+    notify = read_layer(document.get("notify", {}), NOTIFY_KEYS, problems, ["notify"])
+    defaults = read_layer(document.get("defaults", {}), APP_KEYS, problems, ["defaults"])
+    tables = _read_apps(document.get("apps", {}), defaults, problems)
+    apps = {name: build_app(name, [defaults, table]) for name, table in tables.items()}
+    for app, key, text in cross_problems(list(apps.values())):
+        problems.add(join_key(["apps", app.name, *key.split(".")]), text)
+    problems.require_none("correct the file, then run: gitdeploy config check")
+    notes = [f"{source}: {join_key(['apps', app.name])}: {note}" for app in apps.values() for note in app_warnings(app)]
+    return Config(
+        apps=MappingProxyType(apps),
+        server=replaced(Server(), server),
+        notify=replaced(Notify(), notify),
+        source=source,
+        warnings=(*warnings, *notes),
+        defaults=defaults,
+        tables=MappingProxyType(tables),
+    )
+
+
+def _read_apps(apps: object, defaults: Layer, problems: Problems) -> dict[str, Layer]:
+    """The table of each app; what contradicts itself in one app is looked for where its keys are right by themselves."""
+    tables: dict[str, Layer] = {}
+    if not isinstance(apps, dict):
+        problems.add("apps", f"expected a table, found {type_name(apps)}")
+        return tables
+    for written, table in apps.items():
+        prefix = ["apps", written]
+        name = written.lower()
+        try:
+            APP_NAME.parse(name)
+        except BadValue as bad:
+            problems.bad_value(join_key(prefix), bad)
+            continue
+        if name in tables:
+            problems.add(join_key(prefix), f"stands twice, for upper and lower case are the same in {name}")
+            continue
+        before = len(problems)
+        tables[name] = read_layer(table, APP_KEYS, problems, prefix)
+        if len(problems) == before:
+            for key, text in app_problems(build_app(name, [defaults, tables[name]])):
+                problems.add(join_key([*prefix, *key.split(".")]), text)
+    return tables
+
+
+def apply_tree(config: Config, app: App, text: bytes, source: str) -> App:
+    """The app with the gitdeploy.toml of the pushed tree between [defaults] and its own table. Pure.
+
+    Args:
+        app: one of `config.apps`.
+        text: the file's bytes, hostile.
+        source: what the file is called in messages.
+
+    Raises:
+        ConfigError: with all that is wrong in it, a key that only the server may set included.
+    """
+    problems = Problems(source)
+    document = parse_toml(text, MAX_TREE, problems)
+    for name in [name for name in document if name in TABLES]:
+        del document[name]
+        problems.add(name, "only the server's config.toml has this table; the app's keys stand here without one")
+    layer = read_layer(document, APP_KEYS, problems, refusal=partial(_refuse_tree, app))
+    merged = build_app(app.name, [config.defaults, layer, config.tables.get(app.name, {})])
+    if not problems:
+        others = [other for other in config.apps.values() if other.name != app.name]
+        for key, wrong in _tree_problems(merged, layer, others):
+            problems.add(key, wrong)
+    problems.require_none("correct the file and push again; the running release is untouched")
+    return merged
+
+
+def _refuse_tree(app: App, key: Key) -> str:
+    """Why a tree may not set this key, "" if it may."""
+    if key.tree == "yes" or (key.tree == "allow" and key.path in app.allow):
+        return ""
+    table = join_key(["apps", app.name])
+    if key.tree == "allow":
+        return f'only the server may set it; [{table}] of its config.toml can allow it here: allow = ["{key.path}"]'
+    return f"only the server may set it, in [{table}] of its config.toml"
+
+
+def _tree_problems(app: App, layer: Layer, others: Sequence[App]) -> list[tuple[str, str]]:
+    """What a tree's values contradict: each other, the server's, or another app's."""
+    found = app_problems(app)
+    for other in others:
+        found += [(key, text) for _, key, text in pair_problems(other, app)]
+    own = build_app(app.name, [layer])
+    return found + [("volumes", text) for volume in own.volumes if (text := volume_problem(app, volume, others))]
+
+
+def apply_options(app: App, options: Sequence[str]) -> tuple[App, bool]:
+    """The app with the push options (`git push -o`) on top, and whether they ask to skip the deployment. Pure.
+
+    Options that do not begin with "gitdeploy." are for others.
+
+    Raises:
+        ConfigError: an option of gitdeploy that there is not, or with a value that it does not take.
+    """
+    problems = Problems("push option")
+    values: dict[str, object] = {}
+    skip = False
+    for option in options:
+        if not option.startswith("gitdeploy."):
+            continue
+        name, equals, text = option.removeprefix("gitdeploy.").partition("=")
+        key = PUSH_OPTIONS.get(name)
+        try:
+            if name == "skip":
+                skip = FLAG.parse(_option_value(text, bool(equals), flag=True))
+            elif key is None:
+                problems.unknown(["gitdeploy"], name.split("."), ["skip", *PUSH_OPTIONS])
+            else:
+                values[key.path] = key.kind.parse(_option_value(text, bool(equals), flag=key.kind is FLAG))
+        except BadValue as bad:
+            problems.bad_value(f"gitdeploy.{name}", bad)
+    changed = replaced(app, values)
+    if not problems:
+        for path, wrong in app_problems(changed):
+            problems.add(path, wrong)
+    known = ", ".join(f"gitdeploy.{name}" for name in ("skip", *PUSH_OPTIONS))
+    problems.require_none(f"push options are {known}; push a new commit to deploy")
+    return changed, skip
+
+
+def _option_value(text: str, given: bool, *, flag: bool) -> object:
+    """The TOML value that an option's text stands for; a flag needs none, commas make an array."""
+    if flag:
+        return {"true": True, "false": False}.get(text, text) if given else True
+    if "," in text:
+        return text.split(",")
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text

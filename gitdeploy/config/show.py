@@ -1,0 +1,39 @@
+"""The effective configuration of an app as TOML. Pure.
+
+Values of env, build arguments, headers and labels may be secrets: their names are shown. Of secret files the path is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitdeploy.config.keys import APP_KEYS, Key
+from gitdeploy.config.model import App
+from gitdeploy.config.writer import dump_tables
+
+HIDDEN = "…"
+
+
+def show(app: App) -> str:
+    """Everything that applies to the app, as the table that would say so in config.toml."""
+    tables: dict[str, Any] = {}
+    for path, key in APP_KEYS.items():
+        value = value_of(app, path)
+        if value is not None and value != {}:
+            section, _, leaf = path.rpartition(".")
+            (tables.setdefault(section, {}) if section else tables)[leaf] = _shown(key, value)
+    return dump_tables({"apps": {app.name: tables}})
+
+
+def value_of(record: object, path: str) -> Any:
+    """The value of a key in the model, None if there is none."""
+    for part in path.split("."):
+        record = getattr(record, part)
+    return record
+
+
+def _shown(key: Key, value: Any) -> object:
+    if key.secret and isinstance(value, Mapping):
+        return dict.fromkeys(value, HIDDEN)
+    return key.kind.format(value)
