@@ -13,7 +13,7 @@ from gitdeploy.config.problems import Problems, quoted
 MAX_CONFIG = 1_000_000
 """Bytes of the server's config.toml."""
 
-MAX_TREE = 64_000
+MAX_TREE = 100_000
 """Bytes of a tree's gitdeploy.toml, which anybody who may push can write."""
 
 MAX_DOTS = 100
