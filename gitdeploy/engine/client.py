@@ -1,0 +1,85 @@
+"""Connects to the Docker Engine that the environment names. Importing this does not import docker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitdeploy.engine.reach import DEFAULT_HOST, unreachable
+from gitdeploy.errors import EngineError, UnfitError
+
+if TYPE_CHECKING:
+    from gitdeploy.engine.docker_engine import DockerEngine
+    from gitdeploy.engine.transport import Api
+
+NEWEST_API = "1.51"
+"""The newest version of the Engine API that is tested; newer engines still speak it."""
+
+OLDEST_API = "1.41"
+"""That of engine 20.10, the oldest that is tested."""
+
+ANSWER = 20
+"""Seconds for the first answer."""
+
+VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+
+
+def connect(environ: Mapping[str, str]) -> DockerEngine:
+    """The engine named by DOCKER_HOST (unix://, tcp:// or ssh://), DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the local one.
+
+    Raises UnfitError, with what to do, if there is none, it may not be used, or it is too old.
+    """
+    # docker takes 0.1 s to import, which those who only import this module must not pay.
+    import docker.errors  # noqa: PLC0415
+    from docker.utils import kwargs_from_env  # noqa: PLC0415
+
+    from gitdeploy.engine.docker_engine import DockerEngine  # noqa: PLC0415
+    from gitdeploy.engine.transport import Api  # noqa: PLC0415
+
+    host = environ.get("DOCKER_HOST") or DEFAULT_HOST
+    context = environ.get("DOCKER_CONTEXT", "default")
+    if context != "default" and not environ.get("DOCKER_HOST"):
+        hint = f"set DOCKER_HOST to what `docker context inspect {context}` shows as its Host"
+        raise UnfitError(f"DOCKER_CONTEXT is {context!r}, and gitdeploy reads DOCKER_HOST only", hint)
+    try:
+        # An empty mapping would make docker-py read this process's own environment.
+        options = kwargs_from_env({"DOCKER_HOST": "", **{name: environ[name] for name in VARIABLES if name in environ}})
+        api = Api(host=host, version=NEWEST_API, **options)
+    except docker.errors.DockerException as error:
+        raise UnfitError(f"DOCKER_HOST={host}: {error}", "see DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH") from error
+    except Exception as error:  # ssh:// connects at once, and paramiko has exceptions of its own
+        if not host.startswith("ssh://"):
+            raise
+        raise unreachable(host, error) from error
+    return DockerEngine(api, buildkit=_greet(api, environ))
+
+
+def _greet(api: Api, environ: Mapping[str, str]) -> bool:
+    """Asks the engine for the versions that it speaks, and agrees on one; returns whether it builds with BuildKit.
+
+    /_ping answers in headers: https://docs.docker.com/reference/api/engine/ (SystemPing).
+    """
+    try:
+        headers = api.get(f"{api.base_url}/_ping", timeout=ANSWER).headers
+    except EngineError as error:
+        hint = "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH" if "HTTPS" in error.reason else "check DOCKER_HOST"
+        raise UnfitError(f"what answers at {api.host} refuses to talk: {error.reason}", hint) from error
+    except UnfitError as error:
+        rootless = Path(environ.get("XDG_RUNTIME_DIR", "/nonexistent"), "docker.sock")
+        if api.host == DEFAULT_HOST and rootless.is_socket():
+            error.hint = f"there is a rootless engine: set DOCKER_HOST=unix://{rootless}"
+        raise
+    version = headers.get("Api-Version", "")
+    if not version:
+        raise UnfitError(f"what answers at {api.host} is not a Docker Engine", "check DOCKER_HOST")
+    if _numbers(version) < _numbers(OLDEST_API):
+        raise UnfitError(
+            f"the Docker Engine at {api.host} is too old (API {version})", "Docker Engine 20.10 or newer is needed"
+        )
+    api.speak(min(version, NEWEST_API, key=_numbers))
+    return headers.get("Builder-Version", "2") != "1"  # 20.10 has BuildKit and does not say so
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))

@@ -1,0 +1,94 @@
+"""Containers of the Docker Engine: their life from creation to removal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gitdeploy.engine import mapping
+from gitdeploy.engine.diagnosis import start_failure
+from gitdeploy.engine.transport import Api, TimedOut, part
+from gitdeploy.engine.types import Container, ContainerSpec
+from gitdeploy.errors import EngineError, NotFound
+
+REMOVAL = 60.0
+"""Seconds for a removal that was begun by someone else, such as a run that was killed meanwhile."""
+
+
+class Containers:
+    """The part of `types.Engine` about containers; every method is documented there."""
+
+    _api: Api
+
+    def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:
+        listed = self._api.containers(all=all, filters={"label": mapping.label_filter(labels)})
+        found = (self.container(entry["Id"]) for entry in listed)
+        return [container for container in found if container]  # one may be gone since
+
+    def container(self, ref: str) -> Container | None:
+        try:
+            return mapping.container(self._api.call("GET", f"/containers/{part(ref)}/json").json())
+        except NotFound:
+            return None
+
+    def create(self, spec: ContainerSpec) -> str:
+        # The engine would take a network that there is not, and fail at the start.
+        for network in spec.networks:
+            self._api.call("GET", f"/networks/{part(network)}")
+        params = {"name": spec.name}
+        created: str = self._api.call("POST", "/containers/create", params=params, json=mapping.creation(spec)).json()["Id"]
+        try:
+            for network in spec.networks[1:]:
+                self._api.connect_container_to_network(created, network)
+        except EngineError:
+            self.remove(created, force=True)
+            raise
+        return created
+
+    def start(self, container: str) -> None:
+        try:
+            self._api.call("POST", f"/containers/{part(container)}/start")
+        except EngineError as error:
+            raise start_failure(error) from error
+
+    def stop(self, container: str, timeout: float | None = None) -> None:
+        params = {} if timeout is None else {"t": mapping.whole_seconds(timeout)}
+        self._api.call("POST", f"/containers/{part(container)}/stop", params=params)
+
+    def remove(self, container: str, *, force: bool = False) -> bool:
+        path = f"/containers/{part(container)}"
+        try:
+            self._api.call("DELETE", path, params={"v": 1, "force": int(force)})
+        except NotFound:
+            return False
+        except EngineError as error:
+            if "already in progress" not in error.reason:
+                raise
+            self._await(container, "removed", REMOVAL)
+        return True
+
+    def rename(self, container: str, name: str) -> None:
+        self._api.rename(container, name)
+
+    def signal(self, container: str, name: str) -> None:
+        self._api.kill(container, name)
+
+    def wait(self, container: str, timeout: float) -> int | None:
+        return self._await(container, "not-running", timeout)
+
+    def set_restart(self, container: str, policy: str) -> None:
+        body = {"RestartPolicy": mapping.restart_policy(policy)}
+        self._api.call("POST", f"/containers/{part(container)}/update", json=body)
+
+    def _await(self, container: str, condition: str, timeout: float) -> int | None:
+        """Waits until the condition holds; returns the exit code, None if `timeout` seconds passed."""
+        path = f"/containers/{part(container)}/wait"
+        try:
+            answer = self._api.call("POST", path, params={"condition": condition}, timeout=max(timeout, 0.001)).json()
+        except TimedOut:
+            return None
+        except NotFound:
+            if condition == "removed":
+                return 0
+            raise
+        code: int = answer["StatusCode"]
+        return code

@@ -1,0 +1,82 @@
+"""What the engine's words mean and what to do about them. Pure: text in, errors out."""
+
+from __future__ import annotations
+
+import re
+
+from gitdeploy.engine.reference import registry, split
+from gitdeploy.errors import EngineError, NotFound, RegistryError
+
+PORT_TAKEN = re.compile(
+    r"(?:bind for|bind host port(?: for)?|listen (?:tcp|udp)[46]?) (\[[^]]*\]|[^:\s]*):(\d+).*already (allocated|in use)", re.I
+)
+"""Engines 20.10 to 28.5: "allocated" where the engine itself gave the port away, "in use" where the kernel says so."""
+
+NO_SPACE = "no space left on device"
+FREE_SPACE = "free disk space; `docker system df` shows what takes it"
+
+FINAL = re.compile(
+    r"denied|unauthorized|\b40[13]\b|forbidden|no basic auth credentials|authentication required|incorrect username or password"
+    r"|name (?:not known|unknown|invalid)|does not exist|manifest unknown|not found|invalid reference format"
+    r"|server gave http response to https client|x509:|" + NO_SPACE
+)
+"""What a registry will say again, however often it is asked; looked for in lower case."""
+
+PASSING = re.compile(
+    r"connection refused|connection reset|broken pipe|\beof\b|time-?out|timed out|deadline exceeded|no route to host"
+    r"|network is unreachable|no such host|server misbehaving|temporary failure|use of closed network connection"
+    r"|\b5\d\d (?:internal|bad|service|gateway)|http(?: status:)? 5\d\d|too ?many ?requests|blob upload (?:unknown|invalid)"
+)
+"""What may be over at the next try; looked for in lower case where FINAL is not found."""
+
+NAMES = re.compile(r'"[^"]*"|https?://\S+')
+"""URLs and references within a message: the name of a repository must not decide what the message means."""
+
+
+def refused(status: int, message: str) -> EngineError:
+    """The error for an answer of the engine with that HTTP status, from 400."""
+    if status == 404:
+        return NotFound(message, status)
+    return EngineError(message, status, FREE_SPACE if NO_SPACE in message else "")
+
+
+def start_failure(error: EngineError) -> EngineError:
+    """The error of a container's start, with the host port named where that is what is taken."""
+    found = PORT_TAKEN.search(error.reason)
+    if found is None:
+        return error
+    address, port, how = found.groups()
+    if how == "allocated":
+        reason = f"host port {port} is already taken by another container"
+        hint = f"`docker ps --filter publish={port}` shows it"
+    else:
+        reason = f"host port {port} is already in use by a program outside this engine"
+        hint = f"`ss -ltunp 'sport = :{port}'` shows it"
+    where = "" if address in ("0.0.0.0", "[::]", "") else f" on {address}"
+    return EngineError(reason + where, error.status, f"{hint}; stop it, or publish another port")
+
+
+def registry_failure(message: str, ref: str, user: str) -> RegistryError:
+    """The error of a push or pull.
+
+    Takes the engine's message, the "repository:tag", and the user that was logged in ("" for nobody).
+    """
+    words = NAMES.sub("", message.replace(ref, "")).lower()
+    transient = not FINAL.search(words) and bool(PASSING.search(words))
+    return RegistryError(f"{ref}: {message}", transient=transient, hint=_registry_hint(words, ref, user))
+
+
+def _registry_hint(words: str, ref: str, user: str) -> str:
+    host, (repository, _) = registry(ref), split(ref)
+    if user:
+        login = f'check the password of "{user}" at {host}, and that this user may use {repository}'
+    else:
+        login = f"run `docker login {host}` as the user that runs gitdeploy (nobody is logged in), or set push.auth_file"
+    hints = {
+        NO_SPACE: FREE_SPACE,
+        "http response to https": f'give it a certificate, or put {{"insecure-registries": ["{host}"]}} into daemon.json',
+        "x509:": f"put its CA certificate into /etc/docker/certs.d/{host}/ca.crt on the engine's machine",
+        r"denied|unauthorized|\b40[13]\b|forbidden|auth|password": login,
+        "no such host|connection refused": f"check the registry's address, {host}, and that it runs",
+    }
+    return next((hint for pattern, hint in hints.items() if re.search(pattern, words)), "")

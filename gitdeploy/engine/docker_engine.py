@@ -1,0 +1,28 @@
+"""The Docker Engine behind the `types.Engine` protocol."""
+
+from __future__ import annotations
+
+from gitdeploy.engine.builds import Builds
+from gitdeploy.engine.containers import Containers
+from gitdeploy.engine.images import Images
+from gitdeploy.engine.inside import Inside
+from gitdeploy.engine.networks import Networks
+from gitdeploy.engine.registry import Registry
+from gitdeploy.engine.transport import Api
+from gitdeploy.engine.types import EngineInfo
+
+
+class DockerEngine(Containers, Inside, Images, Networks, Registry, Builds):
+    """An engine that answers; safe to use from several threads."""
+
+    def __init__(self, api: Api, buildkit: bool) -> None:
+        """`buildkit`: whether it builds with BuildKit unless asked otherwise."""
+        self._api = api
+        self._buildkit = buildkit
+
+    def info(self) -> EngineInfo:
+        version, info = self._api.version(), self._api.info()
+        return EngineInfo(version["Version"], version["ApiVersion"], info["Driver"], self._buildkit, info["DockerRootDir"])
+
+    def close(self) -> None:
+        self._api.close()

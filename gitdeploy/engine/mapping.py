@@ -1,0 +1,150 @@
+"""The Engine API's JSON to and from the plain data of `types`. Pure.
+
+Field names: https://docs.docker.com/reference/api/engine/ (ContainerInspect, ImageInspect, ContainerCreate). Absent and null
+mean the same everywhere, because engines differ in which of them they send.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from gitdeploy.config.model import Publish, Volume
+from gitdeploy.engine.types import Container, ContainerSpec, Image
+
+Json = Mapping[str, Any]
+
+NEVER_STARTED = "0001-01-01T00:00:00Z"
+
+
+def image(found: Json) -> Image:
+    """An inspected image."""
+    config: Json = found.get("Config") or {}
+    test = (config.get("Healthcheck") or {}).get("Test") or []
+    return Image(
+        id=found["Id"],
+        tags=tuple(found.get("RepoTags") or ()),
+        digests=tuple(found.get("RepoDigests") or ()),
+        labels=config.get("Labels") or {},
+        ports=tuple(config.get("ExposedPorts") or ()),
+        healthcheck=bool(test) and test[0] != "NONE",
+        size=found.get("Size") or 0,
+        created=found.get("Created") or "",
+    )
+
+
+def container(found: Json) -> Container:
+    """An inspected container."""
+    state: Json = found["State"]
+    config: Json = found["Config"]
+    host: Json = found.get("HostConfig") or {}
+    network: Json = found.get("NetworkSettings") or {}
+    health: Json = state.get("Health") or {}
+    status = health.get("Status") or ""
+    started = state.get("StartedAt") or ""
+    return Container(
+        id=found["Id"],
+        name=found["Name"].removeprefix("/"),
+        image=found["Image"],
+        image_ref=config["Image"],
+        labels=config.get("Labels") or {},
+        state=state["Status"],
+        health="" if status == "none" else status,
+        health_log=tuple(entry["Output"].strip() for entry in health.get("Log") or ()),
+        exit_code=state.get("ExitCode") or 0,
+        restarts=found.get("RestartCount") or 0,
+        oom_killed=bool(state.get("OOMKilled")),
+        started="" if started == NEVER_STARTED else started,
+        addresses=_addresses(network.get("Networks") or {}) if state["Status"] == "running" else {},
+        publish=_published(host, network.get("Ports") or {}),
+        restart=_restart(host.get("RestartPolicy") or {}),
+        mounts=_mounts(found.get("Mounts") or ()),
+    )
+
+
+def creation(spec: ContainerSpec) -> dict[str, Any]:
+    """The body that creates a container."""
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        "Labels": dict(spec.labels),
+        "ExposedPorts": {f"{port.container_port}/{port.protocol}": {} for port in spec.publish},
+        "HostConfig": {
+            "Binds": [str(volume) for volume in spec.volumes],
+            "PortBindings": _bindings(spec.publish),
+            "RestartPolicy": restart_policy(spec.restart),
+        },
+    }
+    if spec.command is not None:
+        body["Cmd"] = list(spec.command)
+    if spec.stop_timeout is not None:
+        body["StopTimeout"] = whole_seconds(spec.stop_timeout)
+    if spec.networks:
+        body["HostConfig"]["NetworkMode"] = spec.networks[0]
+        body["NetworkingConfig"] = {"EndpointsConfig": {spec.networks[0]: {"Aliases": list(spec.aliases)}}}
+    return body
+
+
+def label_filter(labels: Mapping[str, str]) -> list[str]:
+    """Labels as the engine's filters take them: "key=value", or "key" for any value."""
+    return [f"{key}={value}" if value else key for key, value in labels.items()]
+
+
+def restart_policy(policy: str) -> dict[str, Any]:
+    """{"Name": "on-failure", "MaximumRetryCount": 3} for "on-failure:3"."""
+    name, _, count = policy.partition(":")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
+def whole_seconds(seconds: float) -> int:
+    """Seconds as the engine takes them; a part of one counts as one, since 0 means at once."""
+    return math.ceil(seconds)
+
+
+def _restart(policy: Json) -> str:
+    count = policy.get("MaximumRetryCount") or 0
+    return f"{policy.get('Name') or 'no'}:{count}" if count else policy.get("Name") or "no"
+
+
+def _mounts(mounts: Sequence[Json]) -> tuple[Volume, ...]:
+    found = [
+        Volume(mount.get("Name") or mount["Source"], mount["Destination"], not mount.get("RW", True))
+        for mount in mounts
+        if mount["Type"] in ("bind", "volume")
+    ]
+    return tuple(sorted(found, key=lambda volume: volume.target))  # the engine lists them in a new order each time
+
+
+def _addresses(networks: Mapping[str, Json]) -> dict[str, str]:
+    found = {name: end.get("IPAddress") or end.get("GlobalIPv6Address") or "" for name, end in networks.items()}
+    return {name: address for name, address in found.items() if address}
+
+
+def _bindings(publish: Sequence[Publish]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in publish:
+        binding = {"HostIp": port.host_ip, "HostPort": str(port.host_port)}
+        bindings.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
+    return bindings
+
+
+def _published(host: Json, actual: Mapping[str, Sequence[Json] | None]) -> tuple[Publish, ...]:
+    """The host ports asked for; where the engine was to choose one (port 0, a range, all exposed), the one that it chose."""
+    asked: Mapping[str, Sequence[Json] | None] = host.get("PortBindings") or {}
+    if host.get("PublishAllPorts"):
+        asked = {**actual, **asked}
+    found: dict[Publish, None] = {}
+    for key, bindings in asked.items():
+        for binding in bindings or ():
+            fixed = (binding.get("HostPort") or "").isdecimal() and int(binding["HostPort"])
+            for one in [binding] if fixed else actual.get(key) or ():
+                found[_publish(key, one)] = None
+    return tuple(found)
+
+
+def _publish(key: str, binding: Json) -> Publish:
+    port, _, protocol = key.partition("/")
+    address = binding.get("HostIp") or ""
+    kind: Literal["tcp", "udp"] = "udp" if protocol == "udp" else "tcp"
+    return Publish("" if address in ("0.0.0.0", "::") else address, int(binding["HostPort"]), int(port), kind)

@@ -1,0 +1,166 @@
+"""The HTTP connections to the Docker Engine, whose failures are gitdeploy's own errors.
+
+docker-py's `APIClient` is a `requests.Session`: its own requests and those of `call` all pass `send`, so that nothing else has
+to translate exceptions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+from urllib.parse import quote
+
+import docker
+import requests
+
+from gitdeploy.engine.diagnosis import refused
+from gitdeploy.engine.reach import unreachable
+from gitdeploy.engine.types import Cancel
+from gitdeploy.errors import Cancelled, EngineError, UnfitError
+
+TIMEOUT = 120
+"""Seconds for calls that a working engine answers at once; a busy disk may delay them."""
+
+CANCEL_INTERVAL = 0.05
+"""Seconds after which a wish to stop is noticed at the latest."""
+
+REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/-]*")
+
+
+class TimedOut(UnfitError):
+    """The engine did not answer in the time given."""
+
+
+class Api(docker.APIClient):
+    """docker-py's client, which raises NotFound, EngineError and UnfitError in place of docker's and requests' exceptions.
+
+    Attributes:
+        host: the engine's address as the user gave it, for messages.
+    """
+
+    def __init__(self, *, host: str, **options: Any) -> None:
+        self.host = host
+        super().__init__(**{"timeout": TIMEOUT, **options})
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Sends one request. Raises NotFound for status 404, EngineError for others from 400, UnfitError for no answer."""
+        try:
+            response = super().send(request, **options)
+        except requests.RequestException as error:
+            raise self.broken(error) from error
+        if response.status_code >= 400:
+            raise refused(response.status_code, _message(response))
+        return response
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+        timeout: float | None = None,
+    ) -> requests.Response:
+        """A request for which docker-py has no method, or none without a read timeout.
+
+        Takes a path without the API version, and seconds to wait for the next byte (None: for ever).
+        Docker Engine API: https://docs.docker.com/reference/api/engine/
+        """
+        url = f"{self.base_url}/v{self.api_version}{path}"
+        return self.request(
+            method, url, params=params, json=json, headers=headers, stream=stream, timeout=(self.timeout, timeout)
+        )
+
+    def speak(self, version: str) -> None:
+        """Uses that version of the API from now on; docker-py takes it at construction only, before anything is known."""
+        self._version = version
+
+    def messages(self, response: requests.Response, cancel: Cancel) -> Iterator[dict[str, Any]]:
+        """The JSON messages of a streamed answer, as they come.
+
+        Raises Cancelled when `cancel` is set (the engine stops the work when the connection closes), EngineError for a message
+        that reports one, UnfitError when the engine goes away.
+        """
+        with _watched(response, cancel):
+            try:
+                for line in response.iter_lines(chunk_size=None):
+                    if line:
+                        yield _decoded(line)
+            except (requests.RequestException, OSError) as error:
+                if not cancel.is_set():
+                    raise self.broken(error) from error
+            if cancel.is_set():
+                raise Cancelled("cancelled")
+
+    def broken(self, error: Exception) -> UnfitError:
+        """What to raise for a connection that failed with `error`."""
+        if isinstance(error, requests.ReadTimeout) or "Read timed out" in str(error):
+            return TimedOut(f"the Docker Engine at {self.host} accepts connections and does not answer", "restart it")
+        return unreachable(self.host, error)
+
+
+def part(ref: str) -> str:
+    """A container, network or image reference as part of a path. Raises EngineError for what cannot be one."""
+    if not REFERENCE.fullmatch(ref) or {".", ".."} & set(ref.split("/")):
+        raise EngineError(f"{ref!r} is not a valid name or reference", 400)
+    return quote(ref, safe="/:@")
+
+
+def connection(response: requests.Response) -> tuple[IO[bytes], socket.socket]:
+    """The connection below a streamed answer, to read from and to write to; reading starts after the headers.
+
+    What came together with the headers is in the reader's buffer: never read from the socket itself.
+    """
+    raw: Any = response.raw
+    reader = raw._fp.fp
+    return reader, reader.channel if hasattr(reader, "channel") else reader.raw._sock  # paramiko has channels
+
+
+@contextmanager
+def _watched(response: requests.Response, cancel: Cancel) -> Iterator[None]:
+    """Ends the reading of `response`, in whatever thread, soon after `cancel` is set; closes it in the end."""
+    done = threading.Event()
+    _, sock = connection(response)
+
+    def watch() -> None:
+        while not done.is_set():
+            if cancel.wait(CANCEL_INTERVAL):
+                sock.shutdown(socket.SHUT_RDWR)
+                return
+
+    watcher = threading.Thread(target=watch, name="cancel", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        response.close()
+
+
+def _decoded(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict):
+        raise EngineError(f"the engine sent something else than JSON: {line[:200]!r}")
+    if error := message.get("error"):
+        detail = message.get("errorDetail") or {}
+        raise EngineError(str(detail.get("message") or error))
+    return message
+
+
+def _message(response: requests.Response) -> str:
+    """What the engine says: {"message": …}, or plain text of a proxy before it."""
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text.strip()[:2000] or f"HTTP {response.status_code} {response.reason}"
