@@ -38,7 +38,7 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
     app, commit, references = candidate.app, candidate.commit, candidate.references
     engine = tools.engine()
-    context = open_context(repository, commit, directory=app.build.context, dockerfile=app.build.dockerfile, lfs=tools.lfs)
+    context = open_context(repository, commit, directory=app.build.context, dockerfile=app.build.dockerfile, lfs=tools.lfs())
     dockerfile = repository.read_file(commit, app.build.dockerfile, MAX_DOCKERFILE) or b""
     bases = [(base, _id(engine.image(base))) for base in base_images(dockerfile.decode("utf-8", "replace"), app.build.args)]
     made = recipe(commit.tree, app.build, bases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
-Reason = Literal["", "request", "newer push", "stop", "failed"]
+Reason = Literal["", "request", "newer push", "stop", "failed", "timeout"]
 
 
 class CancelFlag:
@@ -13,7 +13,7 @@ class CancelFlag:
 
     Attributes:
         reason: "request" (gitdeploy cancel), "newer push", "stop" (the worker is being stopped, the deployment is to be done
-            later), "failed" (another part of the same deployment failed), "" while it is not set.
+            later), "failed" (another part of the same deployment failed), "timeout", "" while it is not set.
     """
 
     def __init__(self, parent: CancelFlag | None = None) -> None:

@@ -6,6 +6,7 @@ push before it switches. Whatever fails before the switch leaves the running rel
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gitdeploy.config.load import apply_options, apply_tree
 from gitdeploy.config.model import App
 from gitdeploy.console import Console
 from gitdeploy.engine.types import Image
-from gitdeploy.errors import NothingToDo, StageFailed
+from gitdeploy.errors import Cancelled, NothingToDo, RegistryError, StageFailed
 from gitdeploy.journal import Running
 from gitdeploy.publish import publish
 from gitdeploy.records import Deployment
@@ -151,8 +152,20 @@ def push(release: Release, references: tuple[str, ...], tools: Tools, halt: Canc
     """Pushes the release's tags and records the digest."""
     if not release.app.push.enabled:
         return
+    limit = release.app.push.timeout
+    timer = threading.Timer(limit, halt.set, ["timeout"])
+    timer.daemon = True
     with tools.journal.stage("Push") as stage:
-        digest = publish(tools.engine(), references, tools.credentials(release.app), tools.console, halt)
+        timer.start()
+        try:
+            digest = publish(tools.engine(), references, tools.credentials(release.app), tools.console, halt)
+        except Cancelled as error:
+            if halt.reason != "timeout":
+                raise
+            reason = f"the push took longer than {limit:.0f} s (push.timeout)"
+            raise RegistryError(reason, transient=False, hint="is the registry slow? raise push.timeout") from error
+        finally:
+            timer.cancel()
         tools.state.update(release.id, digest=digest)
         stage.note = digest[:19]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.types import Credentials, Engine
+from gitdeploy.hookconf import Mode
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
 
@@ -21,22 +22,28 @@ class Site:
     Attributes:
         home: the gitdeploy directory, DIR/gitdeploy.
         load_config: reads config.toml; raises ConfigError.
-        repository: finds an app's bare repository, given the directory that a push record names, "" for none.
+        find_repository: finds the Git server's repository of an app by name, given the directory that a push record names.
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
-        lfs: Gogs' store of Git LFS objects, None if there is none.
+        lfs: returns Gogs' store of Git LFS objects, None if there is none.
         host: this machine's name, for "is live at".
+        refresh_hook: brings what an app's hook knows up to date with the config; never fails a deployment.
+        homes: the gitdeploy directory as the Git server may see it.
+        mode: "direct" or "agent".
         now: seconds since the epoch.
         clock: seconds, monotonic.
     """
 
     home: Path
     load_config: Callable[[], Config]
-    repository: Callable[[App, str], Path]
+    find_repository: Callable[[str, str], Path]
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
-    lfs: Path | None
+    lfs: Callable[[], Path | None]
     host: str
+    refresh_hook: Callable[[App, Config, Path], None]
+    homes: tuple[str, ...]
+    mode: Mode = "direct"
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
 
@@ -44,6 +51,10 @@ class Site:
     def spool(self) -> Spool:
         """Where pushes wait."""
         return Spool(self.home)
+
+    def repository(self, app: App, seen: str = "") -> Path:
+        """The app's bare repository; `seen` is the directory that a push record names. Raises UsageError if there is none."""
+        return app.repository or self.find_repository(app.name, seen)
 
     def open_state(self) -> State:
         """Opens state.db. A new one goes on counting above the logs that are there, so that no log is written twice."""

@@ -24,7 +24,7 @@ class Tools:
         engine: returns the engine, connected when it is asked for first.
         credentials: an app's registry credentials.
         build_slot: held while building, so that the box is not overrun.
-        lfs: Gogs' store of Git LFS objects, None if there is none.
+        lfs: returns Gogs' store of Git LFS objects, None if there is none.
         now: seconds since the epoch.
         clock: seconds, monotonic.
     """
@@ -37,6 +37,6 @@ class Tools:
     engine: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
     build_slot: Callable[[], AbstractContextManager[None]]
-    lfs: Path | None = None
+    lfs: Callable[[], Path | None]
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic

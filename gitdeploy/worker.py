@@ -106,7 +106,9 @@ class Worker:
         try:
             config = self.site.load_config()
             app = self._enrolled(config)
-            path, choice = self._choose(app, waiting)
+            path = self.site.repository(app, waiting[-1].repo)
+            self.site.refresh_hook(app, config, path)
+            choice = self._choose(app, path, waiting)
         except GitdeployError as error:
             self._refuse(waiting, error)
             return
@@ -117,7 +119,8 @@ class Worker:
             return
         row = self._enqueue(choice.record, choice.ref, choice.commit)
         for record in choice.superseded:
-            self._supersede(record, row, choice.commit)
+            by = f"deployment {row.id} of {self.name} ({choice.commit[:12] or row.trigger})"
+            self._supersede(record, by)
         if row.ended:  # a crash came between its end and the record's removal
             self._let_go(choice.record, f"gitdeploy: deployment {row.id} {row.status}")
         elif choice.record.trigger == "push" and self._is_live(choice.commit):
@@ -135,10 +138,9 @@ class Worker:
             raise ConfigError([problem], f"run install.sh --repo {self.name} --image IMAGE, or add the table by hand")
         return app
 
-    def _choose(self, app: App, waiting: Sequence[PushRecord]) -> tuple[Path, Choice]:
-        path = self.site.repository(app, waiting[-1].repo)
+    def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         with open_repository(path) as repository:
-            return path, choose(waiting, full_patterns(app.branch), repository.tip, repository.contains)
+            return choose(waiting, full_patterns(app.branch), repository.tip, repository.contains)
 
     def _is_live(self, commit: str) -> bool:
         live = self.state.live(self.name)
@@ -147,10 +149,19 @@ class Worker:
     def _attempt(self, record: PushRecord, row: Deployment, config: Config, job: Job) -> None:
         """Deploys, with an eye on who pushes meanwhile; the record goes when the end is recorded."""
         cancel = CancelFlag(self.stop)
+        queue: list[PushRecord] = []
+
+        def on_push(newer: PushRecord) -> None:
+            queue.append(newer)
+            if len(queue) > job.app.queue:
+                self._supersede(queue.pop(0), f"{job.app.queue} newer pushes of {self.name} wait (queue)")
+            if job.app.on_new_push == "cancel":
+                cancel.set("newer push")
+
         work = Attempt(self.site, self.state, record, row, config, job, cancel, self.engine, self.pushers.relay(record))
         watch = self.pushers.watch(
             f"gitdeploy: deployment {row.id} of {self.name} is running",
-            on_push=lambda _: cancel.set("newer push") if job.app.on_new_push == "cancel" else None,
+            on_push=on_push,
             on_cancel=lambda: cancel.set("request"),
             known=self.spool.names(),
         )
@@ -181,10 +192,10 @@ class Worker:
             assert row is not None
         return row
 
-    def _supersede(self, record: PushRecord, by: Deployment, commit: str) -> None:
+    def _supersede(self, record: PushRecord, by: str) -> None:
         last = record.refs[-1] if record.refs else None
         row = self._enqueue(record, last.name if last else "", last.new if last else "")
-        text = f"superseded by deployment {by.id} of {self.name} ({commit[:12] or by.trigger})"
+        text = f"superseded by {by}"
         if row.ended:
             self._let_go(record, f"gitdeploy: {text}")
         else:
@@ -196,15 +207,14 @@ class Worker:
             last = record.refs[-1] if record.refs else None
             row = self._enqueue(record, last.name if last else "", last.new if last else "")
             if not row.ended:
-                self.state.update(row.id, hint=error.hint, exit_code=error.exit_code)
-                hint = f"\n    what to do: {error.hint}" if error.hint else ""
-                self._end(record, row, "failed", f"{error.reason}{hint}")
+                self.state.update(row.id, exit_code=error.exit_code)
+                self._end(record, row, "failed", error.reason, error.hint)
 
-    def _end(self, record: PushRecord, row: Deployment, status: Status, reason: str) -> None:
+    def _end(self, record: PushRecord, row: Deployment, status: Status, reason: str, hint: str = "") -> None:
         """Records the end of a deployment that never began, and lets its pusher go."""
-        now = self.site.now()
-        self.state.update(row.id, status=status, error="" if status == "unchanged" else reason, finished=now)
-        self._let_go(record, f"gitdeploy: {reason}")
+        error = "" if status == "unchanged" else reason
+        self.state.update(row.id, status=status, error=error, hint=hint, finished=self.site.now())
+        self._let_go(record, f"gitdeploy: {reason}" + (f"\n    what to do: {hint}" if hint else ""))
 
     def _let_go(self, record: PushRecord, text: str) -> None:
         self.spool.done(record.name)

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Deploys in the foreground; returns 0, or how it failed."""
     site = make_site(environ)
     app = enrolled_app(arguments.app, site)
-    path = site.repository(app, "")
+    path = site.repository(app)
     ref = arguments.ref or full_patterns(app.branch)[0]
     with open_repository(path) as repository:
         commit = repository.resolve(ref)

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     record = PushRecord(
         name=new_name(site.now()),
         app=app.name,
-        repo=str(site.repository(app, "")),
+        repo=str(site.repository(app)),
         refs=(),
         user=user_name(environ),
         trigger="rollback",

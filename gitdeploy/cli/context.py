@@ -1,0 +1,120 @@
+"""Turns the environment of a command into a Site."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from gitdeploy.config.load import load_config
+from gitdeploy.config.model import App, Config
+from gitdeploy.engine.client import connect
+from gitdeploy.engine.credentials import load as load_credentials
+from gitdeploy.enrol import refresh
+from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
+from gitdeploy.gogs import Gogs, has_gogs, read_gogs
+from gitdeploy.hookconf import HookConf, Mode
+from gitdeploy.push import APP_NAME, full_patterns
+from gitdeploy.site import Site
+from gitdeploy.state import State
+
+
+def make_site(environ: Mapping[str, str]) -> Site:
+    """The installation that GITDEPLOY_HOME names; bin/gitdeploy sets it.
+
+    Raises:
+        UnfitError: it is not set, or names no installation.
+    """
+    home = Path(environ.get("GITDEPLOY_HOME", ""))
+    if not environ.get("GITDEPLOY_HOME") or not (home / "spool").is_dir():
+        found = f"found {home}" if environ.get("GITDEPLOY_HOME") else "found nothing"
+        reason = f"GITDEPLOY_HOME: expected the gitdeploy directory in the Gogs data directory, {found}"
+        raise UnfitError(reason, "run DIR/gitdeploy/bin/gitdeploy, which sets it; install.sh makes it")
+    os.umask(0o077)
+    become(home)
+    gogs = _gogs(home)
+    data = home.parent
+    homes = gogs().homes if has_gogs(data) else (str(home),)
+    mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
+    return Site(
+        home=home,
+        load_config=lambda: load_config(home / "config.toml"),
+        find_repository=lambda name, seen: gogs().repository_of(name, seen),
+        refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes, mode), config),
+        connect=lambda: connect(environ),
+        credentials=lambda app: load_credentials(environ, app.push.auth_file),
+        lfs=lambda: gogs().lfs if has_gogs(data) else None,
+        host=socket.gethostname(),
+        homes=homes,
+        mode=mode,
+    )
+
+
+def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:
+    """What the hook of this app's repository is to know."""
+    return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode)
+
+
+def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:
+    with contextlib.suppress(GitdeployError, OSError):
+        refresh(data, repository, conf, as_of_ns=config.source.stat().st_mtime_ns)
+
+
+def become(home: Path) -> None:
+    """As root, goes on as the owner of the installation: the hook runs as that user, and no file may become root's."""
+    owner = home.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    try:
+        name = pwd.getpwuid(owner.st_uid).pw_name
+        os.initgroups(name, owner.st_gid)
+    except KeyError:
+        os.setgroups([owner.st_gid])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+
+
+def _gogs(home: Path) -> Callable[[], Gogs]:
+    """Reads app.ini once, when it is needed: plain bare repositories do without."""
+    found: list[Gogs] = []
+
+    def gogs() -> Gogs:
+        if not found:
+            found.append(read_gogs(home.parent))
+        return found[0]
+
+    return gogs
+
+
+def app_name(given: str, site: Site, state: State) -> str:
+    """The app's name in lower case. Raises UsageError if neither the config nor the history knows it."""
+    name = given.lower()
+    if not APP_NAME.fullmatch(name):
+        raise UsageError(f"expected APP as owner/repo, found {given!r}")
+    known = known_apps(site, state)
+    if name not in known:
+        raise UsageError(f"there is no app {name}", f"known apps: {', '.join(known) or 'none yet'}")
+    return name
+
+
+def known_apps(site: Site, state: State) -> list[str]:
+    """Apps of the config and of the history; a config in error leaves those of the history."""
+    names = set(state.apps())
+    try:
+        names |= set(site.load_config().apps)
+    except ConfigError:
+        if not names:
+            raise
+    return sorted(names)
+
+
+def enrolled_app(given: str, site: Site) -> App:
+    """The app from config.toml. Raises UsageError if it has no table there."""
+    apps = site.load_config().apps
+    app = apps.get(given.lower())
+    if app is None:
+        raise UsageError(f"config.toml has no app {given}", f"known apps: {', '.join(sorted(apps)) or 'none yet'}")
+    return app

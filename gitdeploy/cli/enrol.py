@@ -1,0 +1,87 @@
+"""`gitdeploy enrol APP …`: writes the app's table in config.toml and puts the hook into its repository."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gitdeploy.cli.context import hook_conf, make_site
+from gitdeploy.config.edit import set_app
+from gitdeploy.config.load import parse_config
+from gitdeploy.enrol import enrol
+from gitdeploy.errors import ConfigError, UsageError
+from gitdeploy.ownedfiles import write_file
+from gitdeploy.site import Site
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("app", metavar="APP", help="owner/repo")
+    parser.add_argument("--image", metavar="REF", help="image to build and push, without a tag: 6ain/dev-app")
+    parser.add_argument("--container", metavar="NAME", help="name of the running container; the repository's name if left out")
+    parser.add_argument(
+        "--publish", action="append", metavar="HOST:CONTAINER", help="port, as with docker run -p; may be repeated"
+    )
+    parser.add_argument("--strategy", metavar="S", help="recreate, rolling, blue-green or canary")
+    parser.add_argument("--bare", metavar="PATH", type=Path, help="a bare repository that no Gogs keeps")
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Enrols; returns 0."""
+    site = make_site(environ)
+    name = arguments.app.lower()
+    if arguments.bare and not (arguments.bare / "objects").is_dir():
+        raise UsageError(f"--bare: expected a bare repository, found none at {arguments.bare}", "git init --bare makes one")
+    edited = edit_config(site, name, _values(arguments))
+    config = site.load_config()
+    if name not in config.apps:
+        raise UsageError(f"{name} has no table in {config.source}", "name its image: --image REF")
+    app = config.apps[name]
+    repository = site.repository(app)
+    as_of = config.source.stat().st_mtime_ns
+    conf = hook_conf(app, config, site.homes, site.mode)
+    done = enrol(site.home.parent, repository, conf, bare=app.repository is not None, as_of_ns=as_of)
+    print(f"{name}: hook {'installed' if done.changed else 'in place'} in {repository}")
+    if done.kept:
+        print(f"{name}: the hook that was there before is kept and still runs: {done.kept}")
+    if edited:
+        print(f"{name}: config written to {config.source}")
+    return 0
+
+
+def _values(arguments: argparse.Namespace) -> dict[str, object]:
+    """What the command line sets."""
+    values: dict[str, object] = {
+        key: getattr(arguments, key)
+        for key in ("image", "container", "publish", "strategy")
+        if getattr(arguments, key) is not None
+    }
+    if arguments.bare:
+        values["repository"] = str(arguments.bare.resolve())
+    return values
+
+
+def edit_config(site: Site, name: str, values: Mapping[str, object]) -> bool:
+    """Sets keys of one app in config.toml, as a whole or not at all; returns whether the file changed.
+
+    Raises:
+        ConfigError: the file would be in error; it is left as it was.
+    """
+    path = site.home / "config.toml"
+    before = path.read_bytes() if path.exists() else b""
+    if not values:
+        return False
+    try:
+        after = set_app(before.decode("utf-8"), name, values).encode()
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: expected UTF-8, found byte {error.start} that is none"]) from error
+    if after == before:
+        return False
+    parse_config(after, path)
+    directory = os.open(site.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return write_file(directory, path.name, after, mode=0o600, owner=os.fstat(directory))
+    finally:
+        os.close(directory)

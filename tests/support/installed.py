@@ -1,0 +1,80 @@
+"""gitdeploy in a Gogs data directory, running this checkout's code, as install.sh leaves it but without waiting for pip."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.gogs import Gogs
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An installation.
+
+    Attributes:
+        gogs: the data directory it is in.
+        environ: what its command line gets on top of the environment, for example DOCKER_CONFIG.
+    """
+
+    gogs: Gogs
+    environ: Mapping[str, str]
+
+    @property
+    def home(self) -> Path:
+        """DIR/gitdeploy."""
+        return self.gogs.data / "gitdeploy"
+
+    def run(self, *arguments: str, check: int | None = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Runs bin/gitdeploy; its exit status must be `check`, unless that is None."""
+        done = subprocess.run(
+            [self.home / "bin" / "gitdeploy", *arguments],
+            env={**os.environ, **self.environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert check is None or done.returncode == check, f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        return done
+
+    def enrol(self, name: str, image: str, port: int, extra: str = "", **keys: str) -> None:
+        """Makes the repository and enrols it; `extra` is TOML below the app's table, `keys` are options of `enrol`."""
+        self.gogs.create_repository(name)
+        options = [part for key, value in keys.items() for part in (f"--{key}", value)]
+        self.run("enrol", name, "--image", image, "--publish", f"127.0.0.1:{port}:80", *options)
+        if extra:
+            self.configure(extra)
+
+    def configure(self, text: str) -> None:
+        """Adds text to the end of config.toml."""
+        with (self.home / "config.toml").open("a") as file:
+            file.write(text)
+
+    def history(self, app: str) -> list[dict[str, Any]]:
+        """The app's deployments, newest first."""
+        found: list[dict[str, Any]] = json.loads(self.run("history", app.lower(), "--json").stdout)
+        return found
+
+
+def install(gogs: Gogs, environ: Mapping[str, str]) -> Installed:
+    """Puts a gitdeploy that runs this checkout into the data directory."""
+    home = gogs.data / "gitdeploy"
+    for name in ("bin", "spool", "logs"):
+        (home / name).mkdir(mode=0o700, parents=True)
+    script = home / "bin" / "gitdeploy"
+    lines = [
+        "#!/bin/sh",
+        f"GITDEPLOY_HOME='{home}' PYTHONPATH='{CHECKOUT}' exec '{sys.executable}' -s -P -m gitdeploy \"$@\"",
+    ]
+    script.write_text("\n".join([*lines, ""]))
+    script.chmod(0o755)
+    return Installed(gogs, environ)
