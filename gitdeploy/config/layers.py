@@ -66,14 +66,14 @@ def _flatten(
 
     A quoted key with a dot in it is one name, and no known one: "build.args" = … is not args in [build].
     """
-    sections = {section for section, dot, _ in (path.rpartition(".") for path in keys) if dot}
+    sections = list(dict.fromkeys(section for section, dot, _ in (path.rpartition(".") for path in keys) if dot))
     for name, value in table.items():
         if name in keys and "." not in name:
             yield name, value
         elif name == "router" and name in sections and isinstance(value, str):
             yield "router.kind", value
         elif name not in sections:
-            problems.unknown(prefix, [name], keys)
+            problems.unknown(prefix, [name], [*keys, *sections])
         elif not isinstance(value, dict):
             problems.add(join_key([*prefix, name]), f"expected a table, found {type_name(value)}")
         else:
