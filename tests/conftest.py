@@ -6,6 +6,7 @@ What they hand out lives in tests/support/, one topic per file.
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ import hypothesis
 import pytest
 
 from tests.support import apps, gogs, guards, smart_http, sshd
-from tests.support.engine import PrivateEngine, isolate_network
+from tests.support.engine import PrivateEngine
 from tests.support.images import RECIPES, BaseImages, archive
 from tests.support.net import free_port as find_free_port
+from tests.support.net import isolate_network
 from tests.support.registry import Registry, serve
+from tests.support.wheels import download
 
 CACHE = Path(__file__).parent.parent / ".cache" / "tests"
 ENGINE_USED = pytest.StashKey[str]()
@@ -41,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("exhaustive", deadline=None, max_examples=5000)
     hypothesis.settings.load_profile("exhaustive" if config.getoption("--exhaustive") else "default")
     guards.forbid_reading_private_files()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that fixtures end what they started, as on Ctrl-C
     if not os.environ.get("DOCKER_HOST"):
         isolate_network()
 
@@ -147,6 +151,12 @@ def registry_auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry
     """A registry that wants a login; `docker_config()` of it is one."""
     with serve(tmp_path_factory.mktemp("registry-auth"), "pusher", "correct horse") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def wheels() -> Path:
+    """A directory with the package's dependencies, for PIP_NO_INDEX=1 and PIP_FIND_LINKS."""
+    return download(CACHE)
 
 
 @pytest.fixture

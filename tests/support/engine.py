@@ -9,7 +9,6 @@ namespace dies, the kernel ends all others, and the mounts and bridges go with t
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import http.client
 import os
@@ -22,30 +21,16 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.net import wait_until
+from tests.support.net import DIES_WITH_US, wait_until
 
-CLONE_NEWNET = 0x40000000  # linux/sched.h; os.unshare came with Python 3.12
-
-# What another Docker on this machine keeps in /run and /etc/docker must be neither seen nor touched. The shell stays the first
-# process of the namespace, so with SIGCHLD ignored the kernel reaps orphaned container shims.
+# What another Docker on this machine keeps in /run and /etc/docker must be neither seen nor touched. The first process of the
+# namespace ignores SIGCHLD, which makes the kernel reap what a killed dockerd leaves: it takes a zombie for a live containerd.
 NAMESPACE_INIT = """
-trap '' CHLD
 mount -t tmpfs tmpfs /run
 if [ -d /etc/docker ]; then mount -t tmpfs tmpfs /etc/docker; fi
 echo ready
-exec sleep infinity
+exec env --ignore-signal=CHLD sleep infinity
 """
-
-
-def isolate_network() -> bool:
-    """Moves this process, while it has only one thread, into a network namespace with nothing but a loopback interface.
-
-    Returns False where that is not permitted (not root, or a container without CAP_SYS_ADMIN).
-    """
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-        return False
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    return True
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -83,8 +68,9 @@ class PrivateEngine:
         self._daemon: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> PrivateEngine:
+        unshare = ["unshare", "--fork", "--pid", "--kill-child", "--mount", "--mount-proc"]
         self._namespace = subprocess.Popen(
-            ["unshare", "--fork", "--pid", "--kill-child", "--mount", "--mount-proc", "sh", "-euc", NAMESPACE_INIT],
+            [*DIES_WITH_US, *unshare, "sh", "-euc", NAMESPACE_INIT],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

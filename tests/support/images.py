@@ -1,7 +1,7 @@
 """Base images for the tests, made of this machine's own Debian packages: no registry can be reached where they run.
 
 Each is one layer of files in the archive format of `docker save`, which every engine loads. They are kept on disk under names
-that change with this file and with the versions of the packages in them.
+that change with this file and with the programs in them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 
 PREFIX = "gitdeploy-test"
 
+BUSYBOX = Path("/bin/busybox")
+HAPROXY = Path("/usr/sbin/haproxy")
 PYTHON = Path("/usr/bin/python3").resolve()  # Debian's, for example /usr/bin/python3.11
 PYTHON_PACKAGES = (f"{PYTHON.name}-minimal", f"lib{PYTHON.name}-minimal", f"lib{PYTHON.name}-stdlib")
 PYTHON_LEAVES_OUT = (
@@ -106,7 +108,7 @@ class Root:
 def busybox_root() -> Root:
     """Busybox, a shell, and what programs expect of a root directory."""
     root = Root()
-    root.copy(Path("/bin/busybox"))
+    root.copy_program(BUSYBOX)
     for applet in _output("busybox", "--list").split():
         root.links[f"/bin/{applet}"] = "busybox"
     del root.links["/bin/busybox"]
@@ -137,18 +139,17 @@ def python_root() -> Root:
 def haproxy_root() -> Root:
     """Debian's haproxy at the places of the official image, on top of busybox."""
     root = busybox_root()
-    root.copy_program(Path("/usr/sbin/haproxy"), "/usr/local/sbin/haproxy")
+    root.copy_program(HAPROXY, "/usr/local/sbin/haproxy")
     root.directories |= {"/var/lib/haproxy": (0o755, 99), "/usr/local/etc/haproxy": (0o755, 0), "/run": (0o755, 0)}
     root.files["/usr/local/bin/docker-entrypoint.sh"] = (0o755, HAPROXY_ENTRYPOINT.encode())
     return root
 
 
-RECIPES: dict[str, tuple[Callable[[], Root], tuple[str, ...], Mapping[str, object]]] = {
-    "busybox": (busybox_root, ("busybox-static",), {"Cmd": ["sh"]}),
-    "python": (python_root, ("busybox-static", *PYTHON_PACKAGES), {"Cmd": ["python3"]}),
+RECIPES: dict[str, tuple[Callable[[], Root], Mapping[str, object]]] = {
+    "busybox": (busybox_root, {"Cmd": ["sh"]}),
+    "python": (python_root, {"Cmd": ["python3"]}),
     "haproxy": (
         haproxy_root,
-        ("busybox-static", "haproxy"),
         {
             "User": "haproxy",
             "WorkingDir": "/var/lib/haproxy",
@@ -161,10 +162,10 @@ RECIPES: dict[str, tuple[Callable[[], Root], tuple[str, ...], Mapping[str, objec
 
 
 def archive(name: str, cache_directory: Path) -> Path:
-    """The archive of the base image of that name, for `docker load`; made if the cache has none of these packages."""
-    recipe, packages, config = RECIPES[name]
-    versions = _output("dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *packages)
-    key = hashlib.sha256(Path(__file__).read_bytes() + versions.encode()).hexdigest()[:12]
+    """The archive of the base image of that name, for `docker load`; made if the cache has none of these programs."""
+    recipe, config = RECIPES[name]
+    programs = [(path.stat().st_size, path.stat().st_mtime_ns) for path in (BUSYBOX, PYTHON, HAPROXY)]
+    key = hashlib.sha256(Path(__file__).read_bytes() + repr(programs).encode()).hexdigest()[:12]
     path = cache_directory / f"{name}-{key}.tar"
     if not path.exists():
         cache_directory.mkdir(parents=True, exist_ok=True)
@@ -203,9 +204,9 @@ def image_archive(reference: str, layer: bytes, config: Mapping[str, object]) ->
 
 @cache
 def shared_libraries(program: Path) -> Iterable[Path]:
-    """The shared libraries and the loader of a program, from `ldd`."""
-    words = _output("ldd", str(program)).split()
-    return tuple(Path(word) for word in words if word.startswith("/"))
+    """The shared libraries and the loader of a program, from `ldd`; none for a static one."""
+    listing = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
+    return tuple(Path(word) for word in listing.split() if word.startswith("/"))
 
 
 def _entry(path: str, mode: int, kind: bytes) -> tarfile.TarInfo:

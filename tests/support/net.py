@@ -1,11 +1,42 @@
-"""Ports and waiting on this machine."""
+"""The network of the tests, their ports and daemons, and waiting for them."""
 
 from __future__ import annotations
 
+import ctypes
+import os
 import socket
+import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
+
+CLONE_NEWNET = 0x40000000  # linux/sched.h; os.unshare came with Python 3.12
+
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""In front of a daemon's command: the kernel ends it when the test process ends, however that comes."""
+
+_machine_network: list[int] = []
+
+
+def isolate_network() -> bool:
+    """Moves this process, while it has only one thread, into a network namespace with nothing but a loopback interface.
+
+    Returns False where that is not permitted (not root, or a container without CAP_SYS_ADMIN).
+    """
+    before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        os.close(before)
+        return False
+    _machine_network.append(before)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    return True
+
+
+def in_machine_network(*command: str) -> list[str]:
+    """The command, to be run in the network that this process had before `isolate_network`."""
+    if not _machine_network:
+        return list(command)
+    return ["nsenter", f"--net=/proc/{os.getpid()}/fd/{_machine_network[0]}", "--", *command]
 
 
 def free_port() -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.net import free_port, listens, wait_until
+from tests.support.net import DIES_WITH_US, free_port, listens, wait_until
 
 MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 
@@ -80,7 +80,10 @@ def serve(directory: Path, user: str = "", password: str = "") -> Iterator[Regis
     (directory / "config.yml").write_text(config)
     with (directory / "registry.log").open("wb") as log:
         process = subprocess.Popen(
-            ["docker-registry", "serve", str(directory / "config.yml")], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [*DIES_WITH_US, "docker-registry", "serve", str(directory / "config.yml")],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
     try:
         wait_until(lambda: listens(int(registry.host.partition(":")[2])), 20, f"the registry at {registry.host}")

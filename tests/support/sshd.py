@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.gogs import Gogs, Remote
-from tests.support.net import free_port, listens, wait_until
+from tests.support.net import DIES_WITH_US, free_port, listens, wait_until
 
 PRIVILEGE_SEPARATION = Path("/run/sshd")  # built into Debian's sshd; made by its service, which does not run here
 

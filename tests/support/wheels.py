@@ -1,0 +1,30 @@
+"""The package's dependencies as files, so that an installation can be tested without the internet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.support.guards import REAL_HOME
+from tests.support.net import in_machine_network
+
+CHECKOUT = Path(__file__).parent.parent.parent
+CONSTRAINTS = CHECKOUT / ".constraints.txt"
+
+
+def download(cache_directory: Path) -> Path:
+    """A directory with all runtime dependencies in the pinned versions, for `pip --no-index --find-links`; fetched once."""
+    requirements: list[str] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
+    key = hashlib.sha256(repr(requirements).encode() + CONSTRAINTS.read_bytes()).hexdigest()[:12]
+    directory = cache_directory / f"wheels-{key}"
+    if not directory.exists():
+        unfinished = directory.with_suffix(".new")
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(unfinished)]
+        command = in_machine_network(*pip, "--constraint", str(CONSTRAINTS), *requirements)
+        subprocess.run(command, check=True, env={**os.environ, "HOME": str(REAL_HOME)})  # pip's own settings name its index
+        unfinished.rename(directory)
+    return directory
