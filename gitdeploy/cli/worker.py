@@ -34,8 +34,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _warm_up() -> None:
     """Imports what every deployment needs, once, before the forks."""
-    import docker  # noqa: F401, PLC0415
-
+    import gitdeploy.engine.client  # noqa: PLC0415
     import gitdeploy.worker  # noqa: F401, PLC0415
 
 
