@@ -70,7 +70,7 @@ def serve(gogs: Gogs, directory: Path, environment: Mapping[str, str]) -> Iterat
     (directory / "sshd_config").write_text(CONFIG.format(port=server.port, directory=directory))
     with _privilege_separation(), (directory / "sshd.log").open("wb") as log:
         process = subprocess.Popen(
-            ["/usr/sbin/sshd", "-D", "-e", "-f", str(directory / "sshd_config")],
+            [*DIES_WITH_US, "/usr/sbin/sshd", "-D", "-e", "-f", str(directory / "sshd_config")],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,0 +1,180 @@
+"""Holds the layout: what lies where, which way imports go, how large files get, and that every shell reads the scripts."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parent.parent
+TOP = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "hooks", "gitdeploy", "tests", "install.sh"}
+MAX_LINES = 250
+
+# Third-party package → the part of gitdeploy that may import it.
+OWNERS = {
+    "docker": "gitdeploy.engine",
+    "requests": "gitdeploy.engine",
+    "h2": "gitdeploy.engine",
+    "dulwich": "gitdeploy.source",
+    "loguru": "gitdeploy.console",
+    "toml": "gitdeploy.config",
+}
+
+# Part of gitdeploy → all that it may import of gitdeploy, its own modules aside.
+LOWER_PARTS = {
+    "gitdeploy.errors": (),
+    "gitdeploy.config": ("gitdeploy.errors",),
+    "gitdeploy.engine": ("gitdeploy.errors", "gitdeploy.config.model"),
+    "gitdeploy.source": ("gitdeploy.errors",),
+}
+
+# Decisions: no clock, no network, no files, no processes, no Docker. Of config, only two modules read files.
+DECISIONS = ("gitdeploy.push", "gitdeploy.version", "gitdeploy.release", "gitdeploy.records", "gitdeploy.config")
+READ_CONFIG_FILES = ("gitdeploy.config.files", "gitdeploy.config.load")
+EFFECTS = {
+    *("asyncio", "concurrent", "fcntl", "glob", "http", "io", "multiprocessing", "os", "random", "secrets", "select"),
+    *("shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),
+    *("docker", "dulwich", "h2", "loguru", "requests"),
+}
+
+
+def tracked() -> list[Path]:
+    """Files of the checkout that git has or would add."""
+    command = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")
+    return sorted({path for name in names if name and (path := CHECKOUT / name).is_file() and not path.is_symlink()})
+
+
+def is_shell(path: Path) -> bool:
+    """Whether the file is a shell script, by its first line."""
+    with path.open("rb") as file:
+        return file.readline().rstrip() in (b"#!/bin/sh", b"#!/usr/bin/env sh")
+
+
+FILES = tracked()
+SHELL_FILES = [path for path in FILES if is_shell(path)]
+SOURCES = [path for path in FILES if path.suffix == ".py" and path.is_relative_to(CHECKOUT / "gitdeploy")]
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a source file."""
+    parts = path.relative_to(CHECKOUT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): ast.parse(path.read_text()) for path in SOURCES}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """What a module imports, also inside functions: dotted names, `from a import b` as a.b if that is a module, else as a."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where things come from"
+            assert node.module
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else node.module
+
+
+def within(module: str, *parts: str) -> bool:
+    """Whether a module is one of these, or in one of these packages."""
+    return any(module == part or module.startswith(f"{part}.") for part in parts)
+
+
+def edges() -> list[tuple[str, str]]:
+    """Every (importing module, imported module) of gitdeploy."""
+    return sorted({(module, name) for module, tree in MODULES.items() for name in imports(tree)})
+
+
+def test_top_level_entries() -> None:
+    entries = {path.relative_to(CHECKOUT).parts[0] for path in FILES}
+    assert {entry for entry in entries if not entry.startswith(".")} - TOP == set()
+
+
+def test_file_sizes() -> None:
+    sources = [path for path in FILES if path.suffix == ".py" or path in SHELL_FILES]
+    lines = {str(path.relative_to(CHECKOUT)): len(path.read_text().splitlines()) for path in sources}
+    too_long = {name: count for name, count in lines.items() if count > MAX_LINES}
+    assert not too_long, f"split by topic, {MAX_LINES} lines at most: {too_long}"
+
+
+def test_no_file_names_this_machine() -> None:
+    here = str(CHECKOUT).encode()
+    assert [path for path in FILES if here in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("package", OWNERS)
+def test_third_party_package_has_one_importer(package: str) -> None:
+    importers = [module for module, name in edges() if within(name, package)]
+    assert [module for module in importers if not within(module, OWNERS[package])] == []
+
+
+def test_no_other_third_party_package() -> None:
+    known = sys.stdlib_module_names | OWNERS.keys() | {"gitdeploy"}
+    stub_only = {"_typeshed"}  # known to type checkers alone
+    assert [edge for edge in edges() if edge[1].partition(".")[0] not in known | stub_only] == []
+
+
+def test_only_the_command_line_reads_arguments_and_environment() -> None:
+    readers = {
+        module
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if (node.value.id, node.attr) in {("sys", "argv"), ("os", "environ"), ("os", "environb"), ("os", "getenv")}
+    }
+    readers |= {
+        module for module, tree in MODULES.items() for name in _from_imports(tree) if name in {"argv", "environ", "getenv"}
+    }
+    assert {module for module in readers if not within(module, "gitdeploy.cli")} == set()
+
+
+def _from_imports(tree: ast.AST) -> Iterator[str]:
+    """The names that a module takes `from os` or `from sys`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("os", "sys"):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("part", LOWER_PARTS)
+def test_lower_part_imports_nothing_from_above(part: str) -> None:
+    allowed = (part, *LOWER_PARTS[part])
+    upward = [edge for edge in edges() if within(edge[0], part) and within(edge[1], "gitdeploy")]
+    assert [edge for edge in upward if edge[1] != "gitdeploy" and not within(edge[1], *allowed)] == []
+
+
+def test_decisions_have_no_effects() -> None:
+    deciding = [edge for edge in edges() if within(edge[0], *DECISIONS) and edge[0] not in READ_CONFIG_FILES]
+    assert [edge for edge in deciding if edge[1].partition(".")[0] in EFFECTS] == []
+
+
+def test_only_the_command_line_is_wired_to_the_engine() -> None:
+    """Everything else knows the engine by `engine.types`, which imports no SDK."""
+    pure = ("gitdeploy.engine.types", "gitdeploy.engine.ports", "gitdeploy.engine.reference")
+    users = [edge for edge in edges() if within(edge[1], "gitdeploy.engine") and not within(edge[0], "gitdeploy.engine")]
+    assert [edge for edge in users if edge[1] not in pure and not within(edge[0], "gitdeploy.cli")] == []
+
+
+def test_nothing_imports_the_command_line() -> None:
+    users = [module for module, name in edges() if within(name, "gitdeploy.cli")]
+    assert [module for module in users if not within(module, "gitdeploy.cli", "gitdeploy.__main__")] == []
+
+
+def test_starting_the_command_line_imports_no_package() -> None:
+    """The first thing a push waits for; docker alone would take 0.15 s."""
+    script = f"import sys; import gitdeploy.cli; print({set(OWNERS)} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    assert loaded == "set()\n"
+
+
+@pytest.mark.parametrize("path", SHELL_FILES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+@pytest.mark.parametrize("checker", ["dash -n", "bash --posix -n", "busybox sh -n", "shellcheck --shell=sh"])
+def test_shell_script(checker: str, path: Path) -> None:
+    checked = subprocess.run([*checker.split(), path], check=False, capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
