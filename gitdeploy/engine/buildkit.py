@@ -1,0 +1,204 @@
+"""Builds with BuildKit over the Engine API, as `docker build` does it, without a docker CLI.
+
+POST /build?version=2 takes the context as a tar stream and answers with JSON lines: {"id": "moby.buildkit.trace", "aux": base64
+of a StatusResponse}, {"id": "moby.image.id", "aux": {"ID": …}}, {"error": …}. Source: moby's api/server/router/build and
+builder/builder-next.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from gitdeploy.engine import trace
+from gitdeploy.engine.diagnosis import FREE_SPACE, NO_SPACE, registry_failure
+from gitdeploy.engine.dial import endpoint
+from gitdeploy.engine.dockerfile import base_images, peek, syntax_image
+from gitdeploy.engine.exchange import Limits, converse
+from gitdeploy.engine.progress import Failure, Progress, report, sending
+from gitdeploy.engine.reference import registry
+from gitdeploy.engine.session import Service, open_session
+from gitdeploy.engine.transport import Api
+from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
+from gitdeploy.errors import BuildFailed, EngineError, GitdeployError, RegistryError
+
+WRAPPING = re.compile(
+    r"(?:failed to solve(?: with frontend [\w.]+)?|failed to create LLB definition|rpc error: code = \w+ desc =|\S+: failed to"
+    r" resolve source metadata for \S+|failed to compute cache key|failed to calculate checksum of ref \S+):? "
+)
+"""What the engine puts before what happened."""
+
+EXIT_CODE = re.compile(r"exit code: (\d+)$")
+FROM_REGISTRY = re.compile(r"(?:load metadata for|resolve image config for|\] FROM|docker-image://) ?(\S+)")
+"""Names of the steps that speak to a registry, and about which image."""
+
+NEWER_SYNTAX = re.compile(r"unknown (?:instruction|flag)", re.I)
+
+NO_SECRET = 'the Dockerfile asks for the secret "{name}", which is not in build.secrets'
+
+STOP_TIMEOUT = 5.0
+"""Seconds for the engine to take the wish to cancel; the connection is closed sooner."""
+
+
+def build(
+    api: Api,
+    request: BuildRequest,
+    context: Iterator[bytes],
+    credentials: Credentials,
+    output: Output,
+    *,
+    cancel: Cancel = NEVER,
+    pull: Callable[[str], object],
+) -> str:
+    """Builds from a tar stream and returns the image's id, "sha256:…".
+
+    The first entry of the stream must be the Dockerfile, with a plain header: BuildKit looks at the first bytes to tell a tar
+    stream from a Dockerfile. `pull` brings a base image to the engine; it is used where the engine refuses sessions.
+    Raises BuildFailed with the last lines of the failing step, RegistryError for a base image that cannot be had, Cancelled
+    within a second of `cancel` with nothing left running, EngineError, UnfitError, and what `context` raises.
+    """
+    where = endpoint(api)
+    build_id = secrets.token_hex(16)
+
+    def stop() -> None:
+        with contextlib.suppress(GitdeployError):
+            headers = {"Connection": "close"}
+            api.call("POST", "/build/cancel", params={"id": build_id}, headers=headers, timeout=STOP_TIMEOUT)
+
+    service = Service(credentials, request.secrets, lambda name: output.line(NO_SECRET.format(name=name)))
+    answer = Answer(output)
+    with contextlib.ExitStack() as stack:
+        try:
+            session = stack.enter_context(open_session(where, service))
+            parameters = query(request, build_id, session.id)
+        except EngineError as refusal:
+            session = None
+            context = _fetch_first(refusal, request, context, output, pull)
+            parameters = query(dataclasses.replace(request, pull=False), build_id, "")
+        path = f"/build?{urlencode(parameters)}"
+        limits = Limits(cancel, request.timeout, stop)
+        try:
+            for message in converse(where, path, {}, context, limits=limits, sent=sending(output)):
+                answer.take(message)
+        except BuildFailed as error:
+            raise answer.placed(error) from error
+        finally:
+            answer.finish()
+        if session and session.error and not answer.image:
+            raise session.error
+    return answer.result(credentials)
+
+
+def query(request: BuildRequest, build_id: str, session_id: str) -> list[tuple[str, str]]:
+    """The parameters of POST /build. Pure."""
+    args = dict(request.args)
+    if request.inline_cache:
+        args["BUILDKIT_INLINE_CACHE"] = "1"
+    pairs = [("version", "2"), ("dockerfile", request.dockerfile), ("buildid", build_id)]
+    pairs += [("session", session_id)] if session_id else []
+    pairs += [("t", tag) for tag in request.tags]
+    pairs += [("target", request.target)] if request.target else []
+    pairs += [("buildargs", json.dumps(args))] if args else []
+    pairs += [("labels", json.dumps(dict(request.labels)))] if request.labels else []
+    pairs += [("cachefrom", json.dumps(request.cache_from))] if request.cache_from else []
+    pairs += [(name, "1") for name, wanted in (("nocache", request.no_cache), ("pull", request.pull)) if wanted]
+    return pairs
+
+
+class Answer:
+    """What the engine says about one build.
+
+    Attributes:
+        image: its id, "" until the engine names it.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.image = ""
+        self._output = output
+        self._progress = Progress()
+        self._error = ""
+        self._unreadable = False
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        """Takes the next message and passes on what is to be said about it."""
+        kind, aux = message.get("id"), message.get("aux")
+        if message.get("error"):
+            self._error = str((message.get("errorDetail") or {}).get("message") or message["error"])
+        elif kind == "moby.buildkit.trace" and isinstance(aux, str):
+            self._trace(aux)
+        elif kind == "moby.image.id" and isinstance(aux, dict):
+            self.image = str(aux.get("ID", ""))
+
+    def finish(self) -> None:
+        """Says what is left when no more comes."""
+        report(self._progress.finish(), self._output)
+
+    def placed(self, error: BuildFailed) -> BuildFailed:
+        """The same error with the step that was running."""
+        step = self._progress.failure()
+        return BuildFailed(f"{error.reason}, but at {step.step}", hint=error.hint, tail=step.tail) if step else error
+
+    def result(self, credentials: Credentials) -> str:
+        """The image's id; raises BuildFailed or RegistryError if there is none."""
+        if self._error:
+            raise failed(self._error, self._progress.failure(), credentials)
+        if not self.image:
+            raise EngineError("the Docker Engine ended the build without an image and without an error", hint="restart it")
+        return self.image
+
+    def _trace(self, aux: str) -> None:
+        try:
+            events = self._progress.feed(trace.decode(base64.b64decode(aux)))
+        except ValueError:  # of base64, or protobuf.Malformed; progress is for people, the build goes on without
+            if not self._unreadable:
+                self._output.line("the engine sends progress that gitdeploy cannot read; some of it is left out", detail=True)
+            self._unreadable = True
+            return
+        report(events, self._output)
+
+
+def failed(message: str, failure: Failure | None, credentials: Credentials) -> BuildFailed | RegistryError:
+    """The error of a build, from the engine's message and the step that failed, if one did."""
+    message = WRAPPING.sub("", message).replace("not found: not found", "not found")
+    if failure is None:
+        return BuildFailed(message, hint=_hint(message))
+    if NO_SPACE not in message and (image := FROM_REGISTRY.search(failure.step)):
+        login = credentials(registry(image[1]))
+        return registry_failure(message, image[1], login[0] if login else "")
+    if code := EXIT_CODE.search(message):
+        return BuildFailed(f"{failure.step} failed with exit code {code[1]}", hint=_hint(message), tail=failure.tail)
+    return BuildFailed(f"{failure.step} failed: {message}", hint=_hint(message), tail=failure.tail)
+
+
+def _hint(message: str) -> str:
+    if NO_SPACE in message:
+        return FREE_SPACE
+    if message.endswith("exit code: 137"):
+        return "something killed it, often for lack of memory"
+    if NEWER_SYNTAX.search(message) and "did you mean" not in message:
+        return "if this engine is older than that syntax (20.10 has no heredocs), begin with `# syntax=docker/dockerfile:1`"
+    if message.startswith("secret "):
+        return "name it in build.secrets of the server's config.toml"
+    if message.endswith("not found"):
+        return "is it in the repository, spelled like that, and not in .dockerignore?"
+    return ""
+
+
+def _fetch_first(
+    refusal: EngineError, request: BuildRequest, context: Iterator[bytes], output: Output, pull: Callable[[str], object]
+) -> Iterator[bytes]:
+    """Without a session BuildKit has neither logins nor secrets: brings what it would have to ask a registry for."""
+    if request.secrets:
+        raise BuildFailed(f"{refusal.reason}, and without a session there are no build.secrets", hint=refusal.hint) from refusal
+    output.line(f"{refusal.reason}: building without; base images are pulled beforehand")
+    text, context = peek(context, request.dockerfile)
+    for image in filter(None, (syntax_image(text), *base_images(text, request.args))):
+        pull(image)
+    return context

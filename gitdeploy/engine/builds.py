@@ -1,0 +1,49 @@
+"""Which builder builds, and that it does."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Literal
+
+from gitdeploy.engine import buildkit, classic
+from gitdeploy.engine.transport import Api
+from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
+
+
+class Builds:
+    """The part of `types.Engine` about builds; every method is documented there."""
+
+    _api: Api
+    _buildkit: bool
+
+    @abstractmethod
+    def pull(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str: ...
+
+    def build(
+        self,
+        request: BuildRequest,
+        context: Iterator[bytes],
+        credentials: Credentials,
+        output: Output,
+        cancel: Cancel = NEVER,
+    ) -> str:
+        if choose(request.engine, self._buildkit) == "classic":
+            if request.engine == "auto":
+                output.line("this engine does not build with BuildKit: building with its classic builder")
+            return classic.build(self._api, request, context, credentials, output, cancel=cancel)
+
+        def pull(ref: str) -> str:
+            return self.pull(ref, credentials, output, cancel)
+
+        return buildkit.build(self._api, request, context, credentials, output, cancel=cancel, pull=pull)
+
+
+def choose(wanted: Literal["auto", "buildkit", "classic"], has_buildkit: bool) -> Literal["buildkit", "classic"]:
+    """The builder for build.engine = `wanted`. Pure.
+
+    An engine whose daemon.json switches BuildKit off says so, and still builds with it for who asks by name.
+    """
+    if wanted == "auto":
+        return "buildkit" if has_buildkit else "classic"
+    return wanted

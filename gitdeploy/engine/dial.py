@@ -1,0 +1,157 @@
+"""Raw connections to the engine that an `Api` talks to, for what requests cannot do: BuildKit's session, and reading an answer
+while the question is still being sent.
+
+A connection is always a plain socket: one thread may write to it while another reads, and shutting it down wakes both. TLS and
+ssh end in a socket pair, since neither a TLS object nor a pipe can do that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from gitdeploy.engine.reach import unreachable
+from gitdeploy.engine.transport import Api
+from gitdeploy.errors import EngineError, UnfitError
+
+TIMEOUT = 10.0
+"""Seconds for a connection to be there and upgraded."""
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes of an HTTP answer's head."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an engine listens.
+
+    Attributes:
+        name: as the user gave it, for messages.
+        host: name or address; the socket's path for "unix".
+        port: 0 for "unix", and for "ssh" where ssh's own configuration decides.
+        user: for "ssh", "" where ssh's own configuration decides.
+        api_version: the version of the Engine API to ask for, "1.41".
+        tls: for "tls", how to trust the engine and which certificate to show it.
+    """
+
+    name: str
+    api_version: str
+    kind: Literal["unix", "tcp", "tls", "ssh"]
+    host: str
+    port: int = 0
+    user: str = ""
+    tls: ssl.SSLContext | None = None
+
+
+def endpoint(api: Api) -> Endpoint:
+    """The endpoint of a docker-py client, with the client's certificates."""
+    name, version = api.host, str(api.api_version)
+    adapter = api.get_adapter(api.base_url)
+    if path := getattr(adapter, "socket_path", None):
+        return Endpoint(name, version, "unix", str(path))
+    if target := getattr(adapter, "ssh_host", None):
+        url = urlsplit(f"ssh://{target}")
+        return Endpoint(name, version, "ssh", url.hostname or "", url.port or 0, url.username or "")
+    url = urlsplit(api.base_url)
+    if url.scheme == "http":
+        return Endpoint(name, version, "tcp", url.hostname or "", url.port or 80)
+    context = ssl.create_default_context(cafile=api.verify if isinstance(api.verify, str) else None)
+    if not api.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if isinstance(api.cert, tuple):
+        context.load_cert_chain(*api.cert)
+    return Endpoint(name, version, "tls", url.hostname or "", url.port or 443, tls=context)
+
+
+@contextlib.contextmanager
+def dial(where: Endpoint) -> Iterator[socket.socket]:
+    """A connected socket, without a read timeout, closed in the end. Raises UnfitError if the engine cannot be reached."""
+    with contextlib.ExitStack() as stack:
+        try:
+            if where.kind == "unix":
+                connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+                connection.settimeout(TIMEOUT)
+                connection.connect(where.host)
+                connection.settimeout(None)
+            elif where.kind == "ssh":
+                connection = stack.enter_context(_ssh(where))
+            else:
+                connection = stack.enter_context(_tcp(where))
+                if where.tls:
+                    from gitdeploy.engine import tls  # noqa: PLC0415 (asyncio takes long to import, only TLS needs it)
+
+                    connection = stack.enter_context(tls.wrap(connection, where.tls, where.host))
+        except OSError as error:
+            raise unreachable(where.name, error) from error
+        yield connection
+
+
+@contextlib.contextmanager
+def upgrade(where: Endpoint, path: str, headers: Mapping[str, str | tuple[str, ...]]) -> Iterator[socket.socket]:
+    """A connection that left HTTP/1.1 for HTTP/2, by POST to `path` (without the API version); a tuple is one header for each.
+
+    Raises EngineError, with the HTTP status, if the engine refuses, and UnfitError if it cannot be reached.
+    """
+    lines = [f"POST /v{where.api_version}{path} HTTP/1.1", "Host: docker", "Connection: Upgrade", "Upgrade: h2c"]
+    for name, value in headers.items():
+        lines += [f"{name}: {one}" for one in ((value,) if isinstance(value, str) else value)]
+    with dial(where) as connection:
+        try:
+            connection.settimeout(TIMEOUT)
+            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+            status = _read_status(connection)
+            connection.settimeout(None)
+        except OSError as error:
+            raise unreachable(where.name, error) from error
+        if status != 101:
+            raise EngineError(f"the Docker Engine refused POST {path} (HTTP status {status or 'missing'})", status)
+        yield connection
+
+
+def _read_status(connection: socket.socket) -> int:
+    """Reads an answer's head and not one byte of what follows; returns the HTTP status, 0 if there was none."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD:
+        byte = connection.recv(1)
+        if not byte:
+            break
+        head += byte
+    words = head.split(b" ", 2)
+    return int(words[1]) if len(words) == 3 and words[1].isdigit() else 0
+
+
+@contextlib.contextmanager
+def _tcp(where: Endpoint) -> Iterator[socket.socket]:
+    with socket.create_connection((where.host, where.port), TIMEOUT) as connection:
+        connection.settimeout(None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a step can be silent for longer than a NAT remembers
+        yield connection
+
+
+@contextlib.contextmanager
+def _ssh(where: Endpoint) -> Iterator[socket.socket]:
+    """As the docker CLI and docker-py do it: a docker CLI over there copies between its standard streams and the engine."""
+    if shutil.which("ssh") is None:
+        raise UnfitError(f"there is no ssh program to reach {where.name} with", "install OpenSSH's client")
+    command = ["ssh", "-o", "BatchMode=yes"]
+    command += ["-l", where.user] if where.user else []
+    command += ["-p", str(where.port)] if where.port else []
+    command += ["--", where.host, "docker system dial-stdio"]
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL)
+        theirs.close()
+        try:
+            yield ours
+        finally:
+            process.terminate()
+            process.wait()

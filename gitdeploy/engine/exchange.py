@@ -1,0 +1,207 @@
+"""One long request: its body streams out while its answer streams in, until it ends, is cancelled or takes too long.
+
+requests sends the whole body before it reads, and so would hide what the engine says meanwhile, above all why it hangs up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from gitdeploy.engine.diagnosis import refused
+from gitdeploy.engine.dial import Endpoint, dial
+from gitdeploy.engine.reach import unreachable
+from gitdeploy.engine.transport import CANCEL_INTERVAL
+from gitdeploy.engine.types import Cancel
+from gitdeploy.errors import BuildFailed, Cancelled, EngineError
+
+GRACE = 0.6
+"""Seconds that the engine gets to end a cancelled request by itself, and so to say that nothing of it runs any more."""
+
+CHUNK = 64 * 1024
+
+WORTH_TELLING = 1_000_000
+"""Bytes between two reports of how much is sent."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends an exchange before its time.
+
+    Attributes:
+        timeout: seconds that it may last.
+        stop: asks the engine to end it, in a thread; None where closing the connection is the way to ask.
+    """
+
+    cancel: Cancel
+    timeout: float
+    stop: Callable[[], object] | None = None
+
+
+def converse(
+    where: Endpoint,
+    path: str,
+    headers: Mapping[str, str],
+    body: Iterator[bytes],
+    *,
+    limits: Limits,
+    sent: Callable[[int], object],
+) -> Iterator[dict[str, Any]]:
+    """POSTs `body` to `path` (without the API version) and yields the JSON messages of the answer as they come.
+
+    `sent` is told, in another thread, how many bytes of the body are sent. Raises Cancelled, BuildFailed for the time limit,
+    what `body` raises, EngineError for an HTTP status other than 200, and UnfitError if the engine goes away.
+    """
+    failure: Exception | None = None
+    with dial(where) as connection:
+        request = http.client.HTTPConnection("docker")
+        request.sock = connection
+        with _Sender(connection, body, sent) as sender, _Watch(connection, limits) as watch:
+            try:
+                request.putrequest("POST", f"/v{where.api_version}{path}", skip_accept_encoding=True)
+                for name, value in {**headers, "Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}.items():
+                    request.putheader(name, value)
+                request.endheaders()
+                sender.start()
+                response = request.getresponse()
+                if response.status == 200:
+                    yield from _json_lines(response)
+                else:
+                    failure = refused(response.status, _message(response.read()))
+            except (OSError, http.client.HTTPException) as error:
+                failure = unreachable(where.name, error)
+    if sender.error:
+        raise sender.error
+    watch.check()
+    if failure:
+        raise failure
+
+
+class _Sender(threading.Thread):
+    """Sends the body in HTTP's chunks; `error` is what producing it raised."""
+
+    def __init__(self, connection: socket.socket, body: Iterator[bytes], sent: Callable[[int], object]) -> None:
+        super().__init__(name="sender", daemon=True)
+        self.error: BaseException | None = None
+        self._connection = connection
+        self._body = body
+        self._sent = sent
+
+    def __enter__(self) -> _Sender:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        hang_up(self._connection)
+        if self.ident is not None:
+            self.join()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):  # the engine may answer and hang up before it has read all; its answer says why
+            total = told = 0
+            for chunk in self._chunks():
+                self._connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                total += len(chunk)
+                if total - told >= WORTH_TELLING:
+                    told = total
+                    self._sent(total)
+            if not self.error:
+                self._connection.sendall(b"0\r\n\r\n")
+
+    def _chunks(self) -> Iterator[bytes]:
+        """The body in pieces large enough to be worth a system call."""
+        pieces: list[bytes] = []
+        waiting = 0
+        try:
+            for piece in self._body:
+                pieces.append(piece)
+                waiting += len(piece)
+                if waiting >= CHUNK:
+                    yield b"".join(pieces)
+                    pieces, waiting = [], 0
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.error = error
+            hang_up(self._connection)  # the engine must not take half a body for a whole one
+            return
+        if waiting:
+            yield b"".join(pieces)
+
+
+class _Watch(threading.Thread):
+    """Ends the exchange when it is cancelled or its time is over."""
+
+    def __init__(self, connection: socket.socket, limits: Limits) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._connection = connection
+        self._limits = limits
+        self._done = threading.Event()
+        self._verdict: EngineError | Cancelled | None = None
+
+    def __enter__(self) -> _Watch:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._done.set()
+
+    def run(self) -> None:
+        end = time.monotonic() + self._limits.timeout
+        while not self._done.wait(CANCEL_INTERVAL):
+            if self._limits.cancel.is_set():
+                self._verdict = Cancelled("cancelled")
+            elif time.monotonic() >= end:
+                reason = f"the build was not done within {self._limits.timeout:g} s"
+                self._verdict = BuildFailed(reason, hint="raise build.timeout if it needs longer")
+            else:
+                continue
+            if self._limits.stop:
+                # In a thread of its own: an engine that hangs must not hold up the end.
+                threading.Thread(target=self._limits.stop, name="stop", daemon=True).start()
+                self._done.wait(GRACE)
+            hang_up(self._connection)
+            return
+
+    def check(self) -> None:
+        """Raises what ended the exchange, if anything did."""
+        if self._verdict:
+            raise self._verdict
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Ends reading and writing, in whatever threads they wait."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _json_lines(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    rest = b""
+    while data := response.read1(CHUNK):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield _decoded(line)
+    if rest.strip():
+        yield _decoded(rest)
+
+
+def _decoded(line: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        message = json.loads(line)
+        if isinstance(message, dict):
+            return message
+    raise EngineError(f"the engine sent something else than JSON: {line[:200]!r}")
+
+
+def _message(body: bytes) -> str:
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(body)["message"])
+    return body.decode("utf-8", "replace").strip()

@@ -1,0 +1,208 @@
+"""BuildKit's session: the engine calls its client back, by gRPC on a connection the client opened, for logins and secrets.
+
+After POST /session was upgraded, the roles are swapped: this side is the HTTP/2 server, and all that happens here is an answer
+to something that came in, so that one thread with a blocking socket is enough.
+
+Sources: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md and, in moby/buildkit, session/auth/auth.proto and
+session/secrets/secrets.proto.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError, StreamClosedError
+
+from gitdeploy.engine import protobuf
+from gitdeploy.engine.credentials import TOKEN
+from gitdeploy.engine.dial import Endpoint, upgrade
+from gitdeploy.engine.protobuf import Message
+from gitdeploy.engine.reference import HUB
+from gitdeploy.engine.types import Credentials
+from gitdeploy.errors import GitdeployError
+
+HEALTH = "/grpc.health.v1.Health/Check"
+CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
+SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"
+
+OK, UNKNOWN, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED = 0, 2, 5, 8, 12  # https://grpc.io/docs/guides/status-codes/
+
+HUB_HOST = "registry-1.docker.io"
+"""What BuildKit calls Docker Hub."""
+
+BUILDKITS_OWN = ("HTTP_AUTH_", "GIT_AUTH_")
+"""Beginnings of the names of secrets that BuildKit asks for whether a Dockerfile names them or not."""
+
+LARGEST_REQUEST = 64 * 1024
+"""Bytes of a request; real ones hold a host or a name."""
+
+CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method returns.
+
+    Attributes:
+        status: of gRPC.
+        body: a Protocol Buffers message, for status OK.
+        reason: for other statuses.
+    """
+
+    status: int
+    body: bytes = b""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the session gives out.
+
+    Attributes:
+        secrets: by the id that a Dockerfile names them with.
+        missing: told the ids of secrets that a Dockerfile wants and nobody configured.
+    """
+
+    credentials: Credentials
+    secrets: Mapping[str, bytes] = field(repr=False)
+    missing: Callable[[str], object]
+
+    def answer(self, method: str, request: bytes) -> Answer:
+        """The answer to one unary call."""
+        if method == HEALTH:
+            return Answer(OK, b"\x08\x01")  # status: SERVING
+        try:
+            name = Message(request).text(1)
+        except protobuf.Malformed as error:
+            return Answer(UNKNOWN, reason=f"not a message: {error}")
+        if method == CREDENTIALS:
+            login = self.credentials(HUB if name == HUB_HOST else name)
+            return Answer(OK, _login(*login) if login else b"")
+        if method == SECRET:
+            if name in self.secrets:
+                return Answer(OK, protobuf.field(1, self.secrets[name]))
+            if not name.startswith(BUILDKITS_OWN):
+                self.missing(name)
+            return Answer(NOT_FOUND, reason=f"secret {name}: not found")
+        return Answer(UNIMPLEMENTED, reason=f"unknown method {method}")
+
+
+class Session:
+    """A running session.
+
+    Attributes:
+        id: to be named in the request for a build.
+        error: what could not be answered, for example because a credential helper is broken; None if all could.
+    """
+
+    def __init__(self, connection: socket.socket, service: Service, session_id: str) -> None:
+        self.id = session_id
+        self.error: GitdeployError | None = None
+        self._socket = connection
+        self._service = service
+        self._http = H2Connection(H2Configuration(client_side=False))
+        self._calls: dict[int, tuple[str, bytearray]] = {}  # stream → method, request so far
+        self._waiting: dict[int, bytes] = {}  # stream → what the engine has not made room for yet
+        self._thread = threading.Thread(target=self._serve, name="session", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends it and waits for its thread."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError, ProtocolError):
+            self._http.initiate_connection()
+            self._socket.sendall(self._http.data_to_send())
+            while data := self._socket.recv(CHUNK):
+                for event in self._http.receive_data(data):
+                    with contextlib.suppress(StreamClosedError):  # the engine takes a question back before it is answered
+                        self._handle(event)
+                self._send_waiting()
+                self._socket.sendall(self._http.data_to_send())
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, RequestReceived) and event.stream_id is not None:
+            method = bytes(dict(event.headers or ())[b":path"]).decode("latin-1")
+            self._calls[event.stream_id] = (method, bytearray())
+        elif isinstance(event, DataReceived) and event.stream_id is not None:
+            self._http.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
+            if event.stream_id in self._calls and len(self._calls[event.stream_id][1]) <= LARGEST_REQUEST:
+                self._calls[event.stream_id][1].extend(event.data or b"")
+        elif isinstance(event, StreamEnded) and event.stream_id in self._calls:
+            self._reply(event.stream_id, *self._calls.pop(event.stream_id))
+        elif isinstance(event, StreamReset) and event.stream_id is not None:
+            self._calls.pop(event.stream_id, None)
+            self._waiting.pop(event.stream_id, None)
+
+    def _reply(self, stream: int, method: str, framed: bytearray) -> None:
+        answer = self._answer(method, framed)
+        headers = [(":status", "200"), ("content-type", "application/grpc")]
+        if answer.status != OK:
+            reason = quote(answer.reason, safe=" /:,.-_")
+            headers += [("grpc-status", str(answer.status)), ("grpc-message", reason)]
+            self._http.send_headers(stream, headers, end_stream=True)
+            return
+        self._http.send_headers(stream, headers)
+        self._waiting[stream] = struct.pack(">BI", 0, len(answer.body)) + answer.body
+
+    def _answer(self, method: str, framed: bytearray) -> Answer:
+        """gRPC's frame is one byte, 1 for compressed, and the message's length; the engine does not compress."""
+        if len(framed) > LARGEST_REQUEST:
+            return Answer(EXHAUSTED, reason="the request is too large")
+        if len(framed) < 5 or framed[0] or len(framed) != 5 + struct.unpack(">I", framed[1:5])[0]:
+            return Answer(UNIMPLEMENTED, reason="not one whole uncompressed message")
+        try:
+            return self._service.answer(method, bytes(framed[5:]))
+        except GitdeployError as error:
+            self.error = error
+            return Answer(UNKNOWN, reason=error.reason)
+
+    def _send_waiting(self) -> None:
+        """Sends as much of the answers as the engine has room for; it makes more by WINDOW_UPDATE."""
+        for stream in list(self._waiting):
+            while (rest := self._waiting[stream]) and (room := self._room(stream)) > 0:
+                self._http.send_data(stream, rest[:room])
+                self._waiting[stream] = rest[room:]
+            if not rest:
+                del self._waiting[stream]
+                self._http.send_headers(stream, [("grpc-status", str(OK))], end_stream=True)
+
+    def _room(self, stream: int) -> int:
+        return min(self._http.local_flow_control_window(stream), self._http.max_outbound_frame_size)
+
+
+@contextlib.contextmanager
+def open_session(where: Endpoint, service: Service) -> Iterator[Session]:
+    """A session with the engine, for the time of a build.
+
+    Raises EngineError if the engine refuses it, and UnfitError if the engine cannot be reached.
+    """
+    session_id = secrets.token_hex(16)
+    headers: dict[str, str | tuple[str, ...]] = {
+        "X-Docker-Expose-Session-Uuid": session_id,
+        "X-Docker-Expose-Session-Name": "gitdeploy",
+        "X-Docker-Expose-Session-Grpc-Method": (HEALTH, CREDENTIALS, SECRET),
+    }
+    with (
+        upgrade(where, "/session", headers) as connection,
+        contextlib.closing(Session(connection, service, session_id)) as session,
+    ):
+        yield session
+
+
+def _login(user: str, password: str) -> bytes:
+    """CredentialsResponse; an identity token goes as the password of nobody."""
+    return protobuf.field(1, b"" if user == TOKEN else user.encode()) + protobuf.field(2, password.encode())
