@@ -61,7 +61,7 @@ def attempt(a: Attempt) -> bool:
     console.attach(a.relay)
     _point_latest(a.site, a.job.app.name, a.row.id)
     try:
-        console.line(report.opening(a.row, a.record.trigger))
+        console.line(report.opening(a.row))
         return _end(a, console, _guarded(a, console))
     finally:
         console.close()

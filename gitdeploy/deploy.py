@@ -81,7 +81,9 @@ def deploy(job: Job, tools: Tools) -> Outcome:
             _record(tools, job, image=image.id)
         release = Release(job.deployment, app, version, commit.id, image.id)
         halt = CancelFlag(tools.cancel)
-        pushed = pool.submit(push, release, candidate.references, tools, halt)
+        begun = threading.Event()
+        pushed = pool.submit(push, release, candidate.references, tools, halt, begun=begun)
+        begun.wait(1.0)  # so that the pusher reads Push before Deploy
         try:
             return roll_out(release, image, tools, pushed)
         except BaseException:
@@ -148,14 +150,16 @@ def environment(app: App, console: Console) -> Mapping[str, str]:
     return {**app.env, **secret}
 
 
-def push(release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag) -> None:
+def push(release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag, *, begun: threading.Event) -> None:
     """Pushes the release's tags and records the digest."""
     if not release.app.push.enabled:
+        begun.set()
         return
     limit = release.app.push.timeout
     timer = threading.Timer(limit, halt.set, ["timeout"])
     timer.daemon = True
     with tools.journal.stage("Push") as stage:
+        begun.set()
         timer.start()
         try:
             digest = publish(tools.engine(), references, tools.credentials(release.app), tools.console, halt)

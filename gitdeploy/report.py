@@ -8,12 +8,12 @@ from gitdeploy.records import Deployment
 from gitdeploy.release import address
 
 
-def opening(deployment: Deployment, subject: str) -> str:
+def opening(deployment: Deployment) -> str:
     """The first line: what is deployed, and as which deployment."""
     ref = deployment.ref.removeprefix("refs/heads/").removeprefix("refs/")
-    what = f"{ref} at {deployment.commit_id[:12]}" if ref else subject
-    by = f", pushed by {deployment.pusher}" if deployment.pusher else ""
-    return f"gitdeploy: {deployment.app}, {what}{by} (deployment {deployment.id})"
+    what = f"{ref} at {deployment.commit_id[:12]}" if ref else deployment.trigger
+    by = f" by {deployment.pusher}" if deployment.pusher else ""
+    return f"gitdeploy: {deployment.app}: {what}{by} (deployment {deployment.id})"
 
 
 def success(app: App, version: str, host: str, seconds: float, outage: float | None) -> str:

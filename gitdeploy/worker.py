@@ -17,18 +17,27 @@ from gitdeploy.config import snapshot
 from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
 from gitdeploy.engine.types import Engine
-from gitdeploy.errors import ConfigError, GitdeployError
+from gitdeploy.errors import ConfigError, GitdeployError, StageFailed
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
 from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment, Status
 from gitdeploy.rollout.recovery import recover
 from gitdeploy.site import Site
-from gitdeploy.source.repository import open_repository
+from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
 
 MAX_ATTEMPTS = 3
 """How often a deployment is begun; one that brings the worker down every time is given up after that."""
+
+
+def _holds(repository: Repository, commit: str) -> bool:
+    """Whether the repository has this commit."""
+    try:
+        repository.resolve(commit)
+    except StageFailed:
+        return False
+    return True
 
 
 class _Note:
@@ -140,7 +149,7 @@ class Worker:
 
     def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         with open_repository(path) as repository:
-            return choose(waiting, full_patterns(app.branch), repository.tip, repository.contains)
+            return choose(waiting, full_patterns(app.branch), repository.tip, lambda commit: _holds(repository, commit))
 
     def _is_live(self, commit: str) -> bool:
         live = self.state.live(self.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import select
 import subprocess
 import sys
@@ -16,7 +17,13 @@ from gitdeploy.site import Site
 
 def user_name(environ: Mapping[str, str]) -> str:
     """Who runs the command line."""
-    return environ.get("SUDO_USER") or environ.get("USER") or f"uid {os.getuid()}"
+    name = environ.get("SUDO_USER") or environ.get("USER")
+    if name:
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def submit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> int:
