@@ -1,0 +1,204 @@
+"""One pack file: finds objects in it and reads them, large ones in pieces.
+
+dulwich finds an object in the index and applies small deltas, both compiled. The pack itself is read here, with plain reads
+of just the object's bytes: a mapped pack would count as memory as it is walked through, and a 500 MB object would be held
+in memory at once. The format is gitformat-pack(5).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from dulwich.errors import ApplyDeltaError
+from dulwich.object_format import SHA1
+from dulwich.objects import RawObjectID
+from dulwich.pack import apply_delta, load_pack_index
+
+from gitdeploy.source import delta
+from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, inflate, inflate_pieces
+
+PEEK = 8 << 10
+"""Bytes of the first read of an object: most source files are whole in it."""
+
+OFS_DELTA, REF_DELTA = 6, 7
+LONGEST_CHAIN = 10_000
+
+
+class BaseCache:
+    """Whole objects that deltas were applied to, because their neighbors need them next: the latest `limit` bytes of them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._objects: OrderedDict[tuple[int, int], tuple[int, bytes]] = OrderedDict()
+
+    def get(self, key: tuple[int, int]) -> tuple[int, bytes] | None:
+        """The kind and content of (file descriptor, offset), None if it is not here."""
+        if key not in self._objects:
+            return None
+        self._objects.move_to_end(key)
+        return self._objects[key]
+
+    def put(self, key: tuple[int, int], kind: int, data: bytes) -> None:
+        """Keeps an object, and forgets the ones that were not asked for the longest."""
+        if key in self._objects:
+            return
+        self._objects[key] = kind, data
+        self._used += len(data)
+        while self._used > self._limit:
+            _, (_, old) = self._objects.popitem(last=False)
+            self._used -= len(old)
+
+
+class _Entry(NamedTuple):
+    """An object as it is stored (a tuple: one is made for every file).
+
+    Attributes:
+        offset: where it begins in the pack.
+        kind: 1 to 4 for commit, tree, blob and tag; OFS_DELTA or REF_DELTA.
+        size: bytes after decompression.
+        base: offset of the object that a delta is applied to, 0 for others.
+        data: where its zlib stream begins in the pack.
+        head: the pack from `offset` on, as far as it was read.
+    """
+
+    offset: int
+    kind: int
+    size: int
+    base: int
+    data: int
+    head: bytes
+
+
+class Pack:
+    """A pack and its index, open until `close`."""
+
+    def __init__(self, index: Path, bases: BaseCache) -> None:
+        self._index = load_pack_index(index, SHA1)
+        self._bases = bases
+        try:
+            self._file = os.open(index.with_suffix(".pack"), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._index.close()
+            raise
+
+    def close(self) -> None:
+        """Closes both files."""
+        self._index.close()
+        os.close(self._file)
+
+    def find(self, oid: bytes) -> int | None:
+        """The offset of an object (20 bytes), None if it is not in this pack."""
+        try:
+            return self._index.object_offset(RawObjectID(oid))
+        except KeyError:
+            return None
+
+    def read(self, offset: int) -> tuple[int, Content]:
+        """The kind (1 commit, 2 tree, 3 blob, 4 tag) and content of the object at an offset. Raises Damaged."""
+        entry = self._entry(offset)
+        if entry.base:
+            return self._read_delta(entry)
+        if entry.size > LARGE:
+            return entry.kind, Large(entry.size, self._pieces(entry))
+        return entry.kind, self._whole(entry)
+
+    def _entry(self, offset: int) -> _Entry:
+        head = os.pread(self._file, PEEK, offset)
+        try:
+            byte = head[0]
+            kind, size = byte >> 4 & 7, byte & 15
+            at, shift = 1, 4
+            while byte & 0x80:
+                byte = head[at]
+                size |= (byte & 0x7F) << shift
+                at, shift = at + 1, shift + 7
+            base = 0
+            if kind == OFS_DELTA:
+                byte = head[at]
+                back = byte & 0x7F
+                while byte & 0x80:
+                    at += 1
+                    byte = head[at]
+                    back = (back + 1) << 7 | byte & 0x7F
+                base, at = offset - back, at + 1
+            elif kind == REF_DELTA:
+                base, at = self.find(head[at : at + 20]) or 0, at + 20
+        except IndexError:
+            raise Damaged("the pack ends early") from None
+        if kind in (0, 5) or (kind > 5 and base <= 0):
+            raise Damaged("an object of an unknown kind, or a delta without a base")
+        return _Entry(offset, kind, size, base, offset + at, head)
+
+    def _whole(self, entry: _Entry) -> bytes:
+        start = entry.data - entry.offset
+        need = entry.size + (entry.size >> 3) + 64  # deflate never makes data longer than this
+        if need <= len(entry.head) - start or len(entry.head) < PEEK:
+            return inflate(memoryview(entry.head)[start:], entry.size)
+        return inflate(os.pread(self._file, need, entry.data), entry.size)
+
+    def _pieces(self, entry: _Entry) -> Iterator[bytes]:
+        at = entry.data
+
+        def read() -> bytes:
+            nonlocal at
+            data = os.pread(self._file, PIECE, at)
+            at += len(data)
+            return data
+
+        return inflate_pieces(read, entry.size)
+
+    def _read_delta(self, entry: _Entry) -> tuple[int, Content]:
+        return self._delta_in_memory(entry) or self._delta_on_disk(entry)
+
+    def _delta_in_memory(self, entry: _Entry) -> tuple[int, bytes] | None:
+        """Resolves a chain of deltas from the nearest base that is at hand; None if anything in it is large."""
+        chain: list[_Entry] = []
+        known = None
+        while entry.base and not (known := self._bases.get((self._file, entry.offset))):
+            self._follow(chain, entry)
+            entry = self._entry(entry.base)
+        if any(link.size > LARGE for link in (*chain, entry)):
+            return None
+        kind, data = known or (entry.kind, self._whole(entry))
+        for link in reversed(chain):
+            self._bases.put((self._file, link.base), kind, data)
+            change = self._whole(link)
+            if delta.sizes(change)[1] > LARGE:
+                return None
+            try:
+                data = b"".join(apply_delta(data, change))
+            except ApplyDeltaError as error:
+                raise Damaged(str(error)) from None
+        return kind, data
+
+    def _delta_on_disk(self, entry: _Entry) -> tuple[int, Large]:
+        chain: list[_Entry] = []
+        while entry.base:
+            self._follow(chain, entry)
+            entry = self._entry(entry.base)
+        size = delta.sizes(next(self._pieces(chain[0]), b""))[1]
+        return entry.kind, Large(size, self._applied(entry, chain))
+
+    def _follow(self, chain: list[_Entry], entry: _Entry) -> None:
+        chain.append(entry)
+        if len(chain) > LONGEST_CHAIN:
+            raise Damaged("a chain of deltas without an end")
+
+    def _applied(self, base: _Entry, chain: list[_Entry]) -> Iterator[bytes]:
+        """The pieces of the object that begins `chain`; every object below it is a temporary file for as long as needed."""
+        below = delta.spool(self._pieces(base))
+        try:
+            for link in reversed(chain[1:]):
+                with delta.spool(self._pieces(link)) as change:
+                    above = delta.spool(delta.apply(below, change))
+                below.close()
+                below = above
+            with delta.spool(self._pieces(chain[0])) as change:
+                yield from delta.apply(below, change)
+        finally:
+            below.close()

@@ -1,0 +1,59 @@
+"""Tar headers: deterministic, the same for everyone, and plain wherever a name is not too long for it.
+
+GNU's format (https://www.gnu.org/software/tar/manual/html_node/Standard.html) and not PAX, because its long names are bytes of
+any kind, while PAX wants UTF-8. Time and owner are always zero, so that equal trees make equal streams and the engine's cache
+finds them again.
+"""
+
+from __future__ import annotations
+
+import struct
+
+BLOCK = 512
+END = bytes(2 * BLOCK)
+MAX_PLAIN = 100
+"""Bytes of a name or link target that fit into a header; longer ones come in an entry before it."""
+
+_HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s8s247x")
+_LONG_NAME = b"././@LongLink"
+
+
+def file(name: bytes, size: int, *, executable: bool = False) -> bytes:
+    """The header of a regular file; `size` bytes of content and `padding(size)` follow it."""
+    return _entry(name, b"0", 0o755 if executable else 0o644, size)
+
+
+def directory(name: bytes) -> bytes:
+    """The header of a directory; `name` has no slash at its end."""
+    return _entry(name + b"/", b"5", 0o755)
+
+
+def symlink(name: bytes, target: bytes) -> bytes:
+    """The header of a symlink."""
+    return _entry(name, b"2", 0o777, link=target)
+
+
+def padding(size: int) -> bytes:
+    """What fills the last block of `size` bytes of content."""
+    return bytes(-size % BLOCK)
+
+
+def _entry(name: bytes, kind: bytes, mode: int, size: int = 0, link: bytes = b"") -> bytes:
+    if len(name) <= MAX_PLAIN and len(link) <= MAX_PLAIN:
+        return _header(name, kind, mode, size, link)
+    long = _long(b"L", name) if len(name) > MAX_PLAIN else b""
+    if len(link) > MAX_PLAIN:
+        long += _long(b"K", link)
+    return long + _header(name[:MAX_PLAIN], kind, mode, size, link[:MAX_PLAIN])
+
+
+def _long(kind: bytes, value: bytes) -> bytes:
+    size = len(value) + 1
+    return _header(_LONG_NAME, kind, 0o644, size, b"") + value + b"\0" + padding(size)
+
+
+def _header(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes:
+    digits = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
+    fields = (name, b"%07o\0" % mode, b"0000000\0", b"0000000\0", digits, b"00000000000\0")
+    block = _HEADER.pack(*fields, b" " * 8, kind, link, b"ustar  \0")
+    return b"%b%06o\0 %b" % (block[:148], sum(block), block[156:])

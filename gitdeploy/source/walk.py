@@ -1,0 +1,148 @@
+"""The walk over a tree in Git's order: what belongs into a build context, directories first, submodules entered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gitdeploy.errors import StageFailed
+from gitdeploy.source.ignore import IgnoreFilter, Level
+from gitdeploy.source.objects import Objects
+from gitdeploy.source.repository import Repository
+from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, read_tree, show
+
+MAX_ENTRIES = 2_000_000
+"""Files and directories of one context: a few small trees can refer to one another until they hold billions."""
+
+MAX_PATH = 4096
+"""Bytes of a path: the kernel's own PATH_MAX."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tree that files are taken from: that of the app's commit, or of a submodule's.
+
+    Attributes:
+        tree: 20-byte id of the root of the commit.
+        mount: where it is in the context: b"" or a path with a slash at its end.
+        inside: what of it is there: b"" for its root, or a path with a slash at its end.
+    """
+
+    repository: Repository
+    tree: bytes
+    mount: bytes = b""
+    inside: bytes = b""
+
+    def path(self, path: bytes) -> bytes:
+        """The path in this tree of a path in the context."""
+        return self.inside + path[len(self.mount) :]
+
+
+class Item(NamedTuple):
+    """A file, symlink or directory of the context.
+
+    Attributes:
+        mode: DIRECTORY, FILE, EXECUTABLE or SYMLINK.
+        path: in the context, without a slash at its end.
+        oid: of the blob; of the tree of a directory.
+        objects: where the blob is.
+    """
+
+    mode: int
+    path: bytes
+    oid: bytes
+    objects: Objects
+
+
+Enter = Callable[[Source, bytes, bytes], Source | None]
+"""Takes the tree that a submodule is in, its path in the context and its commit's id; returns its tree, None to skip it."""
+
+
+class _Directory(NamedTuple):
+    """A directory that the walk is in.
+
+    Attributes:
+        path: in the context, with a slash at its end; b"" for the root.
+        todo: its entries that are still to come.
+        item: what announces it: at once, or of an ignored one only when something in it is not ignored.
+        level: for the filter.
+    """
+
+    source: Source
+    path: bytes
+    todo: Iterator[Entry]
+    item: Item | None
+    level: Level
+
+
+class Walk:
+    """A walk over a context, from its root downwards, in Git's order, a directory before what is in it."""
+
+    def __init__(self, ignore: IgnoreFilter, enter: Enter) -> None:
+        """Takes the filter, and what is asked for every submodule that passes it."""
+        self._ignore = ignore
+        self._enter = enter
+        self._stack: list[_Directory] = []
+        self._unannounced: list[Item] = []
+        self._count = 0
+
+    def run(self, source: Source, directory: bytes) -> Iterator[Item]:
+        """Everything that is not ignored in a directory of `source`, given as the id of its tree.
+
+        Raises:
+            StageFailed: a tree is missing, or holds what is refused.
+        """
+        self._push(source, directory, None, b"", self._ignore.root)
+        while self._stack:
+            here = self._stack[-1]
+            entry = next(here.todo, None)
+            if entry is None:
+                self._pop()
+                continue
+            path = here.path + entry.name
+            self._count += 1
+            if self._count > MAX_ENTRIES or len(path) > MAX_PATH:
+                raise self._too_much(path)
+            ignored, matched = self._ignore.check(here.level, entry.name)
+            if entry.mode in (DIRECTORY, SUBMODULE):
+                yield from self._directory(here, entry, path, ignored, matched)
+            elif not ignored:
+                if self._unannounced:
+                    yield from self._announce()
+                yield Item(entry.mode, path, entry.oid, here.source.repository.objects)
+
+    def _directory(
+        self, here: _Directory, entry: Entry, path: bytes, ignored: bool, matched: tuple[bool, ...]
+    ) -> Iterable[Item]:
+        """Goes into a directory or submodule, if need be; returns what is to be announced now."""
+        if ignored and not self._ignore.may_except_below(path):
+            return ()
+        below, tree = here.source, entry.oid
+        if entry.mode == SUBMODULE:
+            entered = self._enter(here.source, path, entry.oid)
+            if entered is None:
+                return ()
+            below, tree = entered, entered.tree
+        item = Item(DIRECTORY, path, tree, below.repository.objects)
+        self._unannounced.append(item)
+        self._push(below, tree, item, path + b"/", self._ignore.enter(here.level, entry.name, matched))
+        return () if ignored else self._announce()
+
+    def _push(self, source: Source, tree: bytes, item: Item | None, path: bytes, level: Level) -> None:
+        entries = read_tree(source.repository.objects, tree, path)
+        self._stack.append(_Directory(source, path, iter(entries), item, level))
+
+    def _pop(self) -> None:
+        done = self._stack.pop()
+        if self._unannounced and self._unannounced[-1] is done.item:
+            self._unannounced.pop()
+
+    def _announce(self) -> list[Item]:
+        items, self._unannounced = self._unannounced, []
+        return items
+
+    def _too_much(self, path: bytes) -> StageFailed:
+        if len(path) > MAX_PATH:
+            return StageFailed(f"the path {show(path[:80])}… has more than {MAX_PATH:,} bytes", "shorten it")
+        return StageFailed(f"the build context has more than {MAX_ENTRIES:,} files and directories", "see .dockerignore")
