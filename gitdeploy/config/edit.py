@@ -37,7 +37,7 @@ def set_app(text: str, name: str, values: Mapping[str, object]) -> str:
     document = parse_toml(body.encode(), MAX_CONFIG, problems)
     _check(name, values, problems)
     problems.require_none()
-    apps = document.get("apps", {})
+    apps = document["apps"] if isinstance(document.get("apps"), dict) else {}
     table = ("apps", next((written for written in apps if written.lower() == name.lower()), name.lower()))
     body = _set(body, table, {}) if _get(document, table) is None else body
     for path, value in values.items():
@@ -77,7 +77,7 @@ def _set(text: str, path: Path, value: object) -> str:
             if _reads_as(candidate, wanted):
                 return candidate
     reason = f"config.toml: {join_key(path)}: cannot be set without rewriting what stands there"
-    raise ConfigError([reason], f"set it by hand: {dump_key(path[-1:])} = {dump_value(value)} in [{dump_key(path[:-1])}]")
+    raise ConfigError([reason], "change it by hand")
 
 
 def _get(document: Mapping[str, Any], path: Path) -> Any:

@@ -24,17 +24,19 @@ def read_config_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
         raise ConfigError([f"{path}: expected the server's config file, found nothing"], hint) from error
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read by {_user(os.geteuid())}: {_why(path, error)}"], _hint(path)) from error
-    with os.fdopen(fd, "rb") as file:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise ConfigError([f"{path}: expected a regular file, found {stat.filemode(facts.st_mode)}"])
-        warnings = _judge(path, facts)
-        return file.read(MAX_CONFIG + 1), warnings
+    try:
+        warnings = _judge(path, os.fstat(fd))
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            return file.read(MAX_CONFIG + 1), warnings
+    finally:
+        os.close(fd)
 
 
 def _judge(path: Path, facts: os.stat_result) -> tuple[str, ...]:
     mode = stat.filemode(facts.st_mode)
     user = os.geteuid()
+    if not stat.S_ISREG(facts.st_mode):
+        raise ConfigError([f"{path}: expected a regular file, found {mode}"])
     if facts.st_uid not in (0, user):
         reason = f"{path}: expected it to belong to {_user(user)} or root, found {_user(facts.st_uid)}"
         raise ConfigError([reason], f"run gitdeploy as {_user(facts.st_uid)}, or: chown {_name(user)} {path}")

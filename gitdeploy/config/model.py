@@ -37,10 +37,12 @@ class Publish:
     protocol: Literal["tcp", "udp"] = "tcp"
 
     def clashes(self, other: Publish) -> bool:
-        """Whether both ask for one port of the host: 0.0.0.0, :: and "" take it on every address."""
-        any_ip = ("", "0.0.0.0", "::")
-        same_ip = self.host_ip == other.host_ip or self.host_ip in any_ip or other.host_ip in any_ip
-        return same_ip and (self.host_port, self.protocol) == (other.host_port, other.protocol)
+        """Whether both ask for one port of the host: "" takes it on every address, 0.0.0.0 and :: on those of a kind."""
+        if (self.host_port, self.protocol) != (other.host_port, other.protocol):
+            return False
+        ips = {self.host_ip, other.host_ip}
+        same_kind = (":" in self.host_ip) == (":" in other.host_ip)
+        return len(ips) == 1 or "" in ips or (same_kind and not ips.isdisjoint({"0.0.0.0", "::"}))
 
     def __str__(self) -> str:
         host_ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip

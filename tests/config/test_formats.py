@@ -1,22 +1,27 @@
-"""Images, ports, mounts, names, paths, refs, tags: what is taken and what is not."""
+"""Images, names, paths, refs, tags: what is taken and what is not."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gitdeploy.config import formats
-from gitdeploy.config.model import Publish, Volume
 from gitdeploy.config.problems import BadValue
 
 DIGEST = "sha256:" + "0" * 64
 
 TAKEN = {
     "APP_NAME": ["devops/dev-app", "a/b", "0/_x", "o.r_g/r.git2"],
-    "IMAGE": ["nginx", "6ain/dev-app", "127.0.0.1:5000/dev-app", "localhost/x", "registry:5000/a/b__c", "r.example/a--b", "[::1]:5000/x"],
+    "IMAGE": [
+        "nginx",
+        "6ain/dev-app",
+        "127.0.0.1:5000/dev-app",
+        "localhost/x",
+        "registry:5000/a/b__c",
+        "r.example/a--b",
+        "[::1]:5000/x",
+    ],
     "IMAGE_WITH_TAG": ["haproxy:3.0-alpine", "r.example:5000/x:1", f"x@{DIGEST}", f"x:1@{DIGEST}", "x"],
     "CONTAINER": ["dev-app", "A1", "a" * 63, "web.api_2"],
     "NETWORK": ["backend", "hosted", "b"],
@@ -39,8 +44,38 @@ TAKEN = {
 }
 
 REFUSED = {
-    "APP_NAME": ["", "a", "a/", "/b", "a/b/c", "../x", "a/..", "a/b..c", ".a/b", "a/.b", "A/b", "a/b.git", "a /b", "a/b\n", "é/b"],
-    "IMAGE": ["", "x:1", f"x@{DIGEST}", "UPPER/x", "x/UPPER", "-x", "x-", "a//b", "x y", "r.example:/x", "../x", "x\n", "a" * 256],
+    "APP_NAME": [
+        "",
+        "a",
+        "a/",
+        "/b",
+        "a/b/c",
+        "../x",
+        "a/..",
+        "a/b..c",
+        ".a/b",
+        "a/.b",
+        "A/b",
+        "a/b.git",
+        "a /b",
+        "a/b\n",
+        "é/b",
+    ],
+    "IMAGE": [
+        "",
+        "x:1",
+        f"x@{DIGEST}",
+        "UPPER/x",
+        "x/UPPER",
+        "-x",
+        "x-",
+        "a//b",
+        "x y",
+        "r.example:/x",
+        "../x",
+        "x\n",
+        "a" * 256,
+    ],
     "IMAGE_WITH_TAG": ["", "x:", "x@sha256:0", "x:-a", "X:1", "x y"],
     "CONTAINER": ["", "a", "-ab", "a b", "a/b", "a" * 64, "ab\n", "é2"],
     "NETWORK": ["", "host", "none", "default", "container:x", "-a", "a b"],
@@ -55,7 +90,24 @@ REFUSED = {
     "HEADER": ["", "A B", "A:", "A\r\n", "1"],
     "HEADER_VALUE": ['"', "a\r\nb", "%[env(X)]", "$X", "\\", "'", "é", "\t"],
     "TAG_TEMPLATE": ["", "-x", ".x", "{other}", "{version", "a/b", "a b", "{version!r}", "x" * 129],
-    "BRANCH": ["", "-x", "/x", "x/", "a..b", "a b", "a\n", "a~1", "a^", "a:b", "a\\b", "a@{0}", "x.lock", "refs/pull/*", "refs/*", "refs/"],
+    "BRANCH": [
+        "",
+        "-x",
+        "/x",
+        "x/",
+        "a..b",
+        "a b",
+        "a\n",
+        "a~1",
+        "a^",
+        "a:b",
+        "a\\b",
+        "a@{0}",
+        "x.lock",
+        "refs/pull/*",
+        "refs/*",
+        "refs/",
+    ],
     "PATH": ["", "x", "./x", "~/x", "/a/../b", "/a\0", "/a\n", "/a\x1b", "/" + "a" * 4096],
     "TREE_PATH": ["/etc/passwd", "..", "../x", "a/../../x", "a/..", "a\0", "a\n", "a" * 4097],
     "STATUS": [99, 600, "2xx", "399-200", "200-", True, 10**400, "200 "],
@@ -86,67 +138,6 @@ def test_refused(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "port"),
-    [
-        ("8080:80", Publish("", 8080, 80)),
-        ("127.0.0.1:8080:80", Publish("127.0.0.1", 8080, 80)),
-        ("0.0.0.0:1:65535", Publish("0.0.0.0", 1, 65535)),
-        ("[::1]:8080:80", Publish("::1", 8080, 80)),
-        ("[0:0::1]:8080:80/tcp", Publish("::1", 8080, 80)),
-        ("53:53/udp", Publish("", 53, 53, "udp")),
-    ],
-)
-def test_ports(written: str, port: Publish) -> None:
-    assert port == formats.PUBLISH.parse(written)
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["", "80", "8080:", ":80", "0:80", "80:0", "65536:80", "80:65536", "1-2:3-4", "a:b", "localhost:80:80", "::1:80:80", "256.0.0.1:80:80"]
-    + ["[::1%eth0]:80:80", "[::g]:80:80", "010.0.0.1:80:80", "80:80/sctp", "80:80 ", "80:80\n", "٨٠:80", "9" * 9999 + ":80", 80, True, []],
-)
-def test_what_is_no_port(written: object) -> None:
-    with pytest.raises(BadValue, match="HOST:CONTAINER"):
-        formats.PUBLISH.parse(written)
-
-
-@given(
-    st.builds(
-        Publish,
-        st.just("") | st.ip_addresses().map(str).filter(lambda ip: "%" not in ip),
-        st.integers(1, 65535),
-        st.integers(1, 65535),
-        st.sampled_from(["tcp", "udp"]),
-    )
-)
-def test_ports_are_written_as_they_are_read(port: Publish) -> None:
-    assert port == formats.PUBLISH.parse(str(port))
-
-
-@pytest.mark.parametrize(
-    ("written", "volume"),
-    [
-        ("/srv/data:/data", Volume("/srv/data", "/data")),
-        ("name:/data:ro", Volume("name", "/data", True)),
-        ("name:/data:rw", Volume("name", "/data")),
-    ],
-)
-def test_volumes(written: str, volume: Volume) -> None:
-    assert volume == formats.VOLUME.parse(written)
-    assert volume == formats.VOLUME.parse(str(volume))
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["", "/data", "name", "name:data", "../x:/data", "./x:/data", "/a/../b:/data", "a:/x/..", "a:/", "a:///", "a:/x:", "a:/x:z", "a:/x:ro:ro"]
-    + ["a b:/x", "a:/x\n", "a:/\0", 1, []],
-)
-def test_what_is_no_volume(written: object) -> None:
-    with pytest.raises(BadValue, match="/path/in/the/container"):
-        formats.VOLUME.parse(written)
-
-
-@pytest.mark.parametrize(
     ("one", "other", "same"),
     [
         ("nginx", "docker.io/library/nginx", True),
@@ -159,23 +150,6 @@ def test_what_is_no_volume(written: object) -> None:
 )
 def test_spellings_of_one_image(one: str, other: str, same: bool) -> None:
     assert same == (formats.image_key(one) == formats.image_key(other))
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "clash"),
-    [
-        ("80:80", "80:8080", True),
-        ("80:80", "127.0.0.1:80:80", True),
-        ("0.0.0.0:80:80", "10.0.0.1:80:80", True),
-        ("127.0.0.1:80:80", "127.0.0.1:80:1", True),
-        ("127.0.0.1:80:80", "127.0.0.2:80:80", False),
-        ("80:80", "81:80", False),
-        ("53:53/udp", "53:53", False),
-    ],
-)
-def test_ports_that_clash(one: str, other: str, clash: bool) -> None:
-    first, second = formats.PUBLISH.parse(one), formats.PUBLISH.parse(other)
-    assert (clash, clash) == (first.clashes(second), second.clashes(first))
 
 
 def test_names_to_fill_in() -> None:

@@ -36,7 +36,25 @@ def test_durations(written: object, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["", "10", "s", "10 s", "-1s", "1e3s", "1.5.5s", "10S", "١s", "9" * 60_000 + "s", "400d", -1, True, math.nan, math.inf, 10**400, [1]],
+    [
+        "",
+        "10",
+        "s",
+        "10 s",
+        "-1s",
+        "1e3s",
+        "1.5.5s",
+        "10S",
+        "١s",
+        "9" * 60_000 + "s",
+        "400d",
+        -1,
+        True,
+        math.nan,
+        math.inf,
+        10**400,
+        [1],
+    ],
 )
 def test_what_is_no_duration(written: object) -> None:
     with pytest.raises(BadValue, match="a duration from 0s to 365d"):
@@ -48,7 +66,9 @@ def test_durations_are_written_as_they_are_read(seconds: float) -> None:
     assert seconds == ANY_DURATION.parse(ANY_DURATION.format(seconds))
 
 
-@pytest.mark.parametrize(("seconds", "written"), [(0.0, "0s"), (0.25, "250ms"), (90.0, "1m30s"), (86400.0, "1d"), (0.0001, 0.0001)])
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(0.0, "0s"), (0.25, "250ms"), (90.0, "1m30s"), (86400.0, "1d"), (0.0001, 0.0001)]
+)
 def test_durations_are_written_short(seconds: float, written: object) -> None:
     assert written == ANY_DURATION.format(seconds)
 
@@ -61,7 +81,9 @@ def test_sizes(written: object, count: int) -> None:
     assert count == ANY_SIZE.parse(written)
 
 
-@pytest.mark.parametrize("written", ["", "10", "MB", "10M", "10XB", "-1MB", -1, 1.5, True, 2**70, 10**400, "9" * 60_000 + "B", {}])
+@pytest.mark.parametrize(
+    "written", ["", "10", "MB", "10M", "10XB", "-1MB", -1, 1.5, True, 2**70, 10**400, "9" * 60_000 + "B", {}]
+)
 def test_what_is_no_size(written: object) -> None:
     with pytest.raises(BadValue, match="a size from 0 to "):
         ANY_SIZE.parse(written)
@@ -94,7 +116,7 @@ def test_a_number_is_no_flag_and_a_flag_no_number() -> None:
 
 def test_a_choice_names_what_there_is() -> None:
     assert choice("a", "b", "c").parse("b") == "b"
-    with pytest.raises(BadValue, match='^"a", "b" or "c"$'):
+    with pytest.raises(BadValue, match=r'^"a", "b" or "c"$'):
         choice("a", "b", "c").parse("B")
 
 
@@ -135,7 +157,9 @@ def test_tables_say_which_name_is_wrong() -> None:
         kind.parse({"a" * n: 1 for n in range(1, MAX_ITEMS + 2)})
 
 
-@pytest.mark.parametrize(("written", "text"), [("hi", "hi"), (8080, "8080"), ("two\nlines\t", "two\nlines\t"), ("", ""), ("ünï", "ünï")])
+@pytest.mark.parametrize(
+    ("written", "text"), [("hi", "hi"), (8080, "8080"), ("two\nlines\t", "two\nlines\t"), ("", ""), ("ünï", "ünï")]
+)
 def test_settings(written: object, text: str) -> None:
     assert text == SETTING.parse(written)
 

@@ -1,0 +1,101 @@
+"""What is right by itself and wrong together: within one app, and between two."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.config.loading import config, problems
+
+CONTRADICTIONS = [
+    ('strategy = "rolling"\npublish = "53:53/udp"', "publish", "HAProxy has no UDP (53:53/udp)"),
+    ('strategy = "rolling"\nrouter = "external"\npublish = "80:80"', "publish", "two containers would publish 80:80"),
+    ('strategy = "canary"\nrouter = "external"', "strategy", "needs gitdeploy's own router"),
+    ('replicas = 2\npublish = "80:80"', "replicas", "2 containers cannot share 80:80 without a router"),
+    ("router.proxy_protocol = true", "router.proxy_protocol", 'only for router.mode = "tcp"'),
+    ('publish = ["80:80", "127.0.0.1:80:81"]', "publish", "80:80 and 127.0.0.1:80:81 take the same port"),
+    ('volumes = ["a:/x", "b:/x:ro"]', "volumes", 'two mounts at "/x"'),
+    ("canary.weight = [50, 10]", "canary.weight", "expected ascending steps, found [50, 10]"),
+    ('container = "{owner}"', "container", 'the app\'s name gives "o": set container for this app'),
+]
+
+
+@pytest.mark.parametrize(("lines", "key", "text"), CONTRADICTIONS)
+def test_contradictions_within_an_app(lines: str, key: str, text: str) -> None:
+    (problem,) = problems(f'[apps."o/app"]\n{lines}')
+    assert problem.startswith(f'apps."o/app".{key}: ')
+    assert text in problem
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'strategy = "blue-green"',
+        'strategy = "rolling"\nreplicas = 3\npublish = ["80:80", "443:443"]',
+        'strategy = "rolling"\nrouter = { kind = "external", labels = { "traefik.enable" = "true" } }',
+        'strategy = "recreate"\nrouter = "external"\npublish = "80:80"',
+        "replicas = 3",
+        'publish = ["53:53/udp", "53:53"]',
+        'router = { mode = "tcp", proxy_protocol = true }',
+        'volumes = ["a:/x", "a:/y"]',
+        'canary.weight = [5, "25%", 100]',
+    ],
+)
+def test_what_is_no_contradiction(lines: str) -> None:
+    assert config(f'[apps."o/app"]\n{lines}').apps
+
+
+CLASHES = [
+    ('container = "x1"', 'container = "x1"', '.container: "x1" is already the container of o/one'),
+    ('image = "nginx"', 'image = "docker.io/library/nginx"', '.image: "docker.io/library/nginx" is already the image of o/one'),
+    ('repository = "/srv/x.git"', 'repository = "/srv/x.git"', '.repository: "/srv/x.git" is already the repository of o/one'),
+    ('publish = "80:80"', 'publish = "80:8080"', ".publish: port 80:8080 of the host is already o/one's (80:80)"),
+    (
+        'publish = "127.0.0.1:80:80"',
+        'publish = "80:80"',
+        ".publish: port 80:80 of the host is already o/one's (127.0.0.1:80:80)",
+    ),
+    ('container = "web"', 'container = "web-router"', '"web-router" is a name that gitdeploy makes for containers of o/one'),
+    ('container = "web"', 'container = "web.12.1"', '"web.12.1" is a name that gitdeploy makes for containers of o/one'),
+    ('container = "web"', 'container = "web.before-gitdeploy"', "a name that gitdeploy makes for containers of o/one"),
+]
+
+
+@pytest.mark.parametrize(("one", "two", "text"), CLASHES)
+def test_what_two_apps_cannot_both_have(one: str, two: str, text: str) -> None:
+    (problem,) = problems(f'[apps."o/one"]\n{one}\n[apps."o/two"]\n{two}')
+    assert problem.startswith('apps."o/two".')
+    assert text in problem
+
+
+def test_a_derived_name_is_found_in_either_order() -> None:
+    (problem,) = problems('[apps."o/one"]\ncontainer = "web-router"\n[apps."o/two"]\ncontainer = "web"')
+    assert problem.startswith('apps."o/one".container: "web-router" is a name')
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ('publish = "127.0.0.1:80:80"', 'publish = "127.0.0.2:80:80"'),
+        ('publish = "53:53"', 'publish = "53:53/udp"'),
+        ('container = "web"', 'container = "web-2"'),
+        ('container = "web"', 'container = "web.api"'),
+        ('volumes = "shared:/x"', 'volumes = "shared:/x"'),
+    ],
+)
+def test_what_two_apps_may_both_have(one: str, two: str) -> None:
+    assert config(f'[apps."o/one"]\n{one}\n[apps."o/two"]\n{two}').apps
+
+
+def test_apps_of_one_name_under_two_owners() -> None:
+    assert problems('[apps."a/app"]\n[apps."b/app"]') == ['apps."b/app".container: "app" is already the container of a/app']
+    assert config('[defaults]\ncontainer = "{owner}-{repo}"\n[apps."a/app"]\n[apps."b/app"]').apps["b/app"].container == "b-app"
+
+
+def test_a_writable_volume_is_warned_of_when_releases_overlap() -> None:
+    text = '[apps."o/app"]\nstrategy = "rolling"\nvolumes = ["data:/data", "conf:/conf:ro"]'
+    (warning,) = config(text).warnings
+    assert (
+        warning == '/c.toml: apps."o/app": volumes: with strategy "rolling" two releases write to data:/data at the same time'
+    )
+    assert config(text.replace("rolling", "recreate")).warnings == ()
+    assert config(text.replace("data:/data", "data:/data:ro")).warnings == ()
