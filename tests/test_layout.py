@@ -1,4 +1,4 @@
-"""Holds the layout: what lies where, which way imports go, how large files get, and that every shell reads the scripts."""
+"""Holds the layout: what lies where, which way imports go, how large files get; and runs the linters."""
 
 from __future__ import annotations
 
@@ -171,6 +171,13 @@ def test_starting_the_command_line_imports_no_package() -> None:
     script = f"import sys; import gitdeploy.cli; print({set(OWNERS)} & set(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
     assert loaded == "set()\n"
+
+
+@pytest.mark.parametrize("checker", ["ruff check --quiet", "mypy --no-error-summary"])
+def test_python(checker: str) -> None:
+    command = [sys.executable, "-m", *checker.split()]
+    checked = subprocess.run(command, cwd=CHECKOUT, check=False, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("path", SHELL_FILES, ids=lambda path: str(path.relative_to(CHECKOUT)))

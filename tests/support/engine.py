@@ -61,7 +61,7 @@ class PrivateEngine:
         self.directory.chmod(0o711)
         self.socket = self.directory / "docker.sock"
         self.url = f"unix://{self.socket}"
-        self._root = root
+        self._root = root.resolve() if root else None  # nsenter changes the directory
         self._features = features
         self._cgroup = f"/{self.directory.name}"
         self._namespace: subprocess.Popen[str] | None = None

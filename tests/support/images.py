@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import platform
 import subprocess
 import tarfile
@@ -169,9 +170,12 @@ def archive(name: str, cache_directory: Path) -> Path:
     path = cache_directory / f"{name}-{key}.tar"
     if not path.exists():
         cache_directory.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".new")
+        outdated = list(cache_directory.glob(f"{name}-*.tar"))
+        unfinished = path.with_suffix(f".{os.getpid()}")
         unfinished.write_bytes(image_archive(f"{PREFIX}/{name}:1", recipe().tar(), config))
         unfinished.rename(path)
+        for old in outdated:
+            old.unlink(missing_ok=True)
     return path
 
 

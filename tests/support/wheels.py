@@ -22,7 +22,7 @@ def download(cache_directory: Path) -> Path:
     key = hashlib.sha256(repr(requirements).encode() + CONSTRAINTS.read_bytes()).hexdigest()[:12]
     directory = cache_directory / f"wheels-{key}"
     if not directory.exists():
-        unfinished = directory.with_suffix(".new")
+        unfinished = directory.with_suffix(f".{os.getpid()}")
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(unfinished)]
         command = in_machine_network(*pip, "--constraint", str(CONSTRAINTS), *requirements)
         subprocess.run(command, check=True, env={**os.environ, "HOME": str(REAL_HOME)})  # pip's own settings name its index
