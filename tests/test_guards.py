@@ -34,4 +34,3 @@ def test_a_changed_private_file_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_
 
     assert before == {}
     assert made != guards.private_files()
-    monkeypatch.undo()  # before the guard of this very test looks
