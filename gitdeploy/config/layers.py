@@ -64,7 +64,7 @@ def _flatten(
 ) -> Iterator[tuple[str, object]]:
     """The known keys in a table and in the tables of it, with their values.
 
-    A quoted key with a dot in it is one name, and no known one: "build.args" = … is not args in [build].
+    Keys have at most two parts, so a quoted name with a dot in it is no known one: "build.args" = … is not args in [build].
     """
     sections = list(dict.fromkeys(section for section, dot, _ in (path.rpartition(".") for path in keys) if dot))
     for name, value in table.items():
@@ -78,7 +78,7 @@ def _flatten(
             problems.add(join_key([*prefix, name]), f"expected a table, found {type_name(value)}")
         else:
             for leaf, item in value.items():
-                if f"{name}.{leaf}" in keys and "." not in leaf:
+                if f"{name}.{leaf}" in keys:
                     yield f"{name}.{leaf}", item
                 else:
                     problems.unknown(prefix, [name, leaf], keys)

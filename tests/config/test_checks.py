@@ -9,6 +9,7 @@ from tests.config.loading import config, problems
 CONTRADICTIONS = [
     ('strategy = "rolling"\npublish = "53:53/udp"', "publish", "HAProxy has no UDP (53:53/udp)"),
     ('strategy = "rolling"\nrouter = "external"\npublish = "80:80"', "publish", "two containers would publish 80:80"),
+    ('strategy = "rolling"\nrouter = "external"\npublish = "53:53/udp"', "publish", "two containers would publish 53:53/udp"),
     ('strategy = "canary"\nrouter = "external"', "strategy", "needs gitdeploy's own router"),
     ('replicas = 2\npublish = "80:80"', "replicas", "2 containers cannot share 80:80 without a router"),
     ("router.proxy_protocol = true", "router.proxy_protocol", 'only for router.mode = "tcp"'),
@@ -99,3 +100,7 @@ def test_a_writable_volume_is_warned_of_when_releases_overlap() -> None:
     )
     assert config(text.replace("rolling", "recreate")).warnings == ()
     assert config(text.replace("data:/data", "data:/data:ro")).warnings == ()
+
+
+def test_no_contradictions_that_only_come_from_another_mistake() -> None:
+    assert len(problems('[apps."o/app"]\nstrategy = "rollin"\nreplicas = 2\npublish = "80:80"')) == 1

@@ -90,6 +90,11 @@ EDITS = {
         {"image": "new"},
         '[apps."devops/dev-app".push]\nenabled = false\n\n[apps."devops/dev-app"]\nimage = "new"\n',
     ),
+    "dotted keys of something else": (
+        'server.host = "h"\n[apps."devops/dev-app".push]\nenabled = false\n',
+        {"image": "new"},
+        'server.host = "h"\n[apps."devops/dev-app".push]\nenabled = false\n\n[apps."devops/dev-app"]\nimage = "new"\n',
+    ),
     "an inline table": (
         '[apps."devops/dev-app"]\npush = { enabled = true, tags = ["a"] } # p\n',
         {"push.enabled": False},

@@ -95,6 +95,10 @@ def test_all_mistakes_at_once() -> None:
     assert len(problems("gitdeploy.a", "gitdeploy.skip=1", "gitdeploy.hold=x", "gitdeploy.pull")) == 3
 
 
+def test_no_contradictions_that_only_come_from_another_mistake() -> None:
+    assert len(problems("gitdeploy.strategy=recreate", "gitdeploy.hold=x")) == 1
+
+
 def test_an_option_that_contradicts_the_config() -> None:
     (problem,) = problems("gitdeploy.strategy=recreate")
     assert problem.startswith("push option: replicas: 2 containers cannot share 80:80 without a router")

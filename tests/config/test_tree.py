@@ -174,3 +174,7 @@ def test_contradictions_with_the_servers_values() -> None:
     assert problems("replicas = 2") == [
         'replicas: 2 containers cannot share 8080:80 without a router: use "rolling", or replicas = 1'
     ]
+
+
+def test_no_contradictions_that_only_come_from_another_mistake() -> None:
+    assert len(problems('strategy = "rollin"\nreplicas = 2')) == 1
