@@ -111,11 +111,11 @@ def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool
         console.line("gitdeploy is being stopped; this deployment is kept and done when it runs again")
         return False
     if isinstance(result, Outcome):
-        a.state.update(a.row.id, status="succeeded", finished=now, outage=result.outage, retained=1)
+        a.state.end(a.row.id, "succeeded", finished=now, outage=result.outage, retained=1)
     else:
-        a.state.update(
+        a.state.end(
             a.row.id,
-            status=_status(result, a.cancel),
+            _status(result, a.cancel),
             finished=now,
             error=console.redact(result.reason),
             hint=console.redact(result.hint),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gitdeploy.errors import UnfitError
-from gitdeploy.records import COLUMNS, Deployment, Stage
+from gitdeploy.records import COLUMNS, Deployment, Stage, Status
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -77,7 +77,7 @@ class State:
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA synchronous=NORMAL")  # each stage is not worth an fsync; ends get one
             self._db.execute("PRAGMA foreign_keys=ON")
             self._migrate(path, first_id)
         except (sqlite3.Error, OSError) as error:
@@ -133,6 +133,12 @@ class State:
                 (app, record, trigger, created, ref, commit_id, pusher),
             )
             return int(cursor.lastrowid or 0)
+
+    def end(self, deployment: int, status: Status, **values: Any) -> None:
+        """Records the end of a deployment, durably: its push record is removed after that."""
+        self._db.execute("PRAGMA synchronous=FULL")
+        self.update(deployment, status=status, **values)
+        self._db.execute("PRAGMA synchronous=NORMAL")
 
     def update(self, deployment: int, **values: Any) -> None:
         """Sets columns of one deployment."""

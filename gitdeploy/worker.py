@@ -106,9 +106,9 @@ class Worker:
         for row in interrupted:
             now = self.site.now()
             if row.id == serves:
-                self.state.update(row.id, status="succeeded", finished=now, retained=1)
+                self.state.end(row.id, "succeeded", finished=now, retained=1)
             elif row.record not in waiting:
-                self.state.update(row.id, status="failed", finished=now, exit_code=1, error="interrupted, and undone")
+                self.state.end(row.id, "failed", finished=now, exit_code=1, error="interrupted, and undone")
 
     def _round(self, waiting: Sequence[PushRecord]) -> None:
         """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
@@ -222,7 +222,7 @@ class Worker:
     def _end(self, record: PushRecord, row: Deployment, status: Status, reason: str, hint: str = "") -> None:
         """Records the end of a deployment that never began, and lets its pusher go."""
         error = "" if status == "unchanged" else reason
-        self.state.update(row.id, status=status, error=error, hint=hint, finished=self.site.now())
+        self.state.end(row.id, status, error=error, hint=hint, finished=self.site.now())
         self._let_go(record, f"gitdeploy: {reason}" + (f"\n    what to do: {hint}" if hint else ""))
 
     def _let_go(self, record: PushRecord, text: str) -> None:

@@ -1,0 +1,125 @@
+"""From `git push` to the new version answering: gitdeploy against a shell hook that does the same with the docker command.
+
+    python -m tests.bench.push_to_live [RUNS]
+
+Both deploy the same commits of the same app to the same engine and registry, in turn. The shell hook is what people write by
+hand: `git archive | docker build`, `docker push` twice, `docker stop`, `rm`, `run`; it waits for no health. Prints the medians
+and their ratio, and the outage that a client saw.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+
+from tests.support import apps, gogs, registry
+from tests.support.engine import PrivateEngine
+from tests.support.guards import GIT_CONFIG
+from tests.support.images import RECIPES, archive
+from tests.support.installed import install
+from tests.support.net import free_port, isolate_network
+from tests.support.prober import Prober
+
+SHELL_HOOK = """\
+#!/bin/sh
+PATH=/usr/bin:$PATH # Debian's docker command builds with BuildKit by itself; others may want buildx beside them
+while read -r old new ref; do
+    [ "$ref" = refs/heads/main ] || continue
+    version=$(git show "$new:VERSION")
+    git archive "$new" | DOCKER_BUILDKIT={buildkit} docker build -q -t {image}:$version -t {image}:latest - || exit 1
+    docker push -q {image}:$version
+    docker push -q {image}:latest
+    docker stop shell-app
+    docker rm shell-app
+    docker run -d --name shell-app --restart unless-stopped -p 127.0.0.1:{port}:80 {image}:$version
+done
+"""
+
+
+def main(runs: int) -> None:
+    """Runs the comparison."""
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, PrivateEngine() as engine:
+        directory = Path(name)
+        (directory / "home").mkdir()
+        (directory / "home" / ".gitconfig").write_text(GIT_CONFIG)
+        os.environ.update(DOCKER_HOST=engine.url, HOME=str(directory / "home"), DOCKER_CONFIG=str(directory / "home"))
+        client = docker.DockerClient(base_url=engine.url, timeout=120)
+        for recipe in RECIPES:
+            with archive(recipe, Path(".cache/tests/images")).open("rb") as file:
+                client.images.load(file)
+        (directory / "registry").mkdir()
+        with registry.serve(directory / "registry") as running:
+            compare(directory, running.host, runs)
+        print(f"engine {client.version()['Version']}, {runs} pushes each, in turn; medians")
+
+
+def compare(directory: Path, host: str, runs: int) -> None:
+    """Pushes to each in turn and prints what came of it."""
+    server = gogs.create(directory / "data")
+    ways: dict[str, tuple[Callable[[str], float], str]] = {}
+    port = free_port()
+    site = install(server, {})
+    site.enrol("bench/gitdeploy", f"{host}/bench/gitdeploy", port, container="gitdeploy-app")
+    ways["gitdeploy"] = (pusher(directory / "clone-0", server.local("bench/gitdeploy"), port), f"http://127.0.0.1:{port}")
+    for number, (way, buildkit) in enumerate({"shell hook, BuildKit": "1", "shell hook, classic builder": "0"}.items(), 1):
+        port = free_port()
+        bare = directory / f"shell-{number}.git"
+        subprocess.run(["git", "init", "--quiet", "--bare", bare], check=True)
+        hook = bare / "hooks" / "post-receive"
+        script = SHELL_HOOK.format(buildkit=buildkit, image=f"{host}/bench/shell{number}", port=port)
+        hook.write_text(script.replace("shell-app", f"shell-app-{number}"))
+        hook.chmod(0o755)
+        ways[way] = (pusher(directory / f"clone-{number}", gogs.Remote(str(bare)), port), f"http://127.0.0.1:{port}")
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    gaps: dict[str, list[float]] = {way: [] for way in ways}
+    for run in range(runs + 1):
+        for way, (push, url) in ways.items():
+            with Prober(url, pause=0.005) as prober:
+                took = push(f"1.0.{run}")
+            if run:  # the first is a first deployment
+                seconds[way].append(took)
+                gaps[way].append(prober.findings.longest_gap)
+    ours = statistics.median(seconds["gitdeploy"])
+    for way in ways:
+        median, gap = statistics.median(seconds[way]), statistics.median(gaps[way])
+        print(f"{way:<30} push to live {median:6.2f} s   gitdeploy / this {ours / median:5.2f}   outage {gap:5.2f} s")
+
+
+def pusher(clone: Path, remote: gogs.Remote, port: int) -> Callable[[str], float]:
+    """A function that releases a version and returns the seconds from the push to its first answer."""
+    app = apps.create(clone)
+
+    def push(version: str) -> float:
+        app.release(version)
+        started = time.monotonic()
+        process = app.start_push(remote)
+        while f"dev-app {version}" not in answer(port):
+            if time.monotonic() - started > 120:
+                raise TimeoutError(process.communicate()[0])
+            time.sleep(0.005)
+        took = time.monotonic() - started
+        text = process.communicate()[0]
+        if process.returncode:
+            raise RuntimeError(text)
+        return took
+
+    return push
+
+
+def answer(port: int) -> str:
+    """What the app says, "" if it does not."""
+    done = subprocess.run(["curl", "-s", "-m", "1", f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=False)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    isolate_network()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
