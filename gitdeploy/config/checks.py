@@ -65,8 +65,9 @@ def _repetitions(app: App) -> Iterator[Problem]:
     for first, second in combinations(app.publish, 2):
         if first.clashes(second):
             yield "publish", f"{first} and {second} take the same port of the host"
-    for target in {v.target for v in app.volumes if [w.target for w in app.volumes].count(v.target) > 1}:
-        yield "volumes", f"two mounts at {quoted(target)}"
+    for one, other in combinations(app.volumes, 2):
+        if one.target == other.target:
+            yield "volumes", f"two mounts at {quoted(one.target)}"
     if any(first >= second for first, second in pairwise(app.canary.weight)):
         yield "canary.weight", f"expected ascending steps, found {list(app.canary.weight)}"
 

@@ -168,7 +168,7 @@ def _parse_volume(value: object) -> Volume:
     good_target = _is_absolute(target) and PurePosixPath(target) != PurePosixPath("/")
     if not good_source or not good_target or (colon and mode not in ("ro", "rw")):
         raise BadValue(_VOLUME, value)
-    return Volume(source, target, mode == "ro")
+    return Volume(source, str(PurePosixPath(target)), mode == "ro")
 
 
 VOLUME = Kind(_VOLUME, _parse_volume, str)

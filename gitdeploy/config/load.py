@@ -171,7 +171,7 @@ def apply_options(app: App, options: Sequence[str]) -> tuple[App, bool]:
         for path, wrong in app_problems(changed):
             problems.add(path, wrong)
     known = ", ".join(f"gitdeploy.{name}" for name in ("skip", *PUSH_OPTIONS))
-    problems.require_none(f"push options are {known}; push a new commit to deploy")
+    problems.require_none(f"push options are {known}; correct it and push again, with a new commit")
     return changed, skip
 
 

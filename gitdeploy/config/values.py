@@ -44,10 +44,9 @@ class Kind(Generic[T]):
 
 def matching(pattern: str, expected: str) -> Kind[str]:
     """A string that the regular expression matches as a whole."""
-    compiled = re.compile(pattern)
 
     def parse(value: object) -> str:
-        if not isinstance(value, str) or not compiled.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):  # compiled when first needed: there are many
             raise BadValue(expected, value)
         return value
 

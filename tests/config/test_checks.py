@@ -14,7 +14,7 @@ CONTRADICTIONS = [
     ('replicas = 2\npublish = "80:80"', "replicas", "2 containers cannot share 80:80 without a router"),
     ("router.proxy_protocol = true", "router.proxy_protocol", 'only for router.mode = "tcp"'),
     ('publish = ["80:80", "127.0.0.1:80:81"]', "publish", "80:80 and 127.0.0.1:80:81 take the same port"),
-    ('volumes = ["a:/x", "b:/x:ro"]', "volumes", 'two mounts at "/x"'),
+    ('volumes = ["a:/x", "b:/x/:ro"]', "volumes", 'two mounts at "/x"'),
     ("canary.weight = [50, 10]", "canary.weight", "expected ascending steps, found [50, 10]"),
     ('container = "{owner}"', "container", 'the app\'s name gives "o": set container for this app'),
 ]
