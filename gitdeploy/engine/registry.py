@@ -12,12 +12,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gitdeploy.engine.credentials import TOKEN, Login
+from gitdeploy.engine.credentials import HUB_SERVER, TOKEN, Login
 from gitdeploy.engine.diagnosis import registry_failure
-from gitdeploy.engine.reference import registry, split
+from gitdeploy.engine.reference import HUB, registry, split
 from gitdeploy.engine.transport import Api, part
 from gitdeploy.engine.types import NEVER, Cancel, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError
+
+LOGIN = 30.0
+"""Seconds that a registry may take for a login."""
 
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.I)
 
@@ -41,6 +44,16 @@ class Registry:
         self._transfer("/images/create", {"fromImage": repository, "tag": tag}, transfer, credentials, cancel)
         pulled: str = self._api.call("GET", f"/images/{part(ref)}/json").json()["Id"]
         return pulled
+
+    def login(self, ref: str, credentials: Credentials) -> None:
+        """POST /auth (SystemAuth); it stores nothing."""
+        host = registry(ref)
+        login = credentials(host)
+        content = {**_content(login), "serveraddress": HUB_SERVER if host == HUB else host}
+        try:
+            self._api.call("POST", "/auth", json=content, timeout=LOGIN)
+        except EngineError as error:
+            raise registry_failure(error.reason, ref, login[0] if login else "") from error
 
     def _transfer(
         self, path: str, params: Mapping[str, str], transfer: Transfer, credentials: Credentials, cancel: Cancel
@@ -94,8 +107,11 @@ class Transfer:
 
 def authorization(login: Login | None) -> str:
     """The X-Registry-Auth header: base64url of {"username", "password"} or {"identitytoken"}; {} is anonymous."""
-    content: dict[str, str] = {}
-    if login:
-        user, secret = login
-        content = {"identitytoken": secret} if user == TOKEN else {"username": user, "password": secret}
-    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps(_content(login)).encode()).decode()
+
+
+def _content(login: Login | None) -> dict[str, str]:
+    if login is None:
+        return {}
+    user, secret = login
+    return {"identitytoken": secret} if user == TOKEN else {"username": user, "password": secret}

@@ -213,6 +213,9 @@ class Engine(Protocol):
     def pull(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
         """Pulls one reference and returns the image's id. Raises RegistryError, Cancelled. No retries."""
 
+    def login(self, ref: str, credentials: Credentials) -> None:
+        """Tries the credentials, or anonymous access, at the registry of a reference. Raises RegistryError. No retries."""
+
     def prune_build_cache(self, keep: int) -> int:
         """Drops build cache beyond `keep` bytes; returns the bytes freed."""
 

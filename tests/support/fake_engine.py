@@ -201,6 +201,10 @@ class FakeEngine:
         return image.id
 
     @_call
+    def login(self, ref: str, credentials: Credentials) -> None:
+        pass
+
+    @_call
     def prune_build_cache(self, keep: int) -> int:
         return 0
 

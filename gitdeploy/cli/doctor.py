@@ -1,0 +1,50 @@
+"""`gitdeploy doctor [--json]`: finds what is wrong with this installation, and says how to put it right."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from gitdeploy.cli.context import become, hook_conf
+from gitdeploy.config.load import load_config
+from gitdeploy.doctor.examine import Examination, Installation
+from gitdeploy.doctor.finding import as_json, as_text, exit_status
+from gitdeploy.engine.client import connect
+from gitdeploy.engine.credentials import load as load_credentials
+from gitdeploy.engine.reach import DEFAULT_HOST
+from gitdeploy.hookconf import Mode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the verb's arguments."""
+    parser.add_argument("--json", action="store_true", help="for monitoring")
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Prints what it finds; returns 0 if nothing is broken, else 3."""
+    findings = Examination(_installation(environ)).run()
+    print(json.dumps(as_json(findings), indent=2) if arguments.json else as_text(findings))
+    return exit_status(findings)
+
+
+def _installation(environ: Mapping[str, str]) -> Installation:
+    """The installation that GITDEPLOY_HOME names, however much is wrong with it: `make_site` wants more of one."""
+    home = Path(environ.get("GITDEPLOY_HOME") or "/nonexistent")
+    with contextlib.suppress(OSError):  # it is not there, or may not be looked at: a finding of its own
+        become(home)
+    mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
+    return Installation(
+        home=home,
+        mode=mode,
+        host=environ.get("DOCKER_HOST") or DEFAULT_HOST,
+        load_config=lambda: load_config(home / "config.toml"),
+        connect=partial(connect, environ),
+        credentials=lambda app: load_credentials(environ, app.push.auth_file),
+        hook_conf=lambda app, config, homes: hook_conf(app, config, homes, mode),
+        now=time.time,
+    )

@@ -1,0 +1,60 @@
+"""The Docker Engine: whether it answers, and who may command it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitdeploy.doctor.files import user_name
+from gitdeploy.doctor.finding import Finding
+from gitdeploy.engine.types import Engine, EngineInfo
+
+
+def examine_engine(engine: Engine, host: str) -> Iterator[Finding]:
+    """Looks at an engine that answers at `host`. Raises EngineError or UnfitError if it does not any more."""
+    yield from judge_engine(host, engine.info(), look_at_socket(host), os.geteuid())
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A Unix socket: whose it is; `mode` is its permission bits."""
+
+    path: Path
+    uid: int
+    group: str
+    mode: int
+
+
+def look_at_socket(host: str) -> Socket | None:
+    """The socket of DOCKER_HOST ("unix:///…"), None if there is none or it cannot be seen."""
+    path = Path(host.removeprefix("unix://"))
+    try:
+        facts = path.stat()
+    except (OSError, ValueError):
+        return None
+    return Socket(path, facts.st_uid, _group(path), stat.S_IMODE(facts.st_mode)) if stat.S_ISSOCK(facts.st_mode) else None
+
+
+def _group(path: Path) -> str:
+    try:
+        return f"{path.group()} ({path.stat().st_gid})"
+    except KeyError:  # a group of the host that a container does not know
+        return str(path.stat().st_gid)
+
+
+def judge_engine(host: str, info: EngineInfo, socket: Socket | None, user: int) -> Iterator[Finding]:
+    """What answered at `host`, and who else may command it; `user` is the one that this process runs as. Pure."""
+    builder = "BuildKit" if info.buildkit else "the classic builder"
+    version = f"Docker Engine {info.version} (API {info.api_version}) at {host}, {info.storage}, builds with {builder}"
+    yield Finding("ok", "engine", version)
+    if socket is None:
+        return
+    whose = f"{socket.path}: owner {user_name(socket.uid)}, group {socket.group}, mode {socket.mode:o}"
+    if socket.mode & 0o002:
+        found = f"every user of this machine may command the engine, which is as good as root ({whose})"
+        yield Finding("error", "socket", found, f"chmod o= {socket.path}, and put the users who may into its group")
+    else:
+        yield Finding("ok", "socket", f"{user_name(user)} may use it; {whose}")

@@ -1,0 +1,47 @@
+"""What doctor looks at in Gogs itself: its database of webhooks and its log of hooks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from gitdeploy.doctor.finding import Finding
+from gitdeploy.doctor.hooklog import judge_hook_log, look_at_hook_log
+from gitdeploy.doctor.webhooks import judge_webhooks, read_webhooks
+from gitdeploy.gogs import Gogs, host_path, parse_ini
+
+
+def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterator[Finding]:
+    """Looks at Gogs' database and log.
+
+    Args:
+        enrolled: repository, "owner/name", to its app.
+        now: seconds since the epoch.
+
+    Raises OSError if app.ini cannot be read any more.
+    """
+    settings = parse_ini(gogs.ini.read_text(encoding="utf-8", errors="replace"))
+    yield from _webhooks(gogs, settings.get("database", {}), enrolled)
+    root = settings.get("log", {}).get("ROOT_PATH") or "log"
+    path = host_path(gogs.data, gogs.layout, root) / "hooks" / "post-receive.log"
+    try:
+        yield from judge_hook_log(look_at_hook_log(path), now)
+    except OSError as error:
+        yield Finding("warning", "Gogs' log", f"{path} cannot be read: {error.strerror}", f"look into it: tail {path}")
+
+
+def _webhooks(gogs: Gogs, database: Mapping[str, str], enrolled: Mapping[str, str]) -> Iterator[Finding]:
+    kind = database.get("TYPE") or database.get("DB_TYPE") or "postgres"  # DB_TYPE until 0.12, and Gogs' default
+    fix = "see whether Settings, Webhooks of your repositories in Gogs still names a Jenkins: it would deploy a second time"
+    if kind != "sqlite3":
+        yield Finding("ok", "webhook", f"not looked for: Gogs keeps them in {kind}; {fix}")
+        return
+    path: Path = host_path(gogs.data, gogs.layout, database.get("PATH") or "data/gogs.db")
+    try:
+        webhooks = read_webhooks(path)
+    except (sqlite3.Error, OSError) as error:
+        yield Finding("warning", "webhook", f"Gogs' database {path} cannot be read: {error}", fix)
+        return
+    found = list(judge_webhooks(webhooks, enrolled))
+    yield from found or [Finding("ok", "webhook", f"none of {len(webhooks)} for pushes would deploy a second time")]

@@ -1,0 +1,114 @@
+"""Webhooks in Gogs' database that still call a Jenkins, which would deploy every push a second time.
+
+Tables as of gogs/internal/database (webhook.go, repo.go, users.go). The database is Gogs': it is opened read-only, and nothing
+that stands in it is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from gitdeploy.doctor.finding import Finding
+
+LIMIT = 5.0
+"""Seconds that Gogs' database may take to answer."""
+
+MAX_ROWS = 10_000
+
+QUERY = """
+SELECT webhook.url, webhook.events, owner.lower_name, repository.lower_name
+FROM webhook
+LEFT JOIN repository ON repository.id = webhook.repo_id
+LEFT JOIN "user" AS owner ON owner.id = CASE WHEN webhook.repo_id > 0 THEN repository.owner_id ELSE webhook.org_id END
+WHERE webhook.is_active
+LIMIT ?
+"""
+
+JENKINS = re.compile(
+    r"jenkins|/job/|/(?:gogs|gitea|github|bitbucket)-webhook\b|/generic-webhook-trigger/|/git/notifyCommit|/build(?:WithParameters)?$",
+    re.IGNORECASE,
+)
+"""In an address: Jenkins by name, its jobs, and the addresses of its plugins."""
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """An active webhook that is called for pushes.
+
+    Attributes:
+        owner: of the repository, lower case.
+        repository: its name, lower case; "" if it stands for all repositories of an organization.
+        url: scheme, host and path: the rest can hold passwords.
+        jenkins: whether a Jenkins seems to be called.
+    """
+
+    owner: str
+    repository: str
+    url: str
+    jenkins: bool
+
+
+def read_webhooks(database: Path) -> list[Webhook]:
+    """Raises sqlite3.Error if it is no database of Gogs, cannot be read, or takes too long."""
+    end = time.monotonic() + LIMIT
+    with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=LIMIT)) as db:
+        db.text_factory = lambda data: data.decode("utf-8", "replace")
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.set_progress_handler(lambda: int(time.monotonic() > end), 10_000)
+        rows = db.execute(QUERY, (MAX_ROWS,)).fetchall()
+    return [_webhook(*row) for row in rows if _for_pushes(row[1])]
+
+
+def _webhook(url: object, _: object, owner: object, repository: object) -> Webhook:
+    shown = _without_secrets(str(url))
+    return Webhook(str(owner or ""), str(repository or ""), shown, JENKINS.search(shown) is not None)
+
+
+def _for_pushes(events: object) -> bool:
+    """As `HasPushEvent` of Gogs has it."""
+    try:
+        chosen = json.loads(str(events))
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(chosen, dict):
+        return False
+    single = chosen.get("events")
+    pushes = isinstance(single, dict) and bool(single.get("push"))
+    return bool(chosen.get("push_only") or chosen.get("send_everything") or (chosen.get("choose_events") and pushes))
+
+
+def _without_secrets(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def judge_webhooks(webhooks: Iterable[Webhook], enrolled: Mapping[str, str]) -> Iterator[Finding]:
+    """The webhooks that would deploy again what gitdeploy has deployed. Pure.
+
+    Args:
+        enrolled: repository as Gogs calls it now, "owner/name" in lower case, to its app.
+    """
+    for webhook in webhooks:
+        if not webhook.jenkins:
+            continue
+        whole = f"{webhook.owner}/{webhook.repository}"
+        if webhook.repository and whole in enrolled:
+            found = f"pushes are still sent to {webhook.url}: a Jenkins would deploy them a second time"
+            fix = f"remove it in Gogs: {whole}, Settings, Webhooks"
+            yield Finding("warning", "webhook", found, fix, enrolled[whole])
+        elif not webhook.repository and any(name.startswith(f"{webhook.owner}/") for name in enrolled):
+            found = (
+                f"pushes to all of {webhook.owner} are still sent to {webhook.url}: a Jenkins would deploy them a second time"
+            )
+            yield Finding("warning", "webhook", found, f"remove it in Gogs: organization {webhook.owner}, Settings, Webhooks")
