@@ -95,18 +95,21 @@ def dial(where: Endpoint) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def upgrade(where: Endpoint, path: str, headers: Mapping[str, str | tuple[str, ...]]) -> Iterator[socket.socket]:
-    """A connection that left HTTP/1.1 for HTTP/2, by POST to `path` (without the API version); a tuple is one header for each.
+def upgrade(
+    where: Endpoint, path: str, headers: Mapping[str, str | tuple[str, ...]], *, protocol: str = "h2c", body: bytes = b""
+) -> Iterator[socket.socket]:
+    """A connection that left HTTP/1.1 for `protocol`, by POST to `path` (without the API version).
 
-    Raises EngineError, with the HTTP status, if the engine refuses, and UnfitError if it cannot be reached.
+    A tuple among the headers is one header for each of its values. Raises EngineError, with the HTTP status, if the engine refuses, and UnfitError if it cannot be reached.
     """
-    lines = [f"POST /v{where.api_version}{path} HTTP/1.1", "Host: docker", "Connection: Upgrade", "Upgrade: h2c"]
+    lines = [f"POST /v{where.api_version}{path} HTTP/1.1", "Host: docker", "Connection: Upgrade", f"Upgrade: {protocol}"]
+    lines += [f"Content-Length: {len(body)}"] if body else []
     for name, value in headers.items():
         lines += [f"{name}: {one}" for one in ((value,) if isinstance(value, str) else value)]
     with dial(where) as connection:
         try:
             connection.settimeout(TIMEOUT)
-            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+            connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
             status = _read_status(connection)
             connection.settimeout(None)
         except OSError as error:
@@ -114,6 +117,12 @@ def upgrade(where: Endpoint, path: str, headers: Mapping[str, str | tuple[str, .
         if status != 101:
             raise EngineError(f"the Docker Engine refused POST {path} (HTTP status {status or 'missing'})", status)
         yield connection
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Ends reading and writing, in whatever threads they wait."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _read_status(connection: socket.socket) -> int:

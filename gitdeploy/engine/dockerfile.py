@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gitdeploy.errors import BuildFailed
 
-WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*'|["'])+""")
+WORD = re.compile(r"""(?:[^\s"'\\]|\\.?|"(?:[^"\\]|\\.)*"|'[^']*'|["'])+""")
 HEREDOC = re.compile(r"""\d*<<-?["']?([^<"']+)["']?""")
 DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*?)\s*")
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")

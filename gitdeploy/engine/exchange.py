@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from gitdeploy.engine.diagnosis import refused
-from gitdeploy.engine.dial import Endpoint, dial
+from gitdeploy.engine.dial import Endpoint, dial, hang_up
 from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.transport import CANCEL_INTERVAL
 from gitdeploy.engine.types import Cancel
@@ -174,12 +174,6 @@ class _Watch(threading.Thread):
         """Raises what ended the exchange, if anything did."""
         if self._verdict:
             raise self._verdict
-
-
-def hang_up(connection: socket.socket) -> None:
-    """Ends reading and writing, in whatever threads they wait."""
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _json_lines(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:

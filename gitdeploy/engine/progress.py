@@ -64,7 +64,7 @@ class Failure:
 
 @dataclass(eq=False)  # a step is itself, whatever it looks like
 class _Step:
-    heading: str
+    heading: str = "(unnamed step)"
     cached: bool = False
     error: str = ""
     runs: dict[float, float] = field(default_factory=dict)  # start → end, seconds since 1970
@@ -115,7 +115,8 @@ class Progress:
     def feed(self, trace: Trace) -> list[Said | State]:
         """Takes what the engine reports; returns what is to be said about it."""
         for vertex in trace.vertexes:
-            self._steps.setdefault(vertex.digest, _Step(heading(vertex.name)))
+            step = self._steps.setdefault(vertex.digest, _Step())
+            step.heading = heading(vertex.name) or step.heading
         events: list[Said | State] = []
         for status in trace.statuses:
             events += self._status(status)
@@ -176,7 +177,7 @@ class Progress:
         return [State(status.vertex, f"{step.heading}: {size(so_far)} of {size(total)}")]
 
     def _log(self, log: Log) -> list[Said | State]:
-        step = self._steps.setdefault(log.vertex, _Step("(unnamed step)"))
+        step = self._steps.setdefault(log.vertex, _Step())
         return self._print(step, step.output.feed(log.data))
 
     def _print(self, step: _Step, lines: Iterable[str]) -> list[Said | State]:

@@ -21,11 +21,11 @@ from urllib.parse import quote
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
-from h2.exceptions import ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 
 from gitdeploy.engine import protobuf
 from gitdeploy.engine.credentials import TOKEN
-from gitdeploy.engine.dial import Endpoint, upgrade
+from gitdeploy.engine.dial import Endpoint, hang_up, upgrade
 from gitdeploy.engine.protobuf import Message
 from gitdeploy.engine.reference import HUB
 from gitdeploy.engine.types import Credentials
@@ -43,7 +43,7 @@ HUB_HOST = "registry-1.docker.io"
 BUILDKITS_OWN = ("HTTP_AUTH_", "GIT_AUTH_")
 """Beginnings of the names of secrets that BuildKit asks for whether a Dockerfile names them or not."""
 
-LARGEST_REQUEST = 64 * 1024
+LARGEST_REQUEST = 16 * 1024
 """Bytes of a request; real ones hold a host or a name."""
 
 CHUNK = 64 * 1024
@@ -118,8 +118,7 @@ class Session:
 
     def close(self) -> None:
         """Ends it and waits for its thread."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        hang_up(self._socket)
         self._thread.join()
 
     def _serve(self) -> None:
@@ -128,10 +127,12 @@ class Session:
             self._socket.sendall(self._http.data_to_send())
             while data := self._socket.recv(CHUNK):
                 for event in self._http.receive_data(data):
-                    with contextlib.suppress(StreamClosedError):  # the engine takes a question back before it is answered
+                    # The engine may have taken the question back, and even have asked the next one, before this answer.
+                    with contextlib.suppress(StreamClosedError, StreamIDTooLowError):
                         self._handle(event)
                 self._send_waiting()
                 self._socket.sendall(self._http.data_to_send())
+        hang_up(self._socket)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, RequestReceived) and event.stream_id is not None:
@@ -171,8 +172,8 @@ class Session:
             return Answer(UNKNOWN, reason=error.reason)
 
     def _send_waiting(self) -> None:
-        """Sends as much of the answers as the engine has room for; it makes more by WINDOW_UPDATE."""
-        for stream in list(self._waiting):
+        """Sends as much of the answers, the shortest first, as the engine has room for; it makes more by WINDOW_UPDATE."""
+        for stream in sorted(self._waiting, key=lambda stream: len(self._waiting[stream])):
             while (rest := self._waiting[stream]) and (room := self._room(stream)) > 0:
                 self._http.send_data(stream, rest[:room])
                 self._waiting[stream] = rest[room:]
