@@ -7,6 +7,7 @@ character classes, `CLASS*`, `.*` and `(.*/)?`.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import NamedTuple
 Test = Callable[[str], bool]
 
 ANY_DIRECTORIES = "(.*/)?"
+_REPEAT = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}")
 _ALPHANUMERIC = frozenset(string.ascii_letters + string.digits)
 
 
@@ -129,6 +131,8 @@ def _parse(expression: str) -> Iterator[Atom]:
             repeat = expression.startswith("*", i)
             yield Atom(test, repeat)
             i += repeat
+        elif character == "|" or _REPEAT.match(expression, i):
+            raise BadPattern(f"Docker takes {character} for a regular expression's; use ? in its place")
         else:
             literal, i = _character(expression, i)
             yield Atom(literal.__eq__)
@@ -143,7 +147,7 @@ def _character(expression: str, i: int) -> tuple[str, int]:
     if expression[i] != "\\":
         return expression[i], i + 1
     escaped = expression[i + 1 : i + 2]
-    if not escaped.isascii() or escaped in _ALPHANUMERIC:
+    if not escaped or not escaped.isascii() or escaped in _ALPHANUMERIC:
         raise BadPattern(f"Docker takes \\{escaped} for a regular expression's; write it without the backslash")
     return escaped, i + 2
 

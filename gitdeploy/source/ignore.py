@@ -21,12 +21,13 @@ MAX_FILE = 64 << 10
 _SPACES = (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
 _SPACE = "".join(map(chr, _SPACES))  # what Go's strings.TrimSpace takes off
 _BAD_BYTE = re.compile("[\udc80-\udcff]")
-_ESCAPED = frozenset(".+()|{}$")
+_ESCAPED = frozenset(".+()$")  # and not {|}, which Docker means to escape but does not
 _MAGIC = frozenset("*[]?^\\")
 
-# What Go's filepath.Match accepts: classes are closed, not empty, and nothing is escaped at the end.
+# What Docker lets pass, with the help of Go's filepath.Match: up to the first `*` behind something else, classes are closed and
+# neither empty nor open-ended, and a backslash has something behind it. The rest is for the regular expression to refuse.
 _IN_CLASS = r"(?:\\[^\udc80-\udcff]|[^\\\]\-\udc80-\udcff])"
-_VALID = re.compile(rf"(?:[^\\\[]|\\.|\[\^?(?:{_IN_CLASS}(?:-{_IN_CLASS})?)+\])*", re.DOTALL)
+_VALID = re.compile(rf"\**+(?:[^\\\[*]|\\.|\[\^?(?:{_IN_CLASS}(?:-{_IN_CLASS})?)+\])*(?:\*.*)?", re.DOTALL)
 
 
 def read_patterns(data: bytes) -> list[str]:
@@ -71,7 +72,7 @@ class Pattern:
         if not _VALID.fullmatch(text):
             raise BadPattern("a [ without its ], an empty [], or a backslash at the end")
         self._prefix = text.removesuffix("/**").removesuffix("/*")
-        self._kind, expression = _expression(text)
+        self._kind, expression = _expression(_BAD_BYTE.sub("\ufffd", text))
         self._bytes = text.encode("utf-8", "surrogateescape")
         self.program = Program(expression, budget) if self._kind == "regexp" else None
 
