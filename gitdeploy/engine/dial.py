@@ -100,7 +100,8 @@ def upgrade(
 ) -> Iterator[socket.socket]:
     """A connection that left HTTP/1.1 for `protocol`, by POST to `path` (without the API version).
 
-    A tuple among the headers is one header for each of its values. Raises EngineError, with the HTTP status, if the engine refuses, and UnfitError if it cannot be reached.
+    A tuple among the headers is one header for each of its values. Raises EngineError, with the HTTP status, if the engine
+    refuses, and UnfitError if it cannot be reached.
     """
     lines = [f"POST /v{where.api_version}{path} HTTP/1.1", "Host: docker", "Connection: Upgrade", f"Upgrade: {protocol}"]
     lines += [f"Content-Length: {len(body)}"] if body else []
