@@ -15,6 +15,7 @@ from pathlib import Path
 from gitdeploy.build import Candidate, build
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.config import snapshot
+from gitdeploy.config.document import MAX_TREE
 from gitdeploy.config.load import apply_options, apply_tree
 from gitdeploy.config.model import App
 from gitdeploy.console import Console
@@ -33,7 +34,6 @@ from gitdeploy.tools import Tools
 from gitdeploy.version import read_version
 
 TREE_CONFIG = "gitdeploy.toml"
-MAX_TREE_CONFIG = 100_000
 MAX_VERSION = 64_000
 
 
@@ -116,10 +116,10 @@ def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
 def checkout(job: Job, tools: Tools, repository: Repository, stage: Running) -> tuple[Commit, App]:
     """The commit, and the app's configuration with what the tree and the push options say."""
     commit = repository.resolve(job.commit)
-    tree_config = repository.read_file(commit, TREE_CONFIG, MAX_TREE_CONFIG)
+    tree_config = repository.read_file(commit, TREE_CONFIG, MAX_TREE)
     app = job.app
     if tree_config is not None:
-        app = apply_tree(tools.config, app, tree_config, TREE_CONFIG)
+        app = apply_tree(tools.config, app, tree_config, f"{TREE_CONFIG} ({commit.id[:12]})")
     app, skip = apply_options(app, job.options)
     if skip:
         raise NothingToDo("the push asked to skip it (gitdeploy.skip)")

@@ -21,23 +21,32 @@ def read_secret(path: Path, key: str) -> bytes:
         key: the config key that names it, for messages.
 
     Raises:
-        StageFailed: it is missing, no regular file, too large, or readable by others.
+        StageFailed: it is missing, no regular file, too large, of another user, or readable by others.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         reason = f"{key}: {path} cannot be read: {error.strerror}"
         raise StageFailed(reason, "create the file with mode 0600, or correct the path in config.toml") from error
+    facts = os.fstat(fd)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(fd)
+        raise StageFailed(f"{key}: {path} is not a regular file", "name a file in config.toml")
     with os.fdopen(fd, "rb") as file:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise StageFailed(f"{key}: {path} is not a regular file", "name a file in config.toml")
-        if facts.st_mode & 0o077:
-            found = stat.filemode(facts.st_mode)
-            raise StageFailed(f"{key}: {path} holds secrets and others can read it ({found})", f"run: chmod 600 {path}")
-        if facts.st_size > MAX_SIZE:
-            raise StageFailed(f"{key}: {path} has {facts.st_size} bytes, more than the {MAX_SIZE} a secret may have")
+        _require_private(path, key, facts)
         return file.read(MAX_SIZE)
+
+
+def _require_private(path: Path, key: str, facts: os.stat_result) -> None:
+    """Raises StageFailed unless only gitdeploy's own user and root can have written and can read the file."""
+    if facts.st_uid not in (0, os.geteuid()):
+        reason = f"{key}: {path} belongs to user {facts.st_uid}, expected user {os.geteuid()} or root"
+        raise StageFailed(reason, f"run: chown {os.geteuid()} {path}")
+    if facts.st_mode & 0o077:
+        found = stat.filemode(facts.st_mode)
+        raise StageFailed(f"{key}: {path} holds secrets and others can read it ({found})", f"run: chmod 600 {path}")
+    if facts.st_size > MAX_SIZE:
+        raise StageFailed(f"{key}: {path} has {facts.st_size} bytes, more than the {MAX_SIZE} a secret may have")
 
 
 def parse_env_file(data: bytes, path: Path) -> dict[str, str]:

@@ -1,0 +1,63 @@
+"""Secret files are read only when nobody else can have written or can read them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gitdeploy.errors import StageFailed
+from gitdeploy.secretfile import MAX_SIZE, parse_env_file, read_secret
+
+
+def make(path: Path, data: bytes = b"secret", mode: int = 0o600) -> Path:
+    path.write_bytes(data)
+    path.chmod(mode)
+    return path
+
+
+def test_reads_a_private_file(tmp_path: Path) -> None:
+    assert read_secret(make(tmp_path / "s", b"a\0b"), "key") == b"a\0b"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666])
+def test_refuses_what_others_can_read(tmp_path: Path, mode: int) -> None:
+    path = make(tmp_path / "s", mode=mode)
+    with pytest.raises(StageFailed, match="others can read it") as caught:
+        read_secret(path, "env_file")
+    assert caught.value.hint == f"run: chmod 600 {path}"
+
+
+def test_refuses_what_another_user_wrote(tmp_path: Path) -> None:
+    path = make(tmp_path / "s")
+    os.chown(path, 1000, 1000)
+    with pytest.raises(StageFailed, match="belongs to user 1000"):
+        read_secret(path, "env_file")
+
+
+def test_refuses_what_is_no_file_or_too_large(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    (tmp_path / "directory").mkdir(mode=0o700)
+    for name in ("fifo", "directory"):
+        with pytest.raises(StageFailed, match="not a regular file"):
+            read_secret(tmp_path / name, "env_file")
+    with pytest.raises(StageFailed, match="No such file"):
+        read_secret(tmp_path / "missing", "env_file")
+    with pytest.raises(StageFailed, match="more than"):
+        read_secret(make(tmp_path / "large", b"x" * (MAX_SIZE + 1)), "env_file")
+
+
+def test_env_files_are_read_as_docker_does() -> None:
+    data = b"\xef\xbb\xbf# comment\n\nA=1\r\nB = x\nC='quoted'\nD=\nE=a=b # no comment\n"
+    with pytest.raises(StageFailed, match="line 4: expected NAME=VALUE"):
+        parse_env_file(data, Path("/e"))
+    parsed = parse_env_file(data.replace(b"B = x\n", b""), Path("/e"))
+    assert parsed == {"A": "1", "C": "'quoted'", "D": "", "E": "a=b # no comment"}
+
+
+def test_a_bad_line_is_named_by_number_alone() -> None:
+    with pytest.raises(StageFailed) as caught:
+        parse_env_file(b"GOOD=1\nhunter2\n", Path("/e"))
+    assert "line 2" in caught.value.reason
+    assert "hunter2" not in caught.value.reason
