@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from gitdeploy.cli.context import become, hook_conf
-from gitdeploy.config.load import load_config
 from gitdeploy.doctor.examine import Examination, Installation
 from gitdeploy.doctor.finding import as_json, as_text, exit_status
 from gitdeploy.engine.client import connect
@@ -34,15 +33,15 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _installation(environ: Mapping[str, str]) -> Installation:
     """The installation that GITDEPLOY_HOME names, however much is wrong with it: `make_site` wants more of one."""
-    home = Path(environ.get("GITDEPLOY_HOME") or "/nonexistent")
+    home = Path(environ["GITDEPLOY_HOME"]).absolute() if environ.get("GITDEPLOY_HOME") else None
     with contextlib.suppress(OSError):  # it is not there, or may not be looked at: a finding of its own
-        become(home)
+        if home:
+            become(home)
     mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
     return Installation(
         home=home,
         mode=mode,
         host=environ.get("DOCKER_HOST") or DEFAULT_HOST,
-        load_config=lambda: load_config(home / "config.toml"),
         connect=partial(connect, environ),
         credentials=lambda app: load_credentials(environ, app.push.auth_file),
         hook_conf=lambda app, config, homes: hook_conf(app, config, homes, mode),

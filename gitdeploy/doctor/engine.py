@@ -10,12 +10,12 @@ from pathlib import Path
 
 from gitdeploy.doctor.files import user_name
 from gitdeploy.doctor.finding import Finding
-from gitdeploy.engine.types import Engine, EngineInfo
+from gitdeploy.engine.types import EngineInfo
 
 
-def examine_engine(engine: Engine, host: str) -> Iterator[Finding]:
-    """Looks at an engine that answers at `host`. Raises EngineError or UnfitError if it does not any more."""
-    yield from judge_engine(host, engine.info(), look_at_socket(host), os.geteuid())
+def examine_engine(info: EngineInfo, host: str) -> Iterator[Finding]:
+    """Tells of the engine that answers at `host`, and looks at its socket."""
+    yield from judge_engine(host, info, look_at_socket(host), os.geteuid())
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ COMFORTABLE = 5
 """How many times the least free space there should be."""
 
 
-def examine_disks(home: Path, engine_root: Path | None, minimum: int) -> Iterator[Finding]:
+def examine_disks(home: Path | None, engine_root: Path | None, minimum: int) -> Iterator[Finding]:
     """Looks for room; `engine_root`: the engine's data root if it is on this machine; `minimum`: see `judge_disk`."""
-    disk = look_at_disk(home)
+    disk = look_at_disk(home) if home else None
     if disk:
         yield from judge_disk(disk, minimum, "the records")
     engine = look_at_disk(engine_root) if engine_root else None

@@ -12,17 +12,18 @@ from gitdeploy.secretfile import parse_env_file, read_secret
 
 def examine_secrets(apps: Iterable[App]) -> Iterator[Finding]:
     """Reads env_file and build.secrets of each app. Registry credentials are read where they are tried."""
-    count = 0
+    good = 0
     for app in apps:
-        keys = [*([("env_file", app.env_file)] if app.env_file else ()), *app.build.secrets.items()]
-        for key, path in keys:
-            count += 1
+        files = {f"build.secrets.{name}": path for name, path in app.build.secrets.items()}
+        for key, path in {"env_file": app.env_file, **files}.items():
             try:
-                data = read_secret(path, key)
-                if key == "env_file":
-                    parse_env_file(data, path)
+                if path and key == "env_file":
+                    parse_env_file(read_secret(path, key), path)
+                elif path:
+                    read_secret(path, key)
             except GitdeployError as error:
                 yield from_error("secrets", error, app=app.name)
-                count -= 1
-    if count:
-        yield Finding("ok", "secrets", f"{count} file{'s' if count != 1 else ''} that nobody else can read")
+            else:
+                good += path is not None
+    if good:
+        yield Finding("ok", "secrets", f"files that nobody else can read: {good}")
