@@ -72,7 +72,7 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
         return 0
     if verb not in VERBS:
         return _help(verb)
-    module: Verb = importlib.import_module(f"gitdeploy.cli.{verb.replace('-', '_')}")  # type: ignore[assignment]
+    module: Verb = importlib.import_module(f"gitdeploy.cli.{verb.replace('-', '_')}")
     parser = _Parser(prog=f"gitdeploy {verb}", description=VERBS[verb])
     module.add_arguments(parser)
     return module.run(parser.parse_args(arguments[1:]), environ)

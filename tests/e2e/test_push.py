@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import stat
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import docker
 import pytest
@@ -153,12 +154,10 @@ def test_gogs_secrets_do_not_reach_the_worker(app: Deployable) -> None:
     process = app.clone.start_push(Remote(app.remote.url, env))
     seen = b""
     while process.poll() is None:
-        for pid in os.listdir("/proc"):
-            try:
-                if b"worker\0--once" in open(f"/proc/{pid}/cmdline", "rb").read():
-                    seen += open(f"/proc/{pid}/environ", "rb").read()
-            except (OSError, ValueError):
-                continue
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if b"worker\0--once" in (entry / "cmdline").read_bytes():
+                    seen += (entry / "environ").read_bytes()
     assert b"GITDEPLOY_HOME" in seen
     assert b"sentinel-password" not in seen
     assert b"GOGS_REPO_OWNER_SALT_MD5" not in seen

@@ -42,6 +42,7 @@ class Installed:
             capture_output=True,
             text=True,
             timeout=timeout,
+            check=False,
         )
         assert check is None or done.returncode == check, f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done
