@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gitdeploy.engine.dial import Endpoint, upgrade
+from gitdeploy.engine.dial import Endpoint
 from gitdeploy.engine.exchange import Limits, converse
 from gitdeploy.errors import BuildFailed, Cancelled, EngineError, StageFailed, UnfitError
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-END = b"0\r\n\r\n"
-
-
-def chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-@dataclass
-class Server:
-    """An engine played by a function, one connection at a time."""
-
-    where: Endpoint
-    received: bytearray = field(default_factory=bytearray)
-
-    def read(self, connection: socket.socket, until: bytes) -> None:
-        while until not in self.received:
-            data = connection.recv(65536)
-            if not data:
-                return
-            self.received += data
-
-
-Play = Callable[[Server, socket.socket], None]
-
-
-@contextlib.contextmanager
-def served(directory: Path, play: Play) -> Iterator[Server]:
-    path = directory / "engine.sock"
-    server = Server(Endpoint("unix:///engine", "1.41", "unix", str(path)))
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection, contextlib.suppress(OSError):
-                play(server, connection)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield server
-        thread.join(10)
-        assert not thread.is_alive()
+from tests.support.played_engine import END, OK, Server, answering, chunk, served
 
 
 def run(
@@ -68,15 +22,6 @@ def run(
 ) -> list[dict[str, Any]]:
     limits = limits or Limits(threading.Event(), 60)
     return list(converse(server.where, "/build?x=1", {"X-A": "b"}, iter(body), limits=limits, sent=sent))
-
-
-def answering(*pieces: bytes) -> Play:
-    def play(server: Server, connection: socket.socket) -> None:
-        server.read(connection, END)
-        for piece in pieces:
-            connection.sendall(piece)
-
-    return play
 
 
 def test_the_request_and_its_body_arrive_whole(tmp_path: Path) -> None:
@@ -232,33 +177,6 @@ def test_leaving_the_answers_hangs_up(tmp_path: Path) -> None:
         answers = converse(server.where, "/build", {}, iter(()), limits=Limits(threading.Event(), 60), sent=id)
         assert next(answers) == {"a": 1}
         answers.close()  # type: ignore[attr-defined]
-
-
-def test_an_upgrade_reads_no_byte_too_many(tmp_path: Path) -> None:
-    answer = b"HTTP/1.1 101 UPGRADED\r\nUpgrade: h2c\r\n\r\nPRI * HTTP/2.0"
-    headers = {"X-Method": ("a", "b")}
-    with served(tmp_path, answering_head(answer)) as server, upgrade(server.where, "/session", headers) as connection:
-        assert connection.recv(100, socket.MSG_WAITALL) == b"PRI * HTTP/2.0"
-    assert b"\r\nX-Method: a\r\nX-Method: b\r\n" in server.received
-
-
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [(b"HTTP/1.1 404 Not Found\r\n\r\n", 404), (b"HTTP/1.1 200 OK\r\n\r\n", 200), (b"nonsense\r\n\r\n", 0), (b"", 0)],
-)
-def test_a_refused_upgrade_is_an_error_with_its_status(tmp_path: Path, answer: bytes, status: int) -> None:
-    refused = pytest.raises(EngineError, match="refused POST /session")
-    with served(tmp_path, answering_head(answer)) as server, refused as caught, upgrade(server.where, "/session", {}):
-        pass
-    assert caught.value.status == status
-
-
-def answering_head(answer: bytes) -> Play:
-    def play(server: Server, connection: socket.socket) -> None:
-        server.read(connection, b"\r\n\r\n")
-        connection.sendall(answer)
-
-    return play
 
 
 def test_no_engine_is_an_unfit_environment(tmp_path: Path) -> None:
