@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitdeploy.engine.credentials import docker_config
 from gitdeploy.engine.reach import DEFAULT_HOST, unreachable
 from gitdeploy.errors import EngineError, UnfitError
 
@@ -31,28 +32,40 @@ def connect(environ: Mapping[str, str]) -> DockerEngine:
     Raises UnfitError, with what to do, if there is none, it may not be used, or it is too old.
     """
     # docker takes 0.1 s to import, which those who only import this module must not pay.
-    import docker.errors  # noqa: PLC0415
-    from docker.utils import kwargs_from_env  # noqa: PLC0415
-
     from gitdeploy.engine.docker_engine import DockerEngine  # noqa: PLC0415
-    from gitdeploy.engine.transport import Api  # noqa: PLC0415
 
-    host = environ.get("DOCKER_HOST") or DEFAULT_HOST
-    context = environ.get("DOCKER_CONTEXT", "default")
+    context = environ.get("DOCKER_CONTEXT") or "default"
     if context != "default" and not environ.get("DOCKER_HOST"):
         hint = f"set DOCKER_HOST to what `docker context inspect {context}` shows as its Host"
         raise UnfitError(f"DOCKER_CONTEXT is {context!r}, and gitdeploy reads DOCKER_HOST only", hint)
+    api = _open(environ.get("DOCKER_HOST") or DEFAULT_HOST, environ)
+    return DockerEngine(api, buildkit=_greet(api, environ))
+
+
+def _open(host: str, environ: Mapping[str, str]) -> Api:
+    """A client of the engine at `host`; of all transports, only ssh:// connects by now."""
+    from docker.errors import DockerException  # noqa: PLC0415
+    from docker.utils import kwargs_from_env, parse_host  # noqa: PLC0415
+
+    from gitdeploy.engine.transport import Api  # noqa: PLC0415
+
     try:
         # An empty mapping would make docker-py read this process's own environment.
         options = kwargs_from_env({"DOCKER_HOST": "", **{name: environ[name] for name in VARIABLES if name in environ}})
-        api = Api(host=host, version=NEWEST_API, **options)
-    except docker.errors.DockerException as error:
+        parse_host(host)
+    except (DockerException, ValueError) as error:
         raise UnfitError(f"DOCKER_HOST={host}: {error}", "see DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH") from error
-    except Exception as error:  # ssh:// connects at once, and paramiko has exceptions of its own
+    try:
+        return Api(host=host, version=NEWEST_API, **options)
+    except DockerException as error:
+        raise UnfitError(f"DOCKER_HOST={host}: {error}", "see DOCKER_HOST, and config.json in DOCKER_CONFIG") from error
+    except (ValueError, TypeError, AttributeError):  # docker-py reads config.json, too, and takes it to be well formed
+        reason = f"{docker_config(environ)}: expected JSON as `docker login` writes it"
+        raise UnfitError(reason, "repair it, or log in again") from None
+    except Exception as error:
         if not host.startswith("ssh://"):
             raise
-        raise unreachable(host, error) from error
-    return DockerEngine(api, buildkit=_greet(api, environ))
+        raise unreachable(host, error) from error  # paramiko has exceptions of its own
 
 
 def _greet(api: Api, environ: Mapping[str, str]) -> bool:

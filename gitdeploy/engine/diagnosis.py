@@ -8,7 +8,9 @@ from gitdeploy.engine.reference import registry, split
 from gitdeploy.errors import EngineError, NotFound, RegistryError
 
 PORT_TAKEN = re.compile(
-    r"(?:bind for|bind host port(?: for)?|listen (?:tcp|udp)[46]?) (\[[^]]*\]|[^:\s]*):(\d+).*already (allocated|in use)", re.I
+    r"(?:bind for|bind host port(?: for)?|listen (?:tcp|udp)[46]?) (\[[^]]*\]|\S*(?=:\d+ failed)|[^:\s]*):(\d+)"
+    r".*already (allocated|in use)",
+    re.I,
 )
 """Engines 20.10 to 28.5: "allocated" where the engine itself gave the port away, "in use" where the kernel says so."""
 
@@ -52,7 +54,7 @@ def start_failure(error: EngineError) -> EngineError:
     else:
         reason = f"host port {port} is already in use by a program outside this engine"
         hint = f"`ss -ltunp 'sport = :{port}'` shows it"
-    where = "" if address in ("0.0.0.0", "[::]", "") else f" on {address}"
+    where = "" if address in ("0.0.0.0", "[::]", "::", "") else f" on {address}"
     return EngineError(reason + where, error.status, f"{hint}; stop it, or publish another port")
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
-import ssl
 import struct
 import tarfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
-from gitdeploy.engine.transport import Api, connection, part
+from gitdeploy.engine.dial import endpoint, upgrade
+from gitdeploy.engine.lines import Lines
+from gitdeploy.engine.transport import Api, part
 
 
 class Inside:
@@ -20,19 +22,24 @@ class Inside:
     _api: Api
 
     def logs(self, container: str, tail: int) -> list[str]:
-        output: bytes = self._api.logs(container, tail=tail)
-        return output.decode("utf-8", "backslashreplace").splitlines()
+        lines = Lines()
+        return lines.feed(self._api.logs(container, tail=tail)) + lines.rest()
 
     def exec(self, container: str, command: Sequence[str], stdin: bytes = b"") -> tuple[int, bytes]:
         wanted = {"Cmd": list(command), "AttachStdin": bool(stdin), "AttachStdout": True, "AttachStderr": True}
         run: str = self._api.call("POST", f"/containers/{part(container)}/exec", json=wanted).json()["Id"]
-        upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
-        answer = self._api.call("POST", f"/exec/{run}/start", json={"Tty": False}, headers=upgrade, stream=True)
-        with contextlib.closing(answer):
-            reader, sock = connection(answer)
-            if stdin:
-                _send(sock, stdin)
-            output = b"".join(frames(reader))
+        where = endpoint(self._api)
+        how = {"Content-Type": "application/json"}
+        with upgrade(where, f"/exec/{run}/start", how, protocol="tcp", body=b"{}") as streams:
+            # A thread of its own, for a command may print before it reads, and end without reading all.
+            sender = threading.Thread(target=_send, args=(streams, stdin, where.kind != "tls"), name="stdin", daemon=True)
+            sender.start()
+            try:
+                output = b"".join(frames(streams.makefile("rb")))
+            except OSError as error:
+                raise self._api.broken(error) from error
+            _shut(streams, socket.SHUT_RDWR)
+            sender.join()
         code: int = self._api.call("GET", f"/exec/{run}/json").json()["ExitCode"]
         return code, output
 
@@ -60,9 +67,14 @@ def archive(files: Mapping[str, bytes], mode: int) -> bytes:
     return buffer.getvalue()
 
 
-def _send(sock: socket.socket, data: bytes) -> None:
-    """Sends a command's whole input; over TLS its end is not told, for Python's TLS sockets cannot close one direction."""
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a command may end without reading its input
-        sock.sendall(data)
-        if not isinstance(sock, ssl.SSLSocket):
-            sock.shutdown(socket.SHUT_WR)
+def _send(streams: socket.socket, data: bytes, end: bool) -> None:
+    """Sends a command's input, and its end where that does not end the output, too."""
+    with contextlib.suppress(OSError):
+        streams.sendall(data)
+        if end:
+            _shut(streams, socket.SHUT_WR)
+
+
+def _shut(streams: socket.socket, how: int) -> None:
+    with contextlib.suppress(OSError):  # the engine may have been quicker
+        streams.shutdown(how)

@@ -11,8 +11,8 @@ HUB = "docker.io"
 def split(ref: str) -> tuple[str, str]:
     """Repository and tag or digest: ("127.0.0.1:5000/dev-app", "1.0"); the tag is "latest" where none is given."""
     if "@" in ref:
-        repository, _, digest = ref.partition("@")
-        return repository, digest
+        named, _, digest = ref.partition("@")
+        return split(named)[0], digest
     repository, colon, tag = ref.rpartition(":")
     if not colon or "/" in tag:
         return ref, "latest"

@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 import docker
@@ -46,6 +46,8 @@ class Api(docker.APIClient):
     def __init__(self, *, host: str, **options: Any) -> None:
         self.host = host
         super().__init__(**{"timeout": TIMEOUT, **options})
+        # Neither HTTP_PROXY nor REQUESTS_CA_BUNDLE nor .netrc is about the engine, whose address and certificates are known.
+        self.trust_env = False
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Sends one request. Raises NotFound for status 404, EngineError for others from 400, UnfitError for no answer."""
@@ -113,21 +115,19 @@ def part(ref: str) -> str:
     return quote(ref, safe="/:@")
 
 
-def connection(response: requests.Response) -> tuple[IO[bytes], socket.socket]:
-    """The connection below a streamed answer, to read from and to write to; reading starts after the headers.
-
-    What came together with the headers is in the reader's buffer: never read from the socket itself.
-    """
+def _connection(response: requests.Response) -> socket.socket:
+    """The connection below a streamed answer."""
     raw: Any = response.raw
     reader = raw._fp.fp
-    return reader, reader.channel if hasattr(reader, "channel") else reader.raw._sock  # paramiko has channels
+    found: socket.socket = reader.channel if hasattr(reader, "channel") else reader.raw._sock  # paramiko has channels
+    return found
 
 
 @contextmanager
 def _watched(response: requests.Response, cancel: Cancel) -> Iterator[None]:
     """Ends the reading of `response`, in whatever thread, soon after `cancel` is set; closes it in the end."""
     done = threading.Event()
-    _, sock = connection(response)
+    sock = _connection(response)
 
     def watch() -> None:
         while not done.is_set():

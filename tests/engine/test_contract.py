@@ -75,7 +75,8 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     yield subject
     subject.clean_up()
     subject.engine.close()
-    client.api.remove_volume(run, force=True)
+    for volume in client.volumes.list(filters={"name": run}):
+        volume.remove()
 
 
 def fake_subject(run: str) -> Subject:
@@ -107,7 +108,7 @@ def real_subject(run: str, client: docker.DockerClient, base: BaseImages, url: s
 
 
 def test_an_image_is_found_by_id_and_by_tag(subject: Subject) -> None:
-    tag = f"{subject.run}/app:1.0"
+    tag = f"gitdeploy-test/{subject.run}:1.0"
     id = subject.image(tag, labels={"kind": "web"}, ports=("80/tcp",), healthcheck=True)
     image = subject.engine.image(tag)
     assert image is not None
@@ -130,8 +131,8 @@ def test_an_unknown_image_is_none(subject: Subject, ref: str) -> None:
 
 
 def test_images_are_found_by_label_newest_first(subject: Subject) -> None:
-    first = subject.image(f"{subject.run}/app:1.0", labels={"tree": "a"})
-    second = subject.image(f"{subject.run}/app:1.1", labels={"tree": "b"})
+    first = subject.image(f"gitdeploy-test/{subject.run}:1.0", labels={"tree": "a"})
+    second = subject.image(f"gitdeploy-test/{subject.run}:1.1", labels={"tree": "b"})
     third = subject.image(labels={"tree": "a"})
 
     def found(labels: Mapping[str, str]) -> list[str]:
@@ -145,23 +146,23 @@ def test_images_are_found_by_label_newest_first(subject: Subject) -> None:
 
 
 def test_a_tag_moves_to_the_image_that_gets_it(subject: Subject) -> None:
-    latest = f"{subject.run}/app:latest"
-    old, new = subject.image(latest), subject.image(f"{subject.run}/app:2")
-    subject.engine.tag(f"{subject.run}/app:2", latest)
+    latest = f"gitdeploy-test/{subject.run}:latest"
+    old, new = subject.image(latest), subject.image(f"gitdeploy-test/{subject.run}:2")
+    subject.engine.tag(f"gitdeploy-test/{subject.run}:2", latest)
     found, before = subject.engine.image(new), subject.engine.image(old)
     assert found is not None
     assert before is not None
-    assert set(found.tags) == {latest, f"{subject.run}/app:2"}
+    assert set(found.tags) == {latest, f"gitdeploy-test/{subject.run}:2"}
     assert before.tags == ()
 
 
 def test_tagging_an_unknown_image_is_not_found(subject: Subject) -> None:
     with pytest.raises(NotFound):
-        subject.engine.tag("gdtest-no/such:1", f"{subject.run}/app:1")
+        subject.engine.tag("gdtest-no/such:1", f"gitdeploy-test/{subject.run}:1")
 
 
 def test_removing_a_tag_leaves_the_other(subject: Subject) -> None:
-    one, two = f"{subject.run}/app:1", f"{subject.run}/app:2"
+    one, two = f"gitdeploy-test/{subject.run}:1", f"gitdeploy-test/{subject.run}:2"
     id = subject.image(one, two)
     assert subject.engine.remove_image(one) is True
     left = subject.engine.image(id)
@@ -172,14 +173,14 @@ def test_removing_a_tag_leaves_the_other(subject: Subject) -> None:
 
 
 def test_removing_by_id_removes_all_tags(subject: Subject) -> None:
-    id = subject.image(f"{subject.run}/app:1", f"{subject.run}/app:2")
+    id = subject.image(f"gitdeploy-test/{subject.run}:1", f"gitdeploy-test/{subject.run}:2")
     assert subject.engine.remove_image(id) is True
     assert subject.engine.image(id) is None
-    assert subject.engine.image(f"{subject.run}/app:1") is None
+    assert subject.engine.image(f"gitdeploy-test/{subject.run}:1") is None
 
 
 def test_an_image_in_use_keeps_its_tags(subject: Subject) -> None:
-    tags = (f"{subject.run}/app:1", f"{subject.run}/app:2")
+    tags = (f"gitdeploy-test/{subject.run}:1", f"gitdeploy-test/{subject.run}:2")
     id = subject.image(*tags)
     subject.engine.create(subject.spec(id))
     with pytest.raises(EngineError) as raised:
@@ -191,7 +192,7 @@ def test_an_image_in_use_keeps_its_tags(subject: Subject) -> None:
 
 
 def test_the_last_tag_of_an_image_in_use_cannot_be_removed(subject: Subject) -> None:
-    tag = f"{subject.run}/app:1"
+    tag = f"gitdeploy-test/{subject.run}:1"
     subject.started(subject.image(tag))
     with pytest.raises(EngineError) as raised:
         subject.engine.remove_image(tag)
@@ -203,7 +204,7 @@ def test_the_last_tag_of_an_image_in_use_cannot_be_removed(subject: Subject) -> 
 
 
 def test_a_created_container_has_what_was_asked_for(subject: Subject, free_port: int) -> None:
-    tag = f"{subject.run}/app:1"
+    tag = f"gitdeploy-test/{subject.run}:1"
     id = subject.image(tag, labels={"from": "image"})
     publish = (Publish("127.0.0.1", free_port, 80), Publish("", free_port + 1, 53, "udp"))
     volumes = (Volume("/tmp", "/host", read_only=True), Volume(subject.run, "/data"))

@@ -1,0 +1,169 @@
+"""Commands, files and logs in containers of a real engine."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from gitdeploy.engine.client import connect
+from gitdeploy.engine.docker_engine import DockerEngine
+from gitdeploy.engine.types import ContainerSpec
+from gitdeploy.errors import EngineError, NotFound
+from tests.support import tcp_engine
+from tests.support.images import BaseImages
+
+
+@pytest.fixture(scope="module", params=["unix", "tcp", "tls"])
+def engine(request: pytest.FixtureRequest, engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEngine]:
+    """The engine over each transport."""
+    if request.param == "unix":
+        environ = {"DOCKER_HOST": engine_url}
+        engine = connect(environ)
+        yield engine
+        engine.close()
+        return
+    certificates: Path | None = None
+    environ = {}
+    if request.param == "tls":
+        certificates = tmp_path_factory.mktemp("certificates")
+        tcp_engine.certificates(certificates)
+        environ = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
+    with tcp_engine.serve(engine_url, certificates) as port:
+        engine = connect({"DOCKER_HOST": f"tcp://127.0.0.1:{port}", **environ})
+        yield engine
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def spec(base_images: BaseImages) -> ContainerSpec:
+    labels = {"gitdeploy.app": "devops/test-inside"}
+    return ContainerSpec("", base_images.busybox, command=("sleep", "600"), labels=labels, env={"GREETING": "hé=llo"})
+
+
+@pytest.fixture(scope="module")
+def container(engine: DockerEngine, spec: ContainerSpec) -> Iterator[str]:
+    """A running container with busybox."""
+    id = engine.create(replace(spec, name=f"gdtest-{uuid.uuid4().hex[:8]}"))
+    engine.start(id)
+    yield id
+    engine.remove(id, force=True)
+
+
+@pytest.mark.parametrize(
+    ("script", "answer"),
+    [
+        ("echo hello", (0, b"hello\n")),
+        ("exit 7", (7, b"")),
+        ("echo $GREETING; echo oops >&2; exit 1", (1, "hé=llo\noops\n".encode())),
+        ("printf '\\000\\377'", (0, b"\0\xff")),
+        ("head -c 3000000 /dev/zero", (0, b"\0" * 3_000_000)),
+    ],
+)
+def test_commands(engine: DockerEngine, container: str, script: str, answer: tuple[int, bytes]) -> None:
+    code, output = engine.exec(container, ["sh", "-c", script])
+    assert (code, b"".join(sorted(output.splitlines(keepends=True)))) == (
+        answer[0],
+        b"".join(sorted(answer[1].splitlines(True))),
+    )
+
+
+def test_many_short_commands_lose_no_output(engine: DockerEngine, container: str) -> None:
+    assert [engine.exec(container, ["echo", str(number)]) for number in range(30)] == [
+        (0, f"{number}\n".encode()) for number in range(30)
+    ]
+
+
+def test_a_command_reads_its_input(engine: DockerEngine, container: str) -> None:
+    # Up to a line: over TLS the end of the input cannot be told.
+    assert engine.exec(container, ["head", "-n", "2"], b"show stat\nquit\n") == (0, b"show stat\nquit\n")
+
+
+def test_a_command_that_does_not_read_its_input(engine: DockerEngine, container: str) -> None:
+    code, output = engine.exec(container, ["echo", "done"], b"x" * 1_000_000)
+    assert (code, output) == (0, b"done\n")
+
+
+def test_a_command_that_there_is_not(engine: DockerEngine, container: str) -> None:
+    code, output = engine.exec(container, ["no-such-command"])
+    assert code in (126, 127)  # engines before 23 say 126
+    assert b"no-such-command" in output
+
+
+def test_the_end_of_the_input(engine_url: str, spec: ContainerSpec) -> None:
+    engine = connect({"DOCKER_HOST": engine_url})
+    id = engine.create(replace(spec, name=f"gdtest-{uuid.uuid4().hex[:8]}"))
+    try:
+        engine.start(id)
+        assert engine.exec(id, ["wc", "-c"], b"x" * 100_000) == (0, b"100000\n")
+    finally:
+        engine.remove(id, force=True)
+        engine.close()
+
+
+def test_files_are_put_into_a_running_container(engine: DockerEngine, container: str) -> None:
+    engine.put_files(container, "/tmp", {"one.cfg": b"1\n", "two.cfg": b"2\n"}, 0o640)
+    assert engine.exec(container, ["cat", "/tmp/one.cfg", "/tmp/two.cfg"]) == (0, b"1\n2\n")
+    assert engine.exec(container, ["stat", "-c", "%a %u:%g", "/tmp/two.cfg"]) == (0, b"640 0:0\n")
+    engine.put_files(container, "/tmp", {"one.cfg": b"longer than before\n"})
+    assert engine.exec(container, ["cat", "/tmp/one.cfg"]) == (0, b"longer than before\n")
+
+
+def test_files_are_put_into_a_container_before_its_start(engine: DockerEngine, spec: ContainerSpec) -> None:
+    id = engine.create(replace(spec, name=f"gdtest-{uuid.uuid4().hex[:8]}", command=("cat", "/tmp/config")))
+    try:
+        engine.put_files(id, "/tmp", {"config": b"from outside"})
+        engine.start(id)
+        assert engine.wait(id, 20) == 0
+        assert engine.logs(id, 5) == ["from outside"]
+    finally:
+        engine.remove(id, force=True)
+
+
+def test_a_directory_that_there_is_not(engine: DockerEngine, container: str) -> None:
+    with pytest.raises(NotFound):
+        engine.put_files(container, "/no/such/directory", {"a": b""})
+
+
+def test_logs_of_any_bytes(engine: DockerEngine, spec: ContainerSpec) -> None:
+    script = "printf 'bad \\377 byte\\n'; printf 'long '; head -c 40000 /dev/zero | tr '\\0' x; echo; echo last"
+    id = engine.create(replace(spec, name=f"gdtest-{uuid.uuid4().hex[:8]}", command=("sh", "-c", script)))
+    try:
+        engine.start(id)
+        engine.wait(id, 20)
+        lines = engine.logs(id, 100)
+        assert lines[0] == "bad \ufffd byte"
+        assert lines[1] == "long " + "x" * 40000
+        assert lines[2:] == ["last"]
+        assert engine.logs(id, 1) == ["last"]
+    finally:
+        engine.remove(id, force=True)
+
+
+def test_a_stopped_container_runs_no_command(engine: DockerEngine, spec: ContainerSpec) -> None:
+    id = engine.create(replace(spec, name=f"gdtest-{uuid.uuid4().hex[:8]}"))
+    try:
+        with pytest.raises(EngineError, match="not running") as raised:
+            engine.exec(id, ["true"])
+        assert raised.value.status == 409
+    finally:
+        engine.remove(id, force=True)
+
+
+def test_a_stop_outlasts_the_read_timeout(
+    engine_url: str, spec: ContainerSpec, docker_client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = connect({"DOCKER_HOST": engine_url})
+    id = engine.create(replace(spec, name=f"gdtest-{uuid.uuid4().hex[:8]}", stop_timeout=2))
+    try:
+        engine.start(id)
+        monkeypatch.setattr(engine._api, "timeout", 1)
+        engine.stop(id)  # sleep, as the first process, ignores SIGTERM
+        assert docker_client.containers.get(id).status == "exited"
+    finally:
+        engine.remove(id, force=True)
+        engine.close()

@@ -1,0 +1,92 @@
+"""The engine under test on a TCP port, with or without TLS: what `dockerd -H tcp://…` with --tlsverify offers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+CHUNK = 64 * 1024
+
+
+def certificates(directory: Path) -> None:
+    """Writes ca.pem, cert.pem and key.pem for the client, as DOCKER_CERT_PATH wants them, and server.pem and server-key.pem."""
+    key = ["-newkey", "rsa:2048", "-nodes"]
+    run(directory, "req", "-x509", *key, "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=test authority")
+    for name, key_file, subject in (("server.pem", "server-key.pem", "/CN=engine"), ("cert.pem", "key.pem", "/CN=client")):
+        run(directory, "req", *key, "-keyout", key_file, "-out", "request.pem", "-subj", subject)
+        (directory / "names").write_text("subjectAltName=IP:127.0.0.1")
+        signed_by = ["-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial"]
+        run(directory, "x509", "-req", "-in", "request.pem", "-out", name, *signed_by, "-extfile", "names")
+
+
+@contextlib.contextmanager
+def serve(engine_url: str, directory: Path | None = None) -> Iterator[int]:
+    """Yields a port of 127.0.0.1 that leads to the engine's socket; over TLS with the `certificates` in `directory`."""
+    context = None
+    if directory:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(directory / "ca.pem"))
+        context.load_cert_chain(directory / "server.pem", directory / "server-key.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    forward = Forward(engine_url.removeprefix("unix://"))
+    start = asyncio.start_server(forward, "127.0.0.1", 0, ssl=context)
+    server = asyncio.run_coroutine_threadsafe(start, loop).result()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(forward.close(server), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class Forward:
+    """Copies each connection to and from a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        engine_reader, engine_writer = await asyncio.open_unix_connection(self._path)
+        try:
+            await asyncio.gather(copy(reader, engine_writer), copy(engine_reader, writer))
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            engine_writer.transport.abort()
+            self._tasks.discard(task)
+
+    async def close(self, server: asyncio.Server) -> None:
+        """Ends the server and its connections."""
+        server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copies until the end, and passes the end on where the connection can."""
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
+    else:
+        writer.close()
+
+
+def run(directory: Path, *command: str) -> None:
+    """Runs openssl."""
+    subprocess.run(["openssl", *command], cwd=directory, check=True, capture_output=True)
