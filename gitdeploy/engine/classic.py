@@ -32,7 +32,7 @@ from gitdeploy.errors import BuildFailed, Cancelled, EngineError, GitdeployError
 STEP = re.compile(r"Step (\d+/\d+) : (.*)", re.S)
 CACHED = " ---> Using cache"
 RUNNING = re.compile(r" ---> Running in ([0-9a-f]+)")
-CHATTER = re.compile(r" ---> |Removing intermediate container |Successfully (?:built|tagged) |\s*$")
+CHATTER = re.compile(r" ---> |Removing intermediate container |Successfully (?:built|tagged) ")
 COLOR = re.compile(r"\x1b\[(?:91|0)m")
 """The builder shows stderr in red."""
 
@@ -108,9 +108,13 @@ def registry_config(images: Iterable[str], credentials: Credentials) -> str:
 
 def _remove(api: Api, container: str) -> None:
     """Removes the container of a step at once; the engine does it too, some time after it noticed that nobody listens."""
-    if container:
-        with contextlib.suppress(GitdeployError):
-            api.call("DELETE", f"/containers/{container}", params={"force": "1", "v": "1"}, timeout=REMOVE_TIMEOUT)
+    if not container:
+        return
+    path = f"/containers/{container}"
+    with contextlib.suppress(GitdeployError):
+        api.call("DELETE", path, params={"force": "1", "v": "1"}, timeout=REMOVE_TIMEOUT)
+    with contextlib.suppress(GitdeployError):  # the engine may have been about to remove it, and then only says so
+        api.call("POST", f"{path}/wait", params={"condition": "removed"}, timeout=REMOVE_TIMEOUT)
 
 
 class Answer:

@@ -1,0 +1,146 @@
+"""Builds for tests: small contexts from text, on the engine under test."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import docker
+
+from gitdeploy.engine.docker_engine import DockerEngine
+from gitdeploy.engine.types import BuildRequest, Credentials
+from gitdeploy.errors import GitdeployError
+from tests.support.recorder import Recorder
+
+Kind = Literal["auto", "buildkit", "classic"]
+
+
+@dataclass
+class Built:
+    """How a build ended.
+
+    Attributes:
+        image: id, "" if it failed.
+        output: what it said.
+        seconds: how long it took.
+    """
+
+    image: str
+    output: Recorder
+    seconds: float
+    error: GitdeployError | None = None
+
+    @property
+    def failure(self) -> GitdeployError:
+        """The error of a build that was to fail."""
+        assert self.error, self.output.lines
+        return self.error
+
+    @property
+    def text(self) -> str:
+        """All that was said, one line each, steps' output without its indentation."""
+        return "\n".join(line.strip() for line in self.output.lines)
+
+
+@dataclass
+class Builder:
+    """Builds on one engine, with one of its builders.
+
+    Attributes:
+        base: reference of a busybox image.
+        tag: every build's, until told otherwise.
+    """
+
+    engine: DockerEngine
+    client: docker.DockerClient
+    base: str
+    kind: Kind = "buildkit"
+    tag: str = field(default_factory=lambda: f"gitdeploy-test/{uuid.uuid4().hex[:8]}:1")
+
+    def run(
+        self,
+        text: str,
+        files: Mapping[str, str | bytes] | None = None,
+        *,
+        credentials: Credentials = lambda host: None,
+        cancel: threading.Event | None = None,
+        context: Iterator[bytes] | None = None,
+        **request: Any,
+    ) -> Built:
+        """Builds `text` and tells how it ended. `BASE` in it stands for the base image."""
+        name = request.get("dockerfile", "Dockerfile")
+        stream = context or pieces(archive({name: text.replace("BASE", self.base), **(files or {})}))
+        wanted = BuildRequest(**{"dockerfile": name, "tags": (self.tag,), "engine": self.kind, **request})
+        output, began = Recorder(), time.monotonic()
+        try:
+            image = self.engine.build(wanted, stream, credentials, output, cancel or threading.Event())
+        except GitdeployError as error:
+            return Built("", output, time.monotonic() - began, error)
+        return Built(image, output, time.monotonic() - began)
+
+    def good(self, text: str, files: Mapping[str, str | bytes] | None = None, **options: Any) -> Built:
+        """Builds what is expected to succeed."""
+        built = self.run(text, files, **options)
+        if built.error:
+            raise AssertionError("\n".join([*built.output.lines, built.error.reason, *built.error.tail])) from built.error
+        return built
+
+    def sh(self, built: Built, script: str) -> str:
+        """The output of a shell script in the image."""
+        output: bytes = self.client.containers.run(built.image, ["sh", "-c", script], remove=True)
+        return output.decode()
+
+    def clean_up(self) -> None:
+        """Removes the tag that every build has, and containers of builds that did not."""
+        self.engine.remove_image(self.tag)
+
+
+def archive(files: Mapping[str, str | bytes], *, end: bool = True) -> bytes:
+    """A build context: a tar file with these, in their order; without `end`, more may follow."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o644
+            tar.addfile(entry, io.BytesIO(data))
+        length = stream.tell()
+    return stream.getvalue() if end else stream.getvalue()[:length]
+
+
+def pieces(data: bytes, size: int = 10_240) -> Iterator[bytes]:
+    """The data in pieces."""
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def running(mark: str) -> list[str]:
+    """The processes of this machine, containers' included, with `mark` among their arguments."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if mark.encode() in words:
+            found.append(b" ".join(words).decode())
+    return found
+
+
+def set_when(event: threading.Event, condition: Callable[[], object]) -> threading.Thread:
+    """Sets the event, from a thread, as soon as the condition is true."""
+
+    def wait() -> None:
+        while not condition():
+            time.sleep(0.01)
+        event.set()
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
