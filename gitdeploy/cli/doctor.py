@@ -13,9 +13,8 @@ from pathlib import Path
 from gitdeploy.cli.context import become, hook_conf
 from gitdeploy.doctor.examine import Examination, Installation
 from gitdeploy.doctor.finding import as_json, as_text, exit_status
-from gitdeploy.engine.client import connect
+from gitdeploy.engine.client import DEFAULT_HOST, connect
 from gitdeploy.engine.credentials import load as load_credentials
-from gitdeploy.engine.reach import DEFAULT_HOST
 from gitdeploy.hookconf import Mode
 
 

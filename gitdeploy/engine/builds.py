@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Literal
 
-from gitdeploy.engine import buildkit, classic
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
 
@@ -28,6 +27,9 @@ class Builds:
         output: Output,
         cancel: Cancel = NEVER,
     ) -> str:
+        # Most runs of gitdeploy build nothing, and HTTP/2 takes its time to import.
+        from gitdeploy.engine import buildkit, classic  # noqa: PLC0415
+
         if choose(request.engine, self._buildkit) == "classic":
             if request.engine == "auto":
                 output.line("this engine does not build with BuildKit: building with its classic builder")

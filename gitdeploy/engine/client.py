@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gitdeploy.engine.credentials import docker_config
-from gitdeploy.engine.reach import DEFAULT_HOST, unreachable
 from gitdeploy.errors import EngineError, UnfitError
 
 if TYPE_CHECKING:
     from gitdeploy.engine.docker_engine import DockerEngine
     from gitdeploy.engine.transport import Api
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 NEWEST_API = "1.51"
 """The newest version of the Engine API that is tested; newer engines still speak it."""
@@ -47,6 +47,8 @@ def _open(host: str, environ: Mapping[str, str]) -> Api:
     from docker.errors import DockerException  # noqa: PLC0415
     from docker.utils import kwargs_from_env, parse_host  # noqa: PLC0415
 
+    from gitdeploy.engine.credentials import docker_config  # noqa: PLC0415
+    from gitdeploy.engine.reach import unreachable  # noqa: PLC0415
     from gitdeploy.engine.transport import Api  # noqa: PLC0415
 
     try:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from gitdeploy.errors import UnfitError
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
-
 START = "start it (`systemctl start docker`), or name another one in DOCKER_HOST"
 
 
