@@ -48,7 +48,6 @@ def _open(host: str, environ: Mapping[str, str]) -> Api:
     from docker.utils import kwargs_from_env, parse_host  # noqa: PLC0415
 
     from gitdeploy.engine.credentials import docker_config  # noqa: PLC0415
-    from gitdeploy.engine.reach import unreachable  # noqa: PLC0415
     from gitdeploy.engine.transport import Api  # noqa: PLC0415
 
     try:
@@ -64,10 +63,11 @@ def _open(host: str, environ: Mapping[str, str]) -> Api:
     except (ValueError, TypeError, AttributeError):  # docker-py reads config.json, too, and takes it to be well formed
         reason = f"{docker_config(environ)}: expected JSON as `docker login` writes it"
         raise UnfitError(reason, "repair it, or log in again") from None
-    except Exception as error:
+    except Exception as error:  # paramiko has exceptions of its own
         if not host.startswith("ssh://"):
             raise
-        raise unreachable(host, error) from error  # paramiko has exceptions of its own
+        reason = f"no ssh connection to the Docker Engine at {host} ({error})"
+        raise UnfitError(reason, f"see what `docker -H {host} version` says") from error
 
 
 def _greet(api: Api, environ: Mapping[str, str]) -> bool:
