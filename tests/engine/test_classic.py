@@ -1,0 +1,125 @@
+"""The classic builder: what it cannot do is refused beforehand, and what it says is told like BuildKit's."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from gitdeploy.engine.classic import Steps, query, registry_config
+from gitdeploy.engine.docker_engine import DockerEngine
+from gitdeploy.engine.progress import Said
+from gitdeploy.engine.types import BuildRequest
+from gitdeploy.errors import BuildFailed
+from tests.support.builder import Builder
+
+
+def test_what_needs_buildkit_is_refused_before_anything_runs(classic: Builder) -> None:
+    dockerfile = "FROM BASE\nRUN --mount=type=cache,target=/c true\n\nRUN <<EOF\nEOF\nCOPY --chmod=755 a /\n"
+    refused = classic.run(dockerfile, secrets={"token": b"x"}, dockerfile="build/Dockerfile")
+    assert isinstance(refused.failure, BuildFailed)
+    assert refused.failure.reason == (
+        "the classic builder cannot do this: build/Dockerfile line 2: RUN --mount; build/Dockerfile line 4: RUN <<EOF;"
+        " build/Dockerfile line 6: COPY --chmod; build.secrets"
+    )
+    assert 'build.engine = "buildkit"' in refused.failure.hint
+    assert refused.output.lines == []
+
+
+def test_an_engine_without_buildkit_builds_with_it_and_says_so(classic: Builder) -> None:
+    without = DockerEngine(classic.engine._api, buildkit=False)
+    built = replace(classic, engine=without, kind="auto").good("FROM BASE\nCMD true\n")
+    assert built.output.short[0] == "this engine does not build with BuildKit: building with its classic builder"
+
+
+def test_where_it_is_asked_for_nothing_is_said_about_it(classic: Builder) -> None:
+    assert classic.good("FROM BASE\nCMD true\n").output.short[0].startswith("[1/2] FROM ")
+
+
+def test_a_line_of_a_megabyte_arrives_whole(classic: Builder) -> None:
+    script = r"head -c 1000000 /dev/zero | tr '\0' x; echo; echo next"
+    built = classic.good(f"FROM BASE\nRUN {script}\n", no_cache=True)
+    parts = [line.strip() for line in built.output.lines if line.startswith("    ")]
+    assert parts[-1] == "next"
+    assert [set(part) for part in parts[:-1]] == [{"x"}] * (len(parts) - 1)
+    assert sum(map(len, parts[:-1])) == 1_000_000
+
+
+STEPS = [
+    "Step 1/3 : FROM base:1",
+    "\n",
+    " ---> 65461b2c7362\n",
+    "Step 2/3 : RUN a   && b",
+    "\n",
+    " ---> Running in 842ec5c7b2c5\n",
+    "\x1b[91merr\n\x1b[0m",
+    "hi\n\nno newline",
+    " ---> Removed intermediate container 842ec5c7b2c5\n",
+    " ---> faaacc0b7267\n",
+    "Step 3/3 : ENV A=b",
+    "\n",
+    " ---> Using cache\n",
+    " ---> b61a0f3ebe68\n",
+    "Successfully built b61a0f3ebe68\n",
+    "Successfully tagged x:1\n",
+]
+
+
+def test_steps_are_told() -> None:
+    times = iter([0.0, 0.5, 0.5, 2.0, 2.0, 2.25])
+    steps = Steps(lambda: next(times))
+    said = [event for text in STEPS for event in steps.feed(text)] + steps.finish(failed=False)
+    assert [f"{'. ' if event.detail else ''}{event.text}" for event in said if isinstance(event, Said)] == [
+        ". [1/3] FROM base:1",
+        "[1/3] FROM base:1 · 0.5 s",
+        ". [2/3] RUN a && b",
+        ".     err",
+        ".     hi",
+        ".     ",
+        ".     no newline",
+        "[2/3] RUN a && b · 1.5 s",
+        ". [3/3] ENV A=b",
+        "[3/3] ENV A=b · CACHED",
+    ]
+
+
+def test_the_running_container_and_the_last_lines_are_known() -> None:
+    steps = Steps(lambda: 0.0)
+    for text in STEPS[:8]:
+        steps.feed(text)
+    assert (steps.container, steps.heading) == ("842ec5c7b2c5", "[2/3] RUN a && b")
+    assert [event.text for event in steps.finish(failed=True)] == ["    no newline", "[2/3] RUN a && b · failed after 0.0 s"]
+    assert list(steps.tail) == ["err", "hi", "", "no newline"]
+    for text in STEPS[10:12]:
+        steps.feed(text)
+    assert (steps.container, list(steps.tail)) == ("", [])
+
+
+LOGINS = {"docker.io": ("hub", "s3cret"), "127.0.0.1:5000": ("<token>", "t0ken")}
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        ((), {}),
+        (("quay.io/a/b:1",), {}),
+        (("alpine", "library/alpine:3"), {"https://index.docker.io/v1/": {"username": "hub", "password": "s3cret"}}),
+        (("127.0.0.1:5000/x@sha256:0",), {"127.0.0.1:5000": {"identitytoken": "t0ken"}}),
+    ],
+)
+def test_logins_of_the_base_images_go_along(images: tuple[str, ...], expected: dict[str, dict[str, str]]) -> None:
+    assert json.loads(base64.urlsafe_b64decode(registry_config(images, LOGINS.get))) == expected
+
+
+def test_the_query_names_what_was_asked_for_and_nothing_else() -> None:
+    plain = BuildRequest("Dockerfile", ("a:1", "a:latest"))
+    assert query(plain) == [
+        *(("version", "1"), ("dockerfile", "Dockerfile"), ("rm", "1"), ("forcerm", "1"), ("t", "a:1"), ("t", "a:latest"))
+    ]
+    full = replace(plain, target="x", args={"A": "1"}, labels={"l": "v"}, cache_from=("c:1",), no_cache=True, pull=True)
+    assert dict(query(full)) == {
+        **{"version": "1", "dockerfile": "Dockerfile", "rm": "1", "forcerm": "1", "t": "a:latest", "target": "x"},
+        **{"buildargs": '{"A": "1"}', "labels": '{"l": "v"}', "cachefrom": '["c:1"]', "nocache": "1", "pull": "1"},
+    }
