@@ -1,24 +1,28 @@
-"""Whether a new container serves: which check applies, what its answers mean, and the wait for the first good one.
+"""Whether a new container serves: which check applies, and the wait for the first good answer.
 
 A container that exits or restarts during the wait fails at once, not at the timeout.
 """
 
 from __future__ import annotations
 
-import http.client
-import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
+from gitdeploy import probe
 from gitdeploy.config.model import Health, Publish
 from gitdeploy.engine.types import Cancel, Container, Engine, Image
 from gitdeploy.errors import Cancelled, StageFailed
 
-TICK = 0.02
-"""Seconds between two looks at the container: an exit is seen within this time."""
+TICK = 0.05
+"""Seconds between two looks at the container: an exit is seen within this time, and so is a port that begins to listen."""
+
+LOG_LINES = 20
+ANSWERS = 5
+
+HINT = "see the container's last lines above; [apps.X.health] sets what is asked and how long gitdeploy waits"
 
 
 @dataclass(frozen=True)
@@ -56,79 +60,46 @@ def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
     return Check("tcp", port) if port else Check("uptime")
 
 
-def status_accepted(status: int, accepted: Iterable[str]) -> bool:
-    """Whether an HTTP status is among "200" or "200-399" entries. Pure."""
-    for entry in accepted:
-        low, _, high = entry.partition("-")
-        if int(low) <= status <= int(high or low):
-            return True
-    return False
+def patience(health: Health) -> float:
+    """Seconds after which a container that never answers counts as failed. Pure."""
+    return health.start_period + health.retries * (health.interval + health.timeout)
 
 
 def gone_wrong(container: Container | None) -> str:
     """Why this container can never get healthy any more, "" if it still can. Pure."""
     if container is None:
         return "the new container disappeared while it was starting"
-    if container.restarts:
-        return f"the new container exited with code {container.exit_code} and was started again by its restart policy"
+    killed = " (killed for using too much memory)" if container.oom_killed else ""
+    if container.restarts or container.state == "restarting":
+        code = container.exit_code
+        return f"the new container exited with code {code}{killed} and was started again by its restart policy"
     if container.state in ("exited", "dead"):
-        killed = " (killed for using too much memory)" if container.oom_killed else ""
         return f"the new container exited with code {container.exit_code}{killed}"
     return ""
 
 
-def endpoints(container: Container, port: int) -> list[tuple[str, int]]:
-    """Where a container port may be reached: its own addresses, then the ports it publishes. Pure."""
-    own = [(ip, port) for ip in container.addresses.values() if ip]
-    published = [
-        (p.host_ip if p.host_ip not in ("", "0.0.0.0", "::") else "127.0.0.1", p.host_port)
-        for p in container.publish
-        if p.container_port == port and p.protocol == "tcp"
-    ]
-    return [*own, *published] or [("127.0.0.1", port)]
-
-
-def ask(endpoint: tuple[str, int], check: Check, health: Health) -> str:
-    """Asks once; returns "" for a good answer, else the answer in words. Takes at most `health.timeout` seconds."""
-    try:
-        if check.kind == "tcp":
-            return _ask_tcp(endpoint, health.timeout)
-        connection = http.client.HTTPConnection(*endpoint, timeout=health.timeout)
-        try:
-            connection.request("GET", health.path, headers={"User-Agent": "gitdeploy", **health.headers})
-            status = connection.getresponse().status
-        finally:
-            connection.close()
-        return "" if status_accepted(status, health.status) else f"GET {health.path} answered {status}"
-    except (OSError, http.client.HTTPException) as error:
-        return f"{check!s}: {error or type(error).__name__}"
-
-
-def _ask_tcp(endpoint: tuple[str, int], timeout: float) -> str:
-    """A connection that stands. Docker's proxy accepts for a dead port too and hangs up at once, so wait for that."""
-    with socket.create_connection(endpoint, timeout=timeout) as connection:
-        if endpoint[0] != "127.0.0.1":
-            return ""
-        connection.settimeout(0.1)
-        try:
-            return "" if connection.recv(1) else "the connection was closed at once"
-        except TimeoutError:
-            return ""
+def failure(engine: Engine, container_id: str, reason: str, answers: Iterable[str] = ()) -> StageFailed:
+    """The error for a container that does not serve, with its last log lines and the last health answers."""
+    log = engine.logs(container_id, LOG_LINES) if engine.container(container_id) else []
+    return StageFailed(reason, HINT, [*(f"log: {line}" for line in log), *(f"health: {answer}" for answer in answers)])
 
 
 @dataclass(frozen=True)
 class Waiter:
-    """Waits for containers to get healthy.
+    """Waits for a container to get healthy.
 
     Attributes:
-        engine: where they run.
+        engine: where it runs.
         cancel: ends the wait.
         clock: seconds, monotonic.
+        elsewhere: asked in place of the container where that is out of reach from here, and answers alike:
+            "" for healthy, else what is wrong.
     """
 
     engine: Engine
     cancel: Cancel
     clock: Callable[[], float]
+    elsewhere: Callable[[], str] | None = None
 
     def wait(self, container_id: str, check: Check, health: Health) -> None:
         """Returns when the container is healthy.
@@ -137,73 +108,86 @@ class Waiter:
             StageFailed: it exited, restarted, or was not healthy in time; with its last log lines and health answers.
             Cancelled: `cancel` was set.
         """
+        if check.kind in ("http", "tcp"):
+            self._ask_until_healthy(container_id, check, health)
+        elif check.kind == "image":
+            self._follow_healthcheck(container_id)
+        else:
+            self._stay_up(container_id, health.min_uptime)
+
+    def _ask_until_healthy(self, container_id: str, check: Check, health: Health) -> None:
         started = self.clock()
-        answers: deque[str] = deque(maxlen=5)
+        answers: deque[str] = deque(maxlen=ANSWERS)
         failures = 0
         pool = ThreadPoolExecutor(1, "health")
         try:
             while True:
-                container = self._alive(container_id, answers)
-                verdict = self._verdict(pool, container, check, health, self.clock() - started)
-                if verdict == "":
+                asked = self.clock()
+                answer = self._ask(pool, container_id, check, health, answers)
+                if not answer:
                     return
-                if verdict is not None:
-                    if not answers or answers[-1] != verdict:
-                        answers.append(verdict)
-                    failures = failures + 1 if self.clock() - started > health.start_period else 0
-                    if failures >= health.retries:
-                        took = self.clock() - started
-                        self._fail(container_id, f"the new container was not healthy after {took:.0f} s ({check})", answers)
-                self._pause(health.interval if verdict is not None else TICK)
+                if not answers or answers[-1] != answer:
+                    answers.append(answer)
+                counts = asked - started >= health.start_period
+                failures = failures + 1 if counts else 0
+                if failures >= health.retries:
+                    reason = f"the new container was not healthy after {self.clock() - started:.0f} s ({check})"
+                    raise failure(self.engine, container_id, reason, answers)
+                starting = answer.endswith(probe.NOT_LISTENING) and not counts
+                self._pause(min(TICK, health.interval) if starting else health.interval)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _verdict(
-        self, pool: ThreadPoolExecutor, container: Container, check: Check, health: Health, elapsed: float
-    ) -> str | None:
-        """ "" healthy, a text for a bad answer, None for not known yet."""
-        if check.kind == "uptime":
-            return "" if container.running and elapsed >= health.min_uptime else None
-        if check.kind == "image":
-            if container.health == "healthy":
-                return ""
-            answer = container.health_log[-1] if container.health_log else "no answer yet"
-            if container.health == "unhealthy":
-                self._fail(container.id, "the image's HEALTHCHECK says unhealthy", container.health_log)
-            return f"HEALTHCHECK is {container.health or 'absent'}: {answer}" if elapsed > health.start_period else None
-        return self._ask_watching(pool, container, check, health)
+    def _ask(self, pool: ThreadPoolExecutor, container_id: str, check: Check, health: Health, answers: Iterable[str]) -> str:
+        """Asks once, in a thread, with an eye on the container: one that died would keep the question waiting."""
+        future: Future[str] = pool.submit(self._reach, self._alive(container_id, answers), check, health)
+        while True:
+            try:
+                answer = future.result(TICK)
+            except FutureTimeout:
+                self._alive(container_id, answers)
+            else:
+                self._alive(container_id, [*answers, answer] if answer else answers)
+                return answer
 
-    def _ask_watching(self, pool: ThreadPoolExecutor, container: Container, check: Check, health: Health) -> str:
-        """Asks in a thread, with an eye on the container: a dead one would keep the question waiting."""
-        answer = "no address to ask"
-        for endpoint in endpoints(container, check.port):
-            future: Future[str] = pool.submit(ask, endpoint, check, health)
-            while True:
-                try:
-                    answer = future.result(TICK)
-                    break
-                except FutureTimeout:
-                    self._alive(container.id, (answer,))
-            if not answer:
-                break
-        return answer
+    def _reach(self, container: Container, check: Check, health: Health) -> str:
+        """Asks at the first of the container's addresses that is within reach."""
+        published = probe.published_addresses(container, check.port, probe.engine_host())
+        silent = "it has no address"
+        for address in [*probe.own_addresses(container, check.port), *published]:
+            try:
+                if check.kind == "http":
+                    return probe.ask_http(address, health)
+                return probe.ask_tcp(address, health, address in published)
+            except probe.OutOfReachError as error:
+                silent = str(error)
+        return self.elsewhere() if self.elsewhere else f"out of reach from here: {silent}"
+
+    def _follow_healthcheck(self, container_id: str) -> None:
+        """The engine asks, with the times that the image sets; it always ends with healthy or unhealthy."""
+        while True:
+            container = self._alive(container_id, ())
+            if container.health == "healthy":
+                return
+            if container.health == "unhealthy":
+                answers = container.health_log[-ANSWERS:]
+                raise failure(self.engine, container_id, "the image's HEALTHCHECK says unhealthy", answers)
+            self._pause(TICK)
+
+    def _stay_up(self, container_id: str, seconds: float) -> None:
+        end = self.clock() + seconds
+        while self._alive(container_id, ()) and self.clock() < end:
+            self._pause(min(TICK, seconds))
 
     def _pause(self, seconds: float) -> None:
-        if self.cancel.wait(seconds):
-            raise Cancelled("cancelled while waiting for the new container to get healthy")
+        self.cancel.wait(seconds)
 
     def _alive(self, container_id: str, answers: Iterable[str]) -> Container:
+        """The container, if it can still get healthy. Raises StageFailed, Cancelled."""
         if self.cancel.is_set():
             raise Cancelled("cancelled while waiting for the new container to get healthy")
         container = self.engine.container(container_id)
         wrong = gone_wrong(container)
         if wrong or container is None:
-            self._fail(container_id, wrong, answers)
-            raise AssertionError  # _fail always raises
+            raise failure(self.engine, container_id, wrong, answers)
         return container
-
-    def _fail(self, container_id: str, reason: str, answers: Iterable[str]) -> None:
-        log = [f"log: {line}" for line in self.engine.logs(container_id, 20)] if self.engine.container(container_id) else []
-        tail = [*log, *(f"health: {answer}" for answer in answers)]
-        hint = "see the container's log above; [apps.X.health] sets what is asked and how long gitdeploy waits"
-        raise StageFailed(reason, hint, tail)

@@ -19,6 +19,7 @@ RELEASE = "gitdeploy.release"
 VERSION = "gitdeploy.version"
 COMMIT = "gitdeploy.commit"
 ROLE = "gitdeploy.role"
+REPLICA = "gitdeploy.replica"
 TREE = "gitdeploy.tree"
 RECIPE = "gitdeploy.recipe"
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitdeploy.engine.types import Cancel, Container, ContainerSpec, Credentials, Engine, Image, Output
+from gitdeploy.errors import Cancelled
 from gitdeploy.health import Check, Waiter, pick
-from gitdeploy.release import APP, ROLE, Release, container_labels, container_name
+from gitdeploy.release import APP, REPLICA, ROLE, Release, container_labels, container_name
+from gitdeploy.rollout.found import alias_of
+from gitdeploy.router.container import has_router, network_name
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,12 @@ class Outcome:
     Attributes:
         outage: seconds in which nothing served; 0.0 where the strategy overlaps, None where nothing ran before.
         note: what the pusher should know, "" for nothing.
+        held: seconds for which the old release is kept running; `recovery.release_held` removes it after that.
     """
 
     outage: float | None
     note: str = ""
+    held: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Rollout:
         published: waits until the image is in the registry; raises what went wrong there. Called before the switch.
         credentials: for images that have to be pulled.
         clock: seconds, monotonic.
+        reuse: the release that is rolled back to, whose containers may still run; 0 for none.
     """
 
     release: Release
@@ -45,15 +51,22 @@ class Rollout:
     published: Callable[[], None]
     credentials: Credentials
     env: Mapping[str, str] = field(repr=False)
+    reuse: int = 0
 
     @property
     def check(self) -> Check:
         """The health check that applies."""
         return pick(self.release.app.health, self.image, self.release.app.publish)
 
-    def wait_healthy(self, container: str) -> None:
-        """Waits for one container. Raises StageFailed with its last lines, or Cancelled."""
-        Waiter(self.engine, self.cancel, self.clock).wait(container, self.check, self.release.app.health)
+    def wait_healthy(self, container: str, elsewhere: Callable[[], str] | None = None) -> None:
+        """Waits for one container, `elsewhere` as in `Waiter`. Raises StageFailed with its last lines, or Cancelled."""
+        Waiter(self.engine, self.cancel, self.clock, elsewhere).wait(container, self.check, self.release.app.health)
+
+    def require_published(self) -> None:
+        """Waits for the image to be in the registry. Raises what went wrong there, or Cancelled."""
+        self.published()
+        if self.cancel.is_set():
+            raise Cancelled("cancelled before the switch")
 
     def containers(self) -> list[Container]:
         """All app containers of this app that gitdeploy made, newest release first."""
@@ -74,3 +87,11 @@ class Rollout:
             restart=app.restart,
             stop_timeout=app.stop_timeout,
         )
+
+    def routed_spec(self, replica: int) -> ContainerSpec:
+        """A container of this release without published ports: gitdeploy's router finds it, or the user's own proxy."""
+        app = self.release.app
+        spec = replace(self.spec(replica), publish=(), labels={**container_labels(self.release), REPLICA: str(replica)})
+        if has_router(app):
+            return replace(spec, networks=(network_name(app), *app.networks), aliases=(alias_of(self.release.id, replica),))
+        return replace(spec, labels={**app.router.labels, **spec.labels})

@@ -1,0 +1,1 @@
+"""One HAProxy container for each app: it holds the published ports, so that containers behind it can overlap."""

@@ -1,0 +1,160 @@
+"""What a rollback goes to and what a prune removes."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gitdeploy.config.model import App, Retain
+from gitdeploy.engine.types import ContainerSpec, Image
+from gitdeploy.errors import UsageError
+from gitdeploy.records import Deployment
+from gitdeploy.release import APP
+from gitdeploy.retention import Freed, Plan, choose_target, plan, prune
+from tests.support.fake_engine import FakeEngine
+
+NOTHING: dict[str, Any] = {
+    field.name: {"str": "", "int": 0, "float": 0.0, "bool": True}.get(str(field.type))
+    for field in dataclasses.fields(Deployment)
+}
+
+
+def deployment(number: int, version: str = "", image: str = "", **values: object) -> Deployment:
+    base = {"id": number, "version": version or f"{number}", "image": image or f"i{number}", "status": "succeeded"}
+    return Deployment(**{**NOTHING, **base, **values})
+
+
+def image(name: str) -> Image:
+    return Image(name, (), (), {}, (), False, 1, "")
+
+
+HISTORY = [deployment(n) for n in (4, 3, 2, 1)]
+
+
+class TestChooseTarget:
+    def test_the_release_before_the_live_one(self) -> None:
+        assert choose_target(HISTORY, HISTORY[0], None).id == 3
+
+    def test_a_version(self) -> None:
+        assert choose_target(HISTORY, HISTORY[0], "2").id == 2
+
+    def test_the_newest_of_a_version_that_was_released_twice(self) -> None:
+        releases = [deployment(4), deployment(3, "1"), deployment(2), deployment(1, "1")]
+        assert choose_target(releases, releases[0], "1").id == 3
+
+    def test_twice_goes_back_two_releases(self) -> None:
+        after_rollback = deployment(5, "3", "i3", trigger="rollback")
+        assert choose_target([after_rollback, *HISTORY], after_rollback, None).id == 2
+
+    def test_the_same_version_from_another_tree_is_another_release(self) -> None:
+        releases = [deployment(2, "1", "b"), deployment(1, "1", "a")]
+        assert choose_target(releases, releases[0], "1").id == 1
+
+    @pytest.mark.parametrize(
+        ("releases", "live", "version", "reason"),
+        [
+            ([], None, None, "nothing of this app was ever live"),
+            (HISTORY[:1], HISTORY[0], None, "no release before 4 is kept"),
+            (HISTORY, HISTORY[0], "4", "4 is live already"),
+            (HISTORY, HISTORY[0], "0.9", "there is no release 0.9"),
+        ],
+    )
+    def test_refuses(self, releases: list[Deployment], live: Deployment | None, version: str | None, reason: str) -> None:
+        with pytest.raises(UsageError, match=reason):
+            choose_target(releases, live, version)
+
+    def test_says_what_is_kept(self) -> None:
+        with pytest.raises(UsageError) as refused:
+            choose_target(HISTORY, HISTORY[0], "0.9")
+        assert refused.value.hint == "kept for a rollback: 3, 2, 1"
+
+
+class TestPlan:
+    def test_keeps_so_many_releases(self) -> None:
+        images = [image(f"i{n}") for n in range(1, 5)]
+        assert plan(HISTORY, images, (), 2) == Plan((HISTORY[2], HISTORY[3]), (images[0], images[1]))
+
+    def test_counts_images_and_not_deployments(self) -> None:
+        history = [deployment(5, image="i3"), deployment(4, image="i4"), deployment(3), deployment(2)]
+        assert plan(history, [image("i2"), image("i3"), image("i4")], (), 2) == Plan((history[3],), (image("i2"),))
+
+    def test_keeps_what_containers_use(self) -> None:
+        assert plan(HISTORY, [image("i1"), image("i2")], {"i1"}, 2).images == (image("i2"),)
+
+    def test_keeps_what_is_being_deployed_and_what_failed_last(self) -> None:
+        history = [deployment(7, status="failed"), deployment(6, status="running"), deployment(5, status="failed"), *HISTORY]
+        images = [image(f"i{n}") for n in (7, 6, 5, 4)]
+        assert plan(history, images, (), 1).images == (image("i5"),)
+
+    def test_removes_what_no_record_knows(self) -> None:
+        assert plan([], [image("lost")], (), 5).images == (image("lost"),)
+
+    def test_what_was_forgotten_does_not_count(self) -> None:
+        history = [deployment(3), replace(deployment(2), retained=False), deployment(1)]
+        assert plan(history, [image("i1"), image("i2")], (), 2) == Plan((), (image("i2"),))
+
+
+@dataclasses.dataclass
+class Said:
+    lines: list[str]
+
+    def line(self, text: str, *, detail: bool = False) -> None:
+        self.lines.append(text)
+
+    def progress(self, key: str, text: str) -> None:
+        raise AssertionError
+
+
+class TestPrune:
+    APP = App("devops/dev-app", "6ain/dev-app", "dev-app", retain=Retain(releases=1))
+
+    def run(self, engine: FakeEngine, history: list[Deployment]) -> tuple[Freed, list[int], list[str]]:
+        forgotten: list[int] = []
+        said = Said([])
+        freed = prune(engine, self.APP, history, forgotten.append, said)
+        return freed, forgotten, said.lines
+
+    def test_forgets_before_it_removes(self) -> None:
+        engine = FakeEngine()
+        labels = {APP: self.APP.name}
+        old, new = (engine.add_image(f"6ain/dev-app:{v}", labels=labels) for v in ("1", "2"))
+        events: list[str] = []
+        engine.before = events.append
+        freed = prune(
+            engine,
+            self.APP,
+            [deployment(2, image=new), deployment(1, image=old)],
+            lambda n: events.append(f"forget {n}"),
+            Said([]),
+        )
+        assert freed == Freed(1, 1_000_000, 0)
+        assert str(freed) == "freed 1 image of up to 1.0 MB"
+        assert events.index("forget 1") < events.index("remove_image")
+        assert engine.image(old) is None
+        assert engine.image(new) is not None
+
+    def test_leaves_other_apps_and_other_peoples_images(self) -> None:
+        engine = FakeEngine()
+        engine.add_image("busybox:1")
+        engine.add_image("6ain/other:1", labels={APP: "devops/other"})
+        assert self.run(engine, [])[0] == Freed()
+
+    def test_leaves_an_image_that_somebody_else_has_tagged(self) -> None:
+        engine = FakeEngine()
+        shared = engine.add_image("6ain/dev-app:1", "keep/this:1", labels={APP: self.APP.name})
+        freed, _, lines = self.run(engine, [])
+        assert freed == Freed()
+        found = engine.image(shared)
+        assert found is not None
+        assert found.tags == ("keep/this:1",)
+        assert "tagged keep/this:1 too" in lines[0]
+
+    def test_leaves_an_image_that_a_container_of_somebody_uses(self) -> None:
+        engine = FakeEngine()
+        used = engine.add_image("6ain/dev-app:1", labels={APP: self.APP.name})
+        engine.create(ContainerSpec("mine", used))
+        assert self.run(engine, [])[0] == Freed()
+        assert engine.image(used) is not None
