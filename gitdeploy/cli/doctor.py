@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _installation(environ: Mapping[str, str]) -> Installation:
     """The installation that GITDEPLOY_HOME names, however much is wrong with it: `make_site` wants more of one."""
     home = Path(environ["GITDEPLOY_HOME"]).absolute() if environ.get("GITDEPLOY_HOME") else None
+    os.umask(0o077)
     with contextlib.suppress(OSError):  # it is not there, or may not be looked at: a finding of its own
         if home:
             become(home)

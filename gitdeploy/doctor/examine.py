@@ -10,7 +10,7 @@ from pathlib import Path
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config, Server
 from gitdeploy.doctor.engine import examine_engine
-from gitdeploy.doctor.files import examine_files, look_at_file
+from gitdeploy.doctor.files import User, examine_files, look_at_file
 from gitdeploy.doctor.finding import Finding, Level, from_error
 from gitdeploy.doctor.gogs import examine_gogs
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
@@ -144,10 +144,11 @@ class Examination:
         if self._config:
             yield from judge_repositories(self._repositories)
 
-    def _server_user(self) -> int | None:
+    def _server_user(self) -> User | None:
         """The user that the Git server runs as: whoever owns the repositories. None if there are none."""
         places = [self._gogs.root] if self._gogs else [repository.path for repository in self._repositories]
-        return places[0].stat().st_uid if places else None
+        facts = look_at_file(places[0]) if places else None
+        return User(facts.uid, facts.gid) if facts and facts.kind != "unreadable" else None
 
     def _examine_repository(self, repository: Repository, home: Path) -> Iterator[Finding]:
         config = self._config

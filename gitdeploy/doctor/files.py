@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gitdeploy.doctor.finding import Finding
 from gitdeploy.hookconf import Mode
@@ -55,23 +55,30 @@ class FileFacts:
         return f"rm -r {self.path} && " if self.kind in ("symlink", "directory", "other") else ""
 
 
-def examine_files(home: Path, mode: Mode, server: int | None) -> Iterator[Finding]:
+def examine_files(home: Path, mode: Mode, server: User | None) -> Iterator[Finding]:
     """Looks at the gitdeploy directory; `server` is the user that the Git server runs as, None if that is not known.
 
     In direct mode the worker runs as that user. An agent's files are its own user's, but for the spool.
     """
     found = look_at_installation(home)
     direct = mode == "direct"
-    owner = server if direct and server is not None else found[0].uid
+    owner = server if direct and server else User(found[0].uid, found[0].gid)
     own = found if direct else [file for file in found if file.path != home / "spool"]
     problems = [*judge_owners(own, owner, home), *judge_modes(found, home)]
-    if server is not None:
-        problems += judge_access(found[0], look_at_file(home / "spool"), server)
+    if server:
+        problems += judge_access(found[0], look_at_file(home / "spool"), server.uid)
     if direct:
         noexec = bool(os.statvfs(home).f_flag & os.ST_NOEXEC)
         problems += judge_program(look_at_file(home / "bin" / "gitdeploy"), noexec)
-    whose = f"{home} belongs to {user_name(owner)}, and nobody else may write it"
+    whose = f"{home} belongs to {user_name(owner.uid)}, and nobody else may write it"
     yield from problems or [Finding("ok", "owner", whose)]
+
+
+class User(NamedTuple):
+    """A user with their group, by number."""
+
+    uid: int
+    gid: int
 
 
 def look_at_file(path: Path, limit: int = 0) -> FileFacts:
@@ -107,13 +114,13 @@ def _glob(home: Path, pattern: str) -> list[Path]:
         return []
 
 
-def judge_owners(files: Iterable[FileFacts], owner: int, home: Path) -> Iterator[Finding]:
+def judge_owners(files: Iterable[FileFacts], owner: User, home: Path) -> Iterator[Finding]:
     """What does not belong to the user of the installation, who could not write it. Pure."""
-    foreign = [file for file in files if file.kind not in ("missing", "unreadable") and file.uid != owner]
+    foreign = [file for file in files if file.kind not in ("missing", "unreadable") and file.uid != owner.uid]
     if foreign:
         users = ", ".join(sorted({user_name(file.uid) for file in foreign}))
-        found = f"{_listed(foreign)}: expected owner {user_name(owner)}, found {users}"
-        yield Finding("error", "owner", found, f"chown -hR {owner}:{_group(files, home)} {home}")
+        found = f"{_listed(foreign)}: expected owner {user_name(owner.uid)}, found {users}"
+        yield Finding("error", "owner", found, f"chown -hR {owner.uid}:{owner.gid} {home}")
     hidden = [file for file in files if file.kind == "unreadable"]
     if hidden:
         yield Finding(
@@ -170,10 +177,6 @@ def judge_modes(files: Iterable[FileFacts], home: Path) -> Iterator[Finding]:
 def _listed(files: list[FileFacts]) -> str:
     paths = ", ".join(str(file.path) for file in files[:SHOWN])
     return paths + (f" and {len(files) - SHOWN} more" if len(files) > SHOWN else "")
-
-
-def _group(files: Iterable[FileFacts], home: Path) -> int:
-    return next((file.gid for file in files if file.path == home), 0)
 
 
 def user_name(uid: int) -> str:
