@@ -139,12 +139,11 @@ def _published(host: Json, actual: Mapping[str, Sequence[Json] | None]) -> tuple
         for binding in bindings or ():
             fixed = (binding.get("HostPort") or "").isdecimal() and int(binding["HostPort"])
             for one in [binding] if fixed else actual.get(key) or ():
-                found[_publish(key, one)] = None
+                found[_publish(key, binding.get("HostIp") or "", int(one["HostPort"]))] = None
     return tuple(found)
 
 
-def _publish(key: str, binding: Json) -> Publish:
+def _publish(key: str, address: str, host_port: int) -> Publish:
     port, _, protocol = key.partition("/")
-    address = binding.get("HostIp") or ""
     kind: Literal["tcp", "udp"] = "udp" if protocol == "udp" else "tcp"
-    return Publish("" if address in ("0.0.0.0", "::") else address, int(binding["HostPort"]), int(port), kind)
+    return Publish(address, host_port, int(port), kind)

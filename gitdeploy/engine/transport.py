@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -132,7 +132,8 @@ def _watched(response: requests.Response, cancel: Cancel) -> Iterator[None]:
     def watch() -> None:
         while not done.is_set():
             if cancel.wait(CANCEL_INTERVAL):
-                sock.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # the engine may have been quicker
+                    sock.shutdown(socket.SHUT_RDWR)
                 return
 
     watcher = threading.Thread(target=watch, name="cancel", daemon=True)

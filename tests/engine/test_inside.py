@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import docker
 import pytest
@@ -21,22 +20,8 @@ from tests.support.images import BaseImages
 @pytest.fixture(scope="module", params=["unix", "tcp", "tls"])
 def engine(request: pytest.FixtureRequest, engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEngine]:
     """The engine over each transport."""
-    if request.param == "unix":
-        environ = {"DOCKER_HOST": engine_url}
-        engine = connect(environ)
+    with tcp_engine.connected(request.param, engine_url, tmp_path_factory.mktemp("certificates")) as engine:
         yield engine
-        engine.close()
-        return
-    certificates: Path | None = None
-    environ = {}
-    if request.param == "tls":
-        certificates = tmp_path_factory.mktemp("certificates")
-        tcp_engine.certificates(certificates)
-        environ = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
-    with tcp_engine.serve(engine_url, certificates) as port:
-        engine = connect({"DOCKER_HOST": f"tcp://127.0.0.1:{port}", **environ})
-        yield engine
-        engine.close()
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ BOTH = [at("49153", "0.0.0.0"), at("49153", "::")]
     ("bindings", "actual", "published"),
     [
         ({"80/tcp": [at("8080")]}, {}, {"8080:80"}),
-        ({"80/tcp": [at("8080", "0.0.0.0")]}, {}, {"8080:80"}),
+        ({"80/tcp": [at("8080", "0.0.0.0"), at("8080", "::")]}, {}, {"0.0.0.0:8080:80", "[::]:8080:80"}),
         ({"80/tcp": [at("8080"), at("8081", "127.0.0.1")]}, {}, {"8080:80", "127.0.0.1:8081:80"}),
         ({"53/udp": [at("53")], "53/tcp": [at("53")]}, {}, {"53:53/udp", "53:53"}),
         ({"80/tcp": [at("")]}, {"80/tcp": BOTH}, {"49153:80"}),
@@ -57,8 +57,9 @@ def test_published_ports(bindings: Mapping[str, Any], actual: Mapping[str, Any],
 
 
 def test_all_exposed_ports_published() -> None:
-    assert ports({}, {"80/tcp": BOTH, "81/tcp": None}, everything=True) == {"49153:80"}
-    assert ports({"80/tcp": [at("8080")]}, {"80/tcp": BOTH, "81/tcp": BOTH}, everything=True) == {"8080:80", "49153:81"}
+    both = {"0.0.0.0:49153:81", "[::]:49153:81"}
+    assert ports({}, {"80/tcp": None, "81/tcp": BOTH}, everything=True) == both
+    assert ports({"80/tcp": [at("8080")]}, {"80/tcp": BOTH, "81/tcp": BOTH}, everything=True) == {"8080:80", *both}
 
 
 def test_the_least_an_engine_says() -> None:

@@ -23,6 +23,7 @@ from gitdeploy.engine.types import NEVER
 from gitdeploy.errors import Cancelled, RegistryError
 from gitdeploy.publish import publish
 from tests.support import registry as registries
+from tests.support import tcp_engine
 from tests.support.images import BaseImages
 from tests.support.net import free_port as find_free_port
 from tests.support.recorder import Recorder
@@ -206,8 +207,9 @@ def test_a_registry_that_starts_late(
     assert any("trying again in 1 s" in line for line in told.short)
 
 
-def test_a_cancelled_push_ends_at_once(engine: DockerEngine, image: Callable[..., str]) -> None:
-    with socket.socket() as silent:  # takes connections and never answers
+@pytest.mark.parametrize("transport", ["unix", "tcp", "tls"])
+def test_a_cancelled_push_ends_at_once(transport: str, engine_url: str, image: Callable[..., str], tmp_path: Path) -> None:
+    with tcp_engine.connected(transport, engine_url, tmp_path) as engine, socket.socket() as silent:  # never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         ref = image(f"127.0.0.1:{silent.getsockname()[1]}")

@@ -10,6 +10,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from gitdeploy.engine.client import connect
+from gitdeploy.engine.docker_engine import DockerEngine
+
 CHUNK = 64 * 1024
 
 
@@ -45,6 +48,21 @@ def serve(engine_url: str, directory: Path | None = None) -> Iterator[int]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@contextlib.contextmanager
+def connected(transport: str, engine_url: str, directory: Path) -> Iterator[DockerEngine]:
+    """A client of the engine over "unix", "tcp" or "tls"; the latter puts its certificates into `directory`."""
+    with contextlib.ExitStack() as stack:
+        environ = {"DOCKER_HOST": engine_url}
+        if transport != "unix":
+            tls = transport == "tls"
+            if tls:
+                certificates(directory)
+                environ |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(directory)}
+            port = stack.enter_context(serve(engine_url, directory if tls else None))
+            environ["DOCKER_HOST"] = f"tcp://127.0.0.1:{port}"
+        yield stack.enter_context(contextlib.closing(connect(environ)))
 
 
 class Forward:
