@@ -29,7 +29,7 @@ def _push(engine: Engine, reference: str, credentials: Credentials, output: Outp
         except RegistryError as error:
             if not error.transient or pause is None:
                 raise
-            output.line(f"    {reference}: {error.reason}; trying again in {pause:.0f} s")
+            output.line(f"    {error.reason}; trying again in {pause:.0f} s")
             if cancel.wait(pause):
                 raise Cancelled("cancelled while waiting for the registry") from error
         else:
