@@ -164,6 +164,11 @@ class State:
         with self._transaction():
             self._db.execute("UPDATE stages SET seconds = ?, status = ? WHERE rowid = ?", (seconds, status, number))
 
+    def end_stages(self, deployment: int) -> None:
+        """Notes that the stages of an attempt that was cut off have failed; nobody knows after how long."""
+        with self._transaction():
+            self._db.execute("UPDATE stages SET status = 'failed' WHERE deployment = ? AND status = 'running'", (deployment,))
+
     def deployment(self, deployment: int) -> Deployment | None:
         """One deployment by its id."""
         return self._one("id = ?", (deployment,))

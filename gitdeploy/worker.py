@@ -105,6 +105,7 @@ class Worker:
         waiting = {record.name for record in self._waiting()}
         for row in interrupted:
             now = self.site.now()
+            self.state.end_stages(row.id)
             if row.id == serves:
                 self.state.end(row.id, "succeeded", finished=now, retained=1)
             elif row.record not in waiting:
