@@ -1,0 +1,201 @@
+"""Fixtures of the fault tests: tiny apps in an installation whose worker can be killed at any effect; and the fault table."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.faults.faulty import Point
+from tests.support import gogs, guards
+from tests.support.apps import Push, SampleApp
+from tests.support.images import BaseImages
+from tests.support.installed import CHECKOUT, Installed, install
+from tests.support.net import free_port
+
+DOCKERFILE = """\
+FROM gitdeploy-test/busybox:1
+COPY VERSION /www/index.html
+STOPSIGNAL SIGKILL
+EXPOSE 80
+CMD ["httpd", "-f", "-p", "80", "-h", "/www"]
+"""
+QUICK = '\nhealth = { interval = "50ms", start_period = "10s" }\n'
+
+
+@dataclass
+class Row:
+    """One line of the fault table.
+
+    Attributes:
+        known: points that there are.
+        tried: those at which something was killed or taken away.
+        held: those after which everything was as promised.
+    """
+
+    known: int = 0
+    tried: int = 0
+    held: int = 0
+
+
+@dataclass
+class FaultTable:
+    """What was tried and what held, by kind of fault."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def row(self, name: str) -> Row:
+        """The line of that name."""
+        return self.rows.setdefault(name, Row())
+
+
+TABLE = pytest.StashKey[FaultTable]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begins an empty table."""
+    config.stash[TABLE] = FaultTable()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints the fault table."""
+    rows = config.stash.get(TABLE, FaultTable()).rows
+    if rows:
+        terminalreporter.write_line(f"{'fault':<44}{'points':>8}{'tried':>8}{'held':>8}")
+        for name, row in rows.items():
+            terminalreporter.write_line(f"{name:<44}{row.known:>8}{row.tried:>8}{row.held:>8}")
+        total = [sum(getattr(row, key) for row in rows.values()) for key in ("known", "tried", "held")]
+        terminalreporter.write_line(f"{'all':<44}{total[0]:>8}{total[1]:>8}{total[2]:>8}")
+
+
+@pytest.fixture
+def fault_table(pytestconfig: pytest.Config) -> FaultTable:
+    """The table that is printed in the end."""
+    if TABLE not in pytestconfig.stash:
+        pytestconfig.stash[TABLE] = FaultTable()
+    return pytestconfig.stash[TABLE]
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """An enrolled app that answers with its VERSION.
+
+    Attributes:
+        name: "owner/repo".
+        container: its container's name.
+    """
+
+    name: str
+    container: str
+    port: int
+    remote: gogs.Remote
+    clone: SampleApp
+    site: Installed
+    client: docker.DockerClient
+    plan: Path
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def get(self) -> str:
+        """What it answers; "" for nothing."""
+        with contextlib.suppress(OSError), urllib.request.urlopen(self.url, timeout=5) as answer:
+            return str(answer.read().decode().strip())
+        return ""
+
+    def release(self, version: str, **files: str) -> str:
+        """Commits a version; returns the commit id."""
+        return self.clone.release(version, dict(files))
+
+    def push(self, version: str = "", *refs: str, timeout: float = 60) -> Push:
+        """Commits a version, if one is given, and pushes."""
+        if version:
+            self.release(version)
+        return self.clone.push(self.remote, *refs, timeout=timeout)
+
+    def kill_at(self, point: Point, victim: str) -> None:
+        """From now on, the worker is killed at this point, once."""
+        self.fired.unlink(missing_ok=True)
+        self.plan.write_text(json.dumps({"point": vars(point), "victim": victim, "fired": str(self.fired)}))
+
+    def kill_no_more(self) -> None:
+        """From now on, nothing is killed."""
+        self.plan.unlink(missing_ok=True)
+
+    @property
+    def fired(self) -> Path:
+        """Exists if the kill took place."""
+        return self.plan.with_suffix(".fired")
+
+    def effects(self, action: Callable[[], object]) -> Counter[str]:
+        """Every effect of the worker while `action` ran, with how often it occurred."""
+        record = self.plan.with_suffix(".record")
+        record.unlink(missing_ok=True)
+        self.plan.write_text(json.dumps({"record": str(record), "fired": str(self.fired)}))
+        action()
+        self.kill_no_more()
+        return Counter(record.read_text().split())
+
+    def containers(self) -> dict[str, str]:
+        """All containers of the app: name → state."""
+        found = self.client.containers.list(all=True, filters={"label": f"gitdeploy.app={self.name}"})
+        return {str(c.name): str(c.status) for c in found}
+
+    def networks(self) -> list[str]:
+        """All networks of the app."""
+        return [str(n.name) for n in self.client.networks.list(filters={"label": f"gitdeploy.app={self.name}"})]
+
+
+MakeTiny = Callable[..., Tiny]
+
+
+@pytest.fixture
+def installed(gogs_dir: gogs.Gogs, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installed:
+    """gitdeploy in `gogs_dir`; its worker obeys the plan in `tmp_path`."""
+    monkeypatch.setenv("DOCKER_HOST", engine_url)
+    site = install(gogs_dir, {"DOCKER_HOST": engine_url})
+    script = site.home / "bin" / "gitdeploy"
+    entry = CHECKOUT / "tests" / "faults" / "faulty.py"
+    lines = [
+        "#!/bin/sh",
+        f"export FAULT_PLAN='{tmp_path}/plan.json' GITDEPLOY_HOME='{site.home}' PYTHONPATH='{CHECKOUT}'",
+        f"exec '{sys.executable}' -s -P '{entry}' \"$@\"",
+    ]
+    script.write_text("\n".join([*lines, ""]))
+    script.chmod(0o755)
+    return site
+
+
+@pytest.fixture
+def make_tiny(
+    installed: Installed, base_images: BaseImages, docker_client: docker.DockerClient, app_name: str, tmp_path: Path
+) -> Iterator[MakeTiny]:
+    """Makes an enrolled app; takes TOML for its table, and a suffix for the names of more than one."""
+    made: list[str] = []
+
+    def make(extra: str = "", suffix: str = "", image: str = "") -> Tiny:
+        name = f"{app_name}{suffix}"
+        made.append(name)
+        container, port = name.replace("/", "-"), free_port()
+        text = extra if image else f"push = {{ enabled = false }}\n{extra}"
+        installed.enrol(name, image or f"gitdeploy-faults/{name}", port, QUICK + text, container=container)
+        clone = SampleApp(tmp_path / f"clone{suffix}")
+        clone.path.mkdir()
+        clone.git("init", "--quiet", "--initial-branch=main")
+        (clone.path / "Dockerfile").write_text(DOCKERFILE)
+        remote = installed.gogs.local(name)
+        return Tiny(name, container, port, remote, clone, installed, docker_client, tmp_path / "plan.json")
+
+    yield make
+    for name in made:
+        guards.remove_app(docker_client, name)

@@ -1,0 +1,157 @@
+"""kill -9 at every effect: whatever the moment, the old or the new release serves, and the next run finishes the deployment."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.faults.conftest import FaultTable, MakeTiny, Tiny
+from tests.faults.faulty import Point
+from tests.support.images import BaseImages
+from tests.support.prober import Prober
+
+ROUTED = 'router = {{ image = "{haproxy}", drain_timeout = "2s" }}\n'
+STRATEGIES = {
+    "recreate": 'strategy = "recreate"\n',
+    "rolling": 'strategy = "rolling"\nreplicas = 2\n' + ROUTED,
+    "blue-green": 'strategy = "blue-green"\n' + ROUTED,
+    "canary": 'strategy = "canary"\ncanary = {{ weight = [50], duration = "300ms" }}\n' + ROUTED,
+}
+SAMPLES = {"recreate": 9, "rolling": 3, "blue-green": 3, "canary": 3}
+"""Points of a run without --exhaustive, for each victim."""
+
+SETTLED = 10.0
+"""Seconds for the worker's process to end after it has let the pusher go."""
+
+
+def points(effects: Counter[str]) -> Iterator[Point]:
+    """Before and after every effect, and in the middle of the long ones."""
+    for effect, count in sorted(effects.items()):
+        for nth in range(1, count + 1):
+            yield Point(effect, nth, "before")
+            if effect in ("engine.build", "engine.push"):
+                yield Point(effect, nth, "during")
+            if not effect.startswith("file."):  # of these only the begin is known; what follows is another effect
+                yield Point(effect, nth, "after")
+
+
+@dataclass
+class Trial:
+    """One release, killed at one point; `wrong` is what was not as promised."""
+
+    tiny: Tiny
+    routed: bool
+    replicas: int
+    wrong: list[str] = field(default_factory=list)
+
+    def run(self, old: str, new: str, point: Point, victim: str) -> bool:
+        """Pushes `new` over `old` and is killed at `point`; returns whether that point was reached."""
+        tiny = self.tiny
+        tiny.kill_at(point, victim)
+        with Prober(tiny.url, pause=0.01) as prober:
+            push = tiny.push(new)
+            fired = tiny.fired.exists()
+            tiny.kill_no_more()
+            if list((tiny.site.home / "spool").glob("*.push")):
+                tiny.site.run("worker", "--once")
+            self._settle()
+        self.expect("exit code of the push", push.code, 0)
+        self.expect("traceback", "Traceback" in push.text, False)
+        self.expect("serving", tiny.get(), new)
+        self.expect("answers", set(prober.findings.bodies) <= {old, new}, True)
+        if self.routed:
+            self.expect("requests lost", dict(prober.findings.errors), {})
+        self._check_engine()
+        self._check_files()
+        self._check_history(new)
+        return fired
+
+    def expect(self, what: str, found: object, expected: object) -> None:
+        """Notes a difference."""
+        if found != expected:
+            self.wrong.append(f"{what}: expected {expected!r}, found {found!r}")
+
+    def _settle(self) -> None:
+        """The hook lets the pusher go when the record is gone; the worker's last steps follow."""
+        end = time.monotonic() + SETTLED
+        lock = self.tiny.site.home / "locks" / f"{self.tiny.name}.lock"
+        while held(str(lock)) and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def _check_engine(self) -> None:
+        found = self.tiny.containers()
+        self.expect("states", set(found.values()), {"running"})
+        self.expect("containers", len(found), self.replicas + self.routed)
+        self.expect("named container", self.tiny.container in found, True)
+        self.expect("networks", len(self.tiny.networks()), int(self.routed))
+        label = f"gitdeploy.app={self.tiny.name}"
+        self.expect("untagged images", self.tiny.client.images.list(filters={"label": label, "dangling": True}), [])
+
+    def _check_files(self) -> None:
+        home = self.tiny.site.home
+        self.expect("spool", [path.name for path in (home / "spool").iterdir()], [])
+        logs = [path.name for path in (home / "logs").rglob("*") if path.is_file() or path.is_symlink()]
+        odd = [name for name in logs if not re.fullmatch(r"(\d+|latest|gitdeploy)\.log", name)]
+        self.expect("logs", odd, [])
+        locks = [path.name for path in (home / "locks").rglob("*") if path.is_file() and path.suffix != ".lock"]
+        self.expect("locks", locks, [])
+        repository = self.tiny.site.gogs.repository(self.tiny.name)
+        self.expect("in the repository", [p.name for p in repository.iterdir() if "tmp" in p.name], [])
+
+    def _check_history(self, version: str) -> None:
+        history = self.tiny.site.history(self.tiny.name)
+        newest = history[0]
+        self.expect("status", (newest["status"], newest["version"], newest["error"]), ("succeeded", version, ""))
+        self.expect("deployments", [d["version"] for d in history].count(version), 1)
+        self.expect("unfinished", [d["id"] for d in history if d["status"] in ("queued", "running")], [])
+        self.expect("stages without an end", [s["name"] for s in newest["stages"] if s["status"] == "running"], [])
+        with sqlite3.connect(self.tiny.site.home / "state.db") as db:
+            self.expect("state.db", db.execute("PRAGMA integrity_check").fetchone(), ("ok",))
+
+
+def held(path: str) -> bool:
+    """Whether a process has the file open (an app's lock: as long as its worker lives)."""
+    import os
+    from pathlib import Path
+
+    for entry in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(entry) == path:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("victim", ["child", "group"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_kill_at_every_effect(
+    strategy: str,
+    victim: str,
+    make_tiny: MakeTiny,
+    base_images: BaseImages,
+    fault_table: FaultTable,
+    pytestconfig: pytest.Config,
+) -> None:
+    tiny = make_tiny(STRATEGIES[strategy].format(haproxy=base_images.haproxy))
+    assert "0 is live" in tiny.push("0").text
+    effects = tiny.effects(lambda: tiny.push("1"))
+    every = list(points(effects))
+    chosen = every if pytestconfig.getoption("--exhaustive") else every[:: len(every) // SAMPLES[strategy]]
+    row = fault_table.row(f"kill -9 of the {'worker' if victim == 'child' else 'supervisor too'}, {strategy}")
+    row.known += len(every)
+    wrong: list[str] = []
+    for number, point in enumerate(chosen, 2):
+        trial = Trial(tiny, routed=strategy != "recreate", replicas=2 if strategy == "rolling" else 1)
+        fired = trial.run(str(number - 1), str(number), point, victim)
+        row.tried += fired
+        row.held += fired and not trial.wrong
+        wrong += [f"{point}: {text}" for text in trial.wrong]
+    assert not wrong, "\n".join(wrong)
