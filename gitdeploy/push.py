@@ -19,9 +19,10 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
-Trigger = Literal["push", "deploy", "rollback"]
+Trigger = Literal["push", "move", "deploy", "rollback"]
+TRIGGERS = get_args(Trigger)
 
 HEADER = "gitdeploy-push 1"
 ZERO = re.compile(r"0{40}(0{24})?")
@@ -61,7 +62,8 @@ class PushRecord:
         console: name of the pusher's FIFO in the spool, "" if nobody listens.
         options: push options, in order.
         refs: in order.
-        trigger: "push", or the verb of the command line that wrote the record.
+        trigger: "push"; "move" where a ref was found moved without a push that runs the hook (a merge in the web page, a
+            mirror); or the verb of the command line that wrote the record.
         release: for a rollback, the deployment whose release is to run again.
     """
 
@@ -74,6 +76,11 @@ class PushRecord:
     options: tuple[str, ...] = ()
     trigger: Trigger = "push"
     release: int = 0
+
+    @property
+    def follows_ref(self) -> bool:
+        """Whether it tells that a ref moved, rather than asks for something."""
+        return self.trigger in ("push", "move")
 
     @property
     def order(self) -> tuple[int, str]:
@@ -111,8 +118,8 @@ def parse_record(name: str, data: bytes) -> PushRecord:
     if not APP_NAME.fullmatch(app) or ".." in app:
         raise BadRecordError(f"expected 'app owner/repo', found {app[:80]!r}")
     trigger = single.get("trigger", "push")
-    if trigger not in ("push", "deploy", "rollback"):
-        raise BadRecordError(f"expected trigger push, deploy or rollback, found {trigger[:80]!r}")
+    if trigger not in TRIGGERS:
+        raise BadRecordError(f"expected trigger {' or '.join(TRIGGERS)}, found {trigger[:80]!r}")
     release = single.get("release", "0")
     if not re.fullmatch(r"[0-9]{1,15}", release):
         raise BadRecordError(f"expected a number in 'release', found {release[:80]!r}")
@@ -172,7 +179,7 @@ def deployable(record: PushRecord, patterns: Sequence[str]) -> RefUpdate | None:
     matching = [
         ref
         for ref in record.refs
-        if not ref.deletes and (record.trigger != "push" or any(fnmatch.fnmatchcase(ref.name, pattern) for pattern in patterns))
+        if not ref.deletes and (not record.follows_ref or any(fnmatch.fnmatchcase(ref.name, pattern) for pattern in patterns))
     ]
     return matching[-1] if matching else None
 
@@ -224,18 +231,20 @@ def choose(
                 dropped[record.name] = "no ref of this push is deployed"
         elif not known(update.new):
             dropped[record.name] = f"commit {update.new[:12]} is not in this repository (a push to its wiki?)"
-        elif record.trigger == "push" and tip(update.name) is None:
+        elif record.follows_ref and tip(update.name) is None:
             dropped[record.name] = f"{update.name} was deleted before it could be deployed"
         else:
             candidates.append((record, update))
     if not candidates:
         return Choice(None, "", "", (), dropped)
     newest, update = candidates[-1]
-    if newest.trigger != "push":
+    if not newest.follows_ref:
         commit = update.new if newest.trigger == "deploy" else ""
     else:
         commit = tip(update.name) or update.new
-        exact = [record for record, u in candidates if u.name == update.name and u.new == commit and record.trigger == "push"]
+        exact = [record for record, u in candidates if u.name == update.name and u.new == commit and record.follows_ref]
+        # Of a push and the move that it caused, the push stands: somebody may be listening.
+        exact.sort(key=lambda record: record.trigger == "push")
         newest = exact[-1] if exact else newest
     superseded = tuple(record for record, _ in candidates if record is not newest)
     return Choice(newest, update.name, commit, superseded, dropped)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -72,6 +72,23 @@ class Deployment:
     def ended(self) -> bool:
         """Whether its end is known."""
         return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was last seen of the refs of one app.
+
+    Attributes:
+        patterns: the full ref patterns that were deployed then.
+        tips: commit id of each matching ref, as far as it has been dealt with.
+    """
+
+    patterns: tuple[str, ...]
+    tips: Mapping[str, str]
+
+
+TAKEN_OUT = Seen((), {})
+"""Of an app whose hook `gitdeploy remove` has taken out: it is left alone, until it is enrolled again."""
 
 
 COLUMNS = tuple(field.name for field in fields(Deployment))

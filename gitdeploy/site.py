@@ -20,7 +20,9 @@ class Site:
     """An installation; `cli` fills it in.
 
     Attributes:
-        home: the gitdeploy directory, DIR/gitdeploy.
+        home: where config.toml, state.db, logs and locks are: DIR/gitdeploy; in agent mode the agent's own directory.
+        data: the Git server's data directory, DIR.
+        spool: where pushes wait, DIR/gitdeploy/spool.
         load_config: reads config.toml; raises ConfigError.
         find_repository: finds the Git server's repository of an app by name, given the directory that a push record names.
         connect: connects to the engine; raises UnfitError.
@@ -28,6 +30,7 @@ class Site:
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
         host: this machine's name, for "is live at".
         refresh_hook: brings what an app's hook knows up to date with the config; never fails a deployment.
+        install_hook: puts the hook into an app's repository, or brings it up to date; returns whether anything changed.
         homes: the gitdeploy directory as the Git server may see it.
         mode: "direct" or "agent".
         now: seconds since the epoch.
@@ -35,6 +38,8 @@ class Site:
     """
 
     home: Path
+    data: Path
+    spool: Spool
     load_config: Callable[[], Config]
     find_repository: Callable[[str, str], Path]
     connect: Callable[[], Engine]
@@ -42,15 +47,11 @@ class Site:
     lfs: Callable[[], Path | None]
     host: str
     refresh_hook: Callable[[App, Config, Path], None]
+    install_hook: Callable[[App, Config, Path], bool]
     homes: tuple[str, ...]
     mode: Mode = "direct"
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
-
-    @property
-    def spool(self) -> Spool:
-        """Where pushes wait."""
-        return Spool(self.home)
 
     def repository(self, app: App, seen: str = "") -> Path:
         """The app's bare repository; `seen` is the directory that a push record names. Raises UsageError if there is none."""

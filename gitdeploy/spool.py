@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 import time
@@ -24,17 +25,20 @@ from gitdeploy.push import MAX_RECORD, BadRecordError, PushRecord, parse_record,
 STALE_AFTER = 24 * 3600.0
 """Seconds after which temporary files and FIFOs of dead hooks are swept."""
 
+_LEFT_BY_HOOKS = re.compile(r"\.?[0-9]{1,12}-[A-Za-z0-9]{1,64}\.(tmp|console)")
+
 
 class Spool:
     """The directory of waiting pushes.
 
     Attributes:
-        directory: HOME/spool.
-        locks: HOME/locks, beside it, because in agent mode the Git server's user may write the spool.
+        directory: of the records; in agent mode the Git server's user owns it.
+        locks: HOME/locks, which is gitdeploy's alone.
     """
 
-    def __init__(self, home: Path) -> None:
-        self.directory = home / "spool"
+    def __init__(self, home: Path, directory: Path | None = None) -> None:
+        """`directory`: where the records are, HOME/spool if left out."""
+        self.directory = directory or home / "spool"
         self.locks = home / "locks"
 
     def pending(self) -> tuple[list[PushRecord], dict[str, str]]:
@@ -111,8 +115,7 @@ class Spool:
         """Removes what hooks that died long ago left: temporary files and FIFOs."""
         limit = time.time() - STALE_AFTER
         for entry in os.scandir(self.directory):
-            stale = entry.name.endswith((".tmp", ".console")) and entry.stat(follow_symlinks=False).st_mtime < limit
-            if stale:
+            if _LEFT_BY_HOOKS.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < limit:
                 Path(entry.path).unlink(missing_ok=True)
 
     def _sync(self) -> None:

@@ -6,6 +6,7 @@ is still kept is a release, the target of a rollback.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gitdeploy.errors import UnfitError
-from gitdeploy.records import COLUMNS, Deployment, Stage, Status
+from gitdeploy.records import COLUMNS, Deployment, Seen, Stage, Status
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -54,6 +55,7 @@ CREATE TABLE IF NOT EXISTS stages (
     seconds REAL,
     status TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS seen (app TEXT PRIMARY KEY, patterns TEXT NOT NULL, tips TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS stages_deployment ON stages (deployment);
 """
 
@@ -180,6 +182,21 @@ class State:
     def live(self, app: str) -> Deployment | None:
         """The newest deployment that succeeded: what runs now, as far as records tell."""
         return self._one("app = ? AND status = 'succeeded'", (app,))
+
+    def newest(self, app: str, ref: str) -> Deployment | None:
+        """The newest deployment of a ref that no other took the place of."""
+        return self._one("app = ? AND ref = ? AND status != 'superseded'", (app, ref))
+
+    def seen(self, app: str) -> Seen | None:
+        """What was last seen of the refs of an app, None if nobody ever looked."""
+        row = self._db.execute("SELECT patterns, tips FROM seen WHERE app = ?", (app,)).fetchone()
+        return Seen(tuple(json.loads(row["patterns"])), json.loads(row["tips"])) if row else None
+
+    def remember(self, app: str, seen: Seen) -> None:
+        """Keeps what was seen of an app's refs."""
+        row = (app, json.dumps(seen.patterns), json.dumps(dict(seen.tips)))
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO seen (app, patterns, tips) VALUES (?, ?, ?)", row)
 
     def history(self, app: str, limit: int = 20) -> list[Deployment]:
         """The newest deployments of an app, newest first."""

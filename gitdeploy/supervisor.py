@@ -10,8 +10,11 @@ import contextlib
 import os
 import select
 import signal
+import stat
+import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from gitdeploy.spool import Spool
@@ -21,6 +24,12 @@ BUSY = 75
 
 MAX_DEATHS = 3
 """How often an app's process is started again after it died."""
+
+WATCHER = ""
+"""The watcher's name among the children, which bear their app's."""
+
+RESTART = 1.0
+"""Seconds between two starts of the watcher, should it die."""
 
 IDLE = 0.5
 """Seconds after which a watching supervisor looks at the spool without being told to."""
@@ -32,15 +41,26 @@ class Supervisor:
     Attributes:
         spool: where pushes wait.
         child: does the work of one app and returns the exit status; runs in the child.
+        watcher: what runs in a process of its own as long as this one watches, None for nothing.
+        alive: called again and again while this one watches.
     """
 
-    def __init__(self, spool: Spool, child: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        child: Callable[[str], int],
+        watcher: Callable[[], int] | None = None,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
         self.spool = spool
         self.child = child
+        self.watcher = watcher
+        self.alive = alive
         self._children: dict[int, str] = {}
         self._deaths: Counter[str] = Counter()
         self._looked_at: dict[str, frozenset[str]] = {}
         self._stopping = False
+        self._watched = float("-inf")
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self, unfinished: frozenset[str], *, watch: bool) -> None:
@@ -58,6 +78,9 @@ class Supervisor:
         while True:
             if not self._stopping:
                 self._start_waiting()
+                if watch:
+                    self._start_watcher()
+                    self.alive()
             if not self._children and (self._stopping or not watch):
                 return
             self._wait(bell, IDLE if watch else None)
@@ -80,19 +103,28 @@ class Supervisor:
 
     def _start(self, apps: set[str]) -> None:
         for app in sorted(apps):
-            pid = os.fork()
-            if pid == 0:
-                os._exit(self._run_child(app))
-            self._children[pid] = app
+            self._fork(app, partial(self.child, app))
 
-    def _run_child(self, app: str) -> int:
+    def _start_watcher(self) -> None:
+        """Starts the watcher if there is to be one and none runs, a moment after the last one at the earliest."""
+        if self.watcher and WATCHER not in self._children.values() and time.monotonic() - self._watched >= RESTART:
+            self._watched = time.monotonic()
+            self._fork(WATCHER, self.watcher)
+
+    def _fork(self, name: str, work: Callable[[], int]) -> None:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(self._run_child(work))
+        self._children[pid] = name
+
+    def _run_child(self, work: Callable[[], int]) -> int:
         """In the child: signals as a plain process has them, then the work."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            return self.child(app)
+            return work()
         except BaseException:
             return 1
 
@@ -104,6 +136,8 @@ class Supervisor:
             if not done:
                 continue
             app = self._children.pop(pid)
+            if app == WATCHER:
+                continue
             if os.WIFSIGNALED(status) and not self._stopping:
                 self._deaths[app] += 1
                 if self._deaths[app] <= MAX_DEATHS:
@@ -137,7 +171,20 @@ class Supervisor:
 
 
 def _open_bell(path: Path) -> int:
-    """The FIFO that hooks write a byte to; held open for reading and writing so that they never block."""
-    with contextlib.suppress(FileExistsError):
-        os.mkfifo(path, 0o620)
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """The FIFO that hooks write a byte to; held open for reading and writing so that they never block.
+
+    It belongs to the spool's owner, whose hooks are to open it. Anything else in its place is replaced: a plain file there
+    would always be readable, and keep this process busy.
+    """
+    flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(OSError):
+        fd = os.open(path, flags)
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    return os.open(path, flags)

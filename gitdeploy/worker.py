@@ -31,6 +31,10 @@ MAX_ATTEMPTS = 3
 """How often a deployment is begun; one that brings the worker down every time is given up after that."""
 
 
+RACE = 60.0
+"""Seconds by which a hook may be slower than whoever watches the refs."""
+
+
 def _holds(repository: Repository, commit: str) -> bool:
     """Whether the repository has this commit."""
     try:
@@ -127,13 +131,14 @@ class Worker:
             self._let_go(record, f"gitdeploy: nothing to deploy: {choice.dropped[record.name]}")
         if choice.record is None:
             return
-        row = self._enqueue(choice.record, choice.ref, choice.commit)
+        earlier = self._told_twice(choice.record, choice)
+        row = earlier or self._enqueue(choice.record, choice.ref, choice.commit)
         for record in choice.superseded:
             by = f"deployment {row.id} of {self.name} ({choice.commit[:12] or row.trigger})"
             self._supersede(record, by)
         if row.ended:  # a crash came between its end and the record's removal
             self._let_go(choice.record, f"gitdeploy: deployment {row.id} {row.status}")
-        elif choice.record.trigger == "push" and self._is_live(choice.commit):
+        elif choice.record.follows_ref and self._is_live(choice.commit):
             self._end(choice.record, row, "unchanged", f"{self.name} already runs {choice.commit[:12]}")
         elif row.attempts >= MAX_ATTEMPTS:
             self.state.update(row.id, exit_code=1)
@@ -151,6 +156,14 @@ class Worker:
     def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         with open_repository(path) as repository:
             return choose(waiting, full_patterns(app.branch), repository.tip, lambda commit: _holds(repository, commit))
+
+    def _told_twice(self, record: PushRecord, choice: Choice) -> Deployment | None:
+        """The deployment that this record tells of once more: the hook and whoever watches the refs may both tell of a push."""
+        newest = self.state.newest(self.name, choice.ref)
+        if newest is None or not newest.ended or newest.record == record.name or newest.commit_id != choice.commit:
+            return None
+        overtaken = record.trigger == "push" and newest.trigger == "move" and record.order[0] - newest.created < RACE
+        return newest if record.trigger == "move" or overtaken else None
 
     def _is_live(self, commit: str) -> bool:
         live = self.state.live(self.name)

@@ -9,41 +9,54 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from gitdeploy.agent.prepare import prepare
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.credentials import load as load_credentials
-from gitdeploy.enrol import refresh
+from gitdeploy.enrol import Enrolled, enrol, refresh
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gogs import Gogs, has_gogs, read_gogs
 from gitdeploy.hookconf import HookConf, Mode
 from gitdeploy.push import APP_NAME, full_patterns
 from gitdeploy.site import Site
+from gitdeploy.spool import Spool
 from gitdeploy.state import State
 
 
 def make_site(environ: Mapping[str, str]) -> Site:
     """The installation that GITDEPLOY_HOME names; bin/gitdeploy sets it.
 
+    An agent in a container has a home of its own, which the Git server's user cannot write, and finds the Git server's data
+    directory, where the hooks and the spool are, by GITDEPLOY_DATA.
+
     Raises:
         UnfitError: it is not set, or names no installation.
     """
     home = Path(environ.get("GITDEPLOY_HOME", ""))
-    if not environ.get("GITDEPLOY_HOME") or not (home / "spool").is_dir():
+    data = Path(environ.get("GITDEPLOY_DATA") or home.parent)
+    spool = (data / "gitdeploy" if environ.get("GITDEPLOY_DATA") else home) / "spool"
+    mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
+    if environ.get("GITDEPLOY_HOME") and environ.get("GITDEPLOY_DATA"):
+        prepare(home, data)
+    if not environ.get("GITDEPLOY_HOME") or not spool.is_dir():
         found = f"found {home}" if environ.get("GITDEPLOY_HOME") else "found nothing"
         reason = f"GITDEPLOY_HOME: expected the gitdeploy directory in the Gogs data directory, {found}"
         raise UnfitError(reason, "run DIR/gitdeploy/bin/gitdeploy, which sets it; install.sh makes it")
     os.umask(0o077)
     become(home)
-    gogs = _gogs(home)
-    data = home.parent
-    homes = gogs().homes if has_gogs(data) else (str(home),)
-    mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
+    gogs = _gogs(data)
+    homes = gogs().homes if has_gogs(data) else (str(spool.parent),)
     return Site(
         home=home,
+        data=data,
+        spool=Spool(home, spool),
         load_config=lambda: load_config(home / "config.toml"),
         find_repository=lambda name, seen: gogs().repository_of(name, seen),
         refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes, mode), config),
+        install_hook=lambda app, config, path: (
+            install_hook(data, app, config, path, hook_conf(app, config, homes, mode)).changed
+        ),
         connect=lambda: connect(environ),
         credentials=lambda app: load_credentials(environ, app.push.auth_file),
         lfs=lambda: gogs().lfs if has_gogs(data) else None,
@@ -56,6 +69,12 @@ def make_site(environ: Mapping[str, str]) -> Site:
 def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:
     """What the hook of this app's repository is to know."""
     return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode)
+
+
+def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf) -> Enrolled:
+    """Puts the hook into the app's repository. Raises UnfitError or UsageError."""
+    as_of = config.source.stat().st_mtime_ns
+    return enrol(data, repository, conf, bare=app.repository is not None, as_of_ns=as_of)
 
 
 def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:
@@ -77,13 +96,13 @@ def become(home: Path) -> None:
     os.setuid(owner.st_uid)
 
 
-def _gogs(home: Path) -> Callable[[], Gogs]:
+def _gogs(data: Path) -> Callable[[], Gogs]:
     """Reads app.ini once, when it is needed: plain bare repositories do without."""
     found: list[Gogs] = []
 
     def gogs() -> Gogs:
         if not found:
-            found.append(read_gogs(home.parent))
+            found.append(read_gogs(data))
         return found[0]
 
     return gogs

@@ -7,10 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from gitdeploy.cli.context import hook_conf, make_site
+from gitdeploy.cli.context import hook_conf, install_hook, make_site
 from gitdeploy.config.edit import set_app
 from gitdeploy.config.load import parse_config
-from gitdeploy.enrol import enrol
 from gitdeploy.errors import ConfigError, UsageError
 from gitdeploy.ownedfiles import write_file
 from gitdeploy.site import Site
@@ -40,9 +39,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise UsageError(f"{name} has no table in {config.source}", "name its image: --image REF")
     app = config.apps[name]
     repository = site.repository(app)
-    as_of = config.source.stat().st_mtime_ns
-    conf = hook_conf(app, config, site.homes, site.mode)
-    done = enrol(site.home.parent, repository, conf, bare=app.repository is not None, as_of_ns=as_of)
+    done = install_hook(site.data, app, config, repository, hook_conf(app, config, site.homes, site.mode))
     print(f"{name}: hook {'installed' if done.changed else 'in place'} in {repository}")
     if done.kept:
         print(f"{name}: the hook that was there before is kept and still runs: {done.kept}")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from gitdeploy.cli.context import make_site
 from gitdeploy.enrol import remove
 from gitdeploy.errors import UsageError
+from gitdeploy.records import TAKEN_OUT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     name = arguments.app.lower()
     app = site.load_config().apps.get(name)
     repository = site.repository(app) if app else site.find_repository(name, "")
-    done = remove(site.home.parent, repository)
+    done = remove(site.data, repository)
+    with site.open_state() as state:
+        state.remember(name, TAKEN_OUT)
     if not done.found:
         raise UsageError(f"{name} is not enrolled: {repository} has no hook of gitdeploy")
     print(f"{name}: hook removed from {repository}; its container runs on")

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
+import time
 from collections.abc import Callable, Mapping
 
+from gitdeploy import __version__
+from gitdeploy.agent.prepare import AGENT_VERSION
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.cli.context import make_site
+from gitdeploy.errors import UnfitError
 from gitdeploy.site import Site
 from gitdeploy.supervisor import BUSY, Supervisor
+
+PATIENCE = 2.0
+"""Seconds between two looks for a Git server that is not set up yet."""
+
+HEARTBEAT = 10.0
+"""Seconds between two signs of life."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +32,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Works; returns 0."""
-    site = make_site(environ)
+    site = _site(environ, patient=arguments.watch)
     unfinished: frozenset[str] = frozenset()
     if (site.home / "state.db").exists():
         with site.open_state() as state:
             unfinished = frozenset(deployment.app for deployment in state.unfinished())
     if arguments.watch:
         _warm_up()
-    Supervisor(site.spool, _child(site)).run(unfinished, watch=arguments.watch)
+    Supervisor(site.spool, _child(site), _watcher(site), _heartbeat(site)).run(unfinished, watch=arguments.watch)
     return 0
+
+
+def _site(environ: Mapping[str, str], *, patient: bool) -> Site:
+    """The installation; to watch, waits for a Git server that is not set up yet."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    told = ""
+    while True:
+        try:
+            return make_site(environ)
+        except UnfitError as error:
+            if not patient or not environ.get("GITDEPLOY_HOME"):
+                raise
+            if told != error.reason:
+                told = error.reason
+                print(f"waiting: {error.reason}\n    {error.hint}", file=sys.stderr, flush=True)
+        time.sleep(PATIENCE)
+
+
+def _heartbeat(site: Site) -> Callable[[], None]:
+    """Shows in agent mode that the agent is alive, and of which version."""
+    path = site.home / AGENT_VERSION
+    if site.mode != "agent":
+        return lambda: None
+    path.write_text(f"{__version__}\n")
+    beaten = time.monotonic()
+
+    def beat() -> None:
+        nonlocal beaten
+        if time.monotonic() - beaten >= HEARTBEAT:
+            beaten = time.monotonic()
+            path.touch()
+
+    return beat
+
+
+def _watcher(site: Site) -> Callable[[], int]:
+    """The process that watches refs and hooks."""
+
+    def watch() -> int:
+        from gitdeploy import console  # noqa: PLC0415
+        from gitdeploy.cli.follow import ring  # noqa: PLC0415
+        from gitdeploy.watch import Watcher  # noqa: PLC0415
+
+        console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
+        try:
+            with site.open_state() as state:
+                Watcher(site, state, lambda: ring(site.spool.directory / "bell")).run()
+        except Exception as error:
+            console.crash(f"watching failed: {error}")
+        return 1
+
+    return watch
 
 
 def _warm_up() -> None:

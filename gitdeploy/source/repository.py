@@ -87,6 +87,14 @@ class Repository:
         """
         return self._commit(self._object_id(rev))
 
+    def refs(self) -> list[str]:
+        """The full names of all refs, in order. Raises StageFailed."""
+        try:
+            names = self._repo.refs.allkeys()
+        except (OSError, FileFormatException, ValueError) as error:
+            raise StageFailed(f"the refs of {self.path} cannot be read: {error}", self.objects.hint) from None
+        return sorted(name.decode("utf-8", "surrogateescape") for name in names if name.startswith(b"refs/"))
+
     def tip(self, ref: str) -> str | None:
         """The id of the commit that a full ref name points at; None if there is no such ref. Raises StageFailed."""
         oid = self._ref(ref)
@@ -145,7 +153,8 @@ class Repository:
         except (OSError, SymrefLoop, FileFormatException, ValueError) as error:
             raise StageFailed(f"ref {name} of {self.path} cannot be read: {error}", self.objects.hint) from None
         if not _ID.fullmatch(value):
-            raise StageFailed(f"ref {name} of {self.path} holds {value[:60]!r}, which is no commit id", self.objects.hint)
+            # What it holds is not told: the ref may be a link to a file that the pusher could not read.
+            raise StageFailed(f"ref {name} of {self.path} does not hold a commit id", self.objects.hint)
         return bytes.fromhex(value)
 
     def _commit(self, oid: bytes) -> Commit:

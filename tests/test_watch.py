@@ -1,0 +1,243 @@
+"""The watcher on real repositories: what moves a ref, and the record it writes for that."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from gitdeploy.cli.context import make_site
+from gitdeploy.push import PushRecord
+from gitdeploy.reconcile import SETTLE
+from gitdeploy.site import Site
+from gitdeploy.state import State
+from gitdeploy.watch import SEARCH_INTERVAL, Watcher
+from tests.support.apps import SampleApp
+from tests.support.gogs import Gogs
+from tests.support.installed import Installed, install
+
+APP = "devops/dev-app"
+
+
+@dataclass
+class Scene:
+    """A watched installation with one enrolled app; its clock stands still until it is told to go on."""
+
+    installed: Installed
+    site: Site
+    state: State
+    watcher: Watcher
+    clone: SampleApp
+    now: float = 1000.0
+    rung: int = 0
+
+    @property
+    def repository(self) -> Path:
+        return self.installed.gogs.repository(APP)
+
+    def commit(self, version: str) -> str:
+        """A commit that is in the repository's objects, while none of its deployed refs moves."""
+        commit = self.clone.release(version)
+        self.clone.git("push", "--quiet", str(self.repository), f"HEAD:refs/hidden/{version}")
+        return commit
+
+    def git(self, *arguments: str) -> None:
+        subprocess.run(["git", "-C", self.repository, *arguments], check=True)
+
+    def look(self, *seconds: float) -> list[PushRecord]:
+        """Looks now and after each of these times; returns what is in the spool then."""
+        self.watcher.look()
+        for step in seconds:
+            self.now += step
+            self.watcher.look()
+        return self.site.spool.pending()[0]
+
+    def restart(self) -> None:
+        """What a new agent has: what is on disk."""
+        self.watcher = Watcher(self.site, self.state, self.ring)
+
+    def ring(self) -> None:
+        self.rung += 1
+
+    def deployed(self, name: str, commit: str, status: str = "succeeded", ref: str = "refs/heads/main") -> None:
+        """Records a deployment, as a worker does."""
+        number = self.state.enqueue(APP, name, trigger="push", created=1.0, ref=ref, commit_id=commit)
+        self.state.update(number, status=status)
+
+
+@pytest.fixture
+def scene(gogs_dir: Gogs, sample_app: SampleApp) -> Iterator[Scene]:
+    installed = install(gogs_dir, {})
+    before = os.umask(0o077)
+    site = make_site({"GITDEPLOY_HOME": str(installed.home), "GITDEPLOY_MODE": "agent"})
+    installed.enrol(APP, "registry.example/dev-app", 8080)
+    with site.open_state() as state:
+        scene = Scene(installed, site, state, Watcher(site, state, lambda: None), sample_app)
+        scene.site = replace(site, clock=lambda: scene.now, now=lambda: scene.now)
+        scene.restart()
+        yield scene
+    os.umask(before)
+
+
+@pytest.fixture
+def watched(scene: Scene) -> Scene:
+    """One whose main was there when it was enrolled."""
+    scene.git("update-ref", "refs/heads/main", scene.commit("0"))
+    assert scene.look(SETTLE, SETTLE) == []
+    return scene
+
+
+def test_enrolling_deploys_nothing(watched: Scene) -> None:
+    watched.restart()
+    assert watched.look(SETTLE, SETTLE) == []
+
+
+def loose(scene: Scene, commit: str) -> None:
+    scene.git("update-ref", "refs/heads/main", commit)
+
+
+def packed(scene: Scene, commit: str) -> None:
+    scene.git("update-ref", "refs/heads/main", commit)
+    scene.git("pack-refs", "--all", "--prune")
+
+
+def written(scene: Scene, commit: str) -> None:
+    with (scene.repository / "refs/heads/main").open("r+") as file:
+        file.write(f"{commit}\n")
+
+
+def mirrored(scene: Scene, commit: str) -> None:
+    scene.git("fetch", "--quiet", str(scene.clone.path), f"+{commit}:refs/heads/main")
+
+
+@pytest.mark.parametrize("move", [loose, packed, written, mirrored])
+def test_however_a_ref_moves_it_is_told_once(watched: Scene, move: object) -> None:
+    commit = watched.commit("1")
+    move(watched, commit)  # type: ignore[operator]
+    assert watched.look(SETTLE - 0.1) == []
+    (record,) = watched.look(0.2)
+    assert (record.app, record.trigger, record.refs[0].name, record.refs[0].new) == (APP, "move", "refs/heads/main", commit)
+    assert watched.rung == 1
+    watched.site.spool.done(record.name)
+    assert watched.look(SETTLE, SETTLE) == []
+    watched.restart()
+    assert watched.look(SETTLE, SETTLE) == []
+
+
+def test_a_push_that_the_hook_told_of_is_left_to_it(watched: Scene) -> None:
+    commit = watched.commit("1")
+    loose(watched, commit)
+    watched.look()
+    watched.deployed("5-a", commit, status="failed")
+    assert watched.look(SETTLE, SETTLE) == []
+
+
+def test_a_move_while_no_agent_ran(watched: Scene) -> None:
+    commit = watched.commit("1")
+    loose(watched, commit)
+    watched.restart()
+    (record,) = watched.look(SETTLE)
+    assert record.refs[0].new == commit
+
+
+def test_back_to_an_earlier_commit_is_a_move(watched: Scene) -> None:
+    first, second = watched.commit("1"), watched.commit("2")
+    for name, commit in (("5-a", first), ("6-b", second)):
+        loose(watched, commit)
+        watched.deployed(name, commit)
+        assert watched.look(SETTLE) == []
+    loose(watched, first)
+    (record,) = watched.look(SETTLE)
+    assert (record.refs[0].old, record.refs[0].new) == (second, first)
+
+
+def test_other_refs_are_not_told(watched: Scene) -> None:
+    commit = watched.commit("1")
+    watched.git("update-ref", "refs/heads/feature", commit)
+    watched.git("tag", "v1", commit)
+    assert watched.look(SETTLE, SETTLE) == []
+
+
+def test_the_hook_follows_the_config_and_the_watch_does_too(watched: Scene) -> None:
+    conf = watched.repository / "gitdeploy.conf"
+    watched.git("update-ref", "refs/heads/live", watched.commit("1"))
+    watched.installed.configure('branch = ["main", "live"]\n')
+    assert watched.look(SETTLE, SETTLE) == []  # it was there before anyone asked to deploy it
+    assert "ref refs/heads/live" in conf.read_text()
+    commit = watched.commit("2")
+    watched.git("update-ref", "refs/heads/live", commit)
+    (record,) = watched.look(SETTLE)
+    assert record.refs[0].name == "refs/heads/live"
+
+
+def test_a_renamed_repository_is_followed(watched: Scene) -> None:
+    renamed = watched.repository.with_name("renamed.git")
+    watched.repository.rename(renamed)
+    subprocess.run(["git", "-C", renamed, "update-ref", "refs/heads/main", first_parentless(watched)], check=True)
+    (record,) = watched.look(SEARCH_INTERVAL, SETTLE)
+    assert record.repo == str(renamed)
+
+
+def first_parentless(scene: Scene) -> str:
+    """A commit that a renamed repository has, too."""
+    commit = scene.clone.release("renamed")
+    renamed = scene.repository.with_name("renamed.git")
+    scene.clone.git("push", "--quiet", str(renamed), "HEAD:refs/hidden/renamed")
+    return commit
+
+
+def test_a_deleted_repository_is_no_fault_and_one_that_is_made_again_is_hooked(watched: Scene) -> None:
+    shutil.rmtree(watched.repository)
+    assert watched.look(SEARCH_INTERVAL, SETTLE) == []
+    watched.installed.gogs.create_repository(APP)
+    assert watched.look(SEARCH_INTERVAL) == []
+    assert (watched.repository / "custom_hooks/post-receive").exists()
+
+
+def test_a_repository_from_an_older_backup_is_deployed_and_hooked(watched: Scene) -> None:
+    commit = watched.commit("1")
+    backup = watched.repository.with_name("backup")
+    shutil.copytree(watched.repository, backup)
+    (backup / "gitdeploy.conf").unlink()
+    loose(watched, commit)
+    watched.deployed("5-a", commit)
+    assert watched.look(SETTLE) == []
+    shutil.rmtree(watched.repository)
+    backup.rename(watched.repository)
+    (record,) = watched.look(SEARCH_INTERVAL, SETTLE)
+    assert record.refs[0].old == commit
+    assert (watched.repository / "gitdeploy.conf").exists()
+
+
+def test_what_was_removed_is_left_alone(watched: Scene) -> None:
+    watched.installed.run("remove", APP)
+    loose(watched, watched.commit("1"))
+    assert watched.look(SEARCH_INTERVAL, SETTLE) == []
+    assert not (watched.repository / "gitdeploy.conf").exists()
+    watched.installed.run("enrol", APP)
+    assert watched.look(SEARCH_INTERVAL, SETTLE) == []  # enrolling deploys nothing
+    commit = watched.commit("2")
+    loose(watched, commit)
+    assert watched.look(SETTLE)[0].refs[0].new == commit
+
+
+def test_one_repository_in_error_does_not_keep_the_others_from_being_watched(watched: Scene) -> None:
+    watched.installed.enrol("devops/broken", "registry.example/broken", 8081)
+    broken = watched.installed.gogs.repository("devops/broken")
+    (broken / "refs/heads").mkdir(exist_ok=True)
+    (broken / "refs/heads/main").write_text("no commit id\n")
+    commit = watched.commit("1")
+    loose(watched, commit)
+    (record,) = watched.look(SEARCH_INTERVAL, SETTLE)
+    assert record.app == APP
+
+
+def test_a_config_in_error_leaves_the_last_good_one(watched: Scene) -> None:
+    watched.installed.configure("this is no TOML\n")
+    loose(watched, watched.commit("1"))
+    assert len(watched.look(SETTLE)) == 1
