@@ -1,0 +1,216 @@
+"""Enrolling a repository: the hook and its gitdeploy.conf go in, and come out again without a trace.
+
+A hook that was there before is kept beside the new one, which runs it with the same input. Whatever happens in between, the
+repository has either its old hook or gitdeploy's: files change by rename.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitdeploy.errors import UnfitError, UsageError
+from gitdeploy.hookconf import FILE, HookConf
+from gitdeploy.ownedfiles import locked, make_directory, open_directory, read_file, write_file
+
+HOOK = "post-receive"
+KEPT = "post-receive.before-gitdeploy"
+MARK = b"\n# gitdeploy post-receive hook"
+"""In the second line of every version of gitdeploy's hook."""
+
+HOOK_DIRECTORIES = ("custom_hooks", "hooks")
+"""Below a repository: where Gogs' own hook looks for others, and where git looks."""
+
+PUSH_OPTIONS = b"[receive] # by gitdeploy, for `git push -o`\n\tadvertisePushOptions = true\n"
+"""Added to the repository's config: git refuses push options that the server does not advertise (git-config(1))."""
+
+MAX_SIZE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What enrolling has done.
+
+    Attributes:
+        hook: the hook's path.
+        changed: whether any file was written.
+        kept: the hook that was there before and still runs, None if there was none.
+    """
+
+    hook: Path
+    changed: bool
+    kept: Path | None
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What removing has done.
+
+    Attributes:
+        found: whether the repository was enrolled at all.
+        restored: the earlier hook that is back in place, None if there was none.
+        left: a hook that is not gitdeploy's and was left alone, None if there was none.
+    """
+
+    found: bool
+    restored: Path | None
+    left: Path | None
+
+
+def hook_text() -> bytes:
+    """gitdeploy's hook."""
+    return (Path(__file__).parent / HOOK).read_bytes()
+
+
+def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, as_of_ns: int = 0) -> Enrolled:
+    """Installs the hook and its conf in a repository, or brings both up to date. Safe to run twice at once.
+
+    Args:
+        data: the Git server's data directory; symbolic links up to it are trusted.
+        repository: a bare repository, below `data` or elsewhere.
+        conf: what the hook is to know.
+        bare: a plain bare repository, without Gogs: git itself runs the hook.
+        as_of_ns: modification time of the config.toml that `conf` was made of, in nanoseconds: an edit after it makes the
+            hook leave the choice of refs to the worker. 0 for now.
+
+    Raises:
+        UnfitError: the repository is not there, or cannot be written safely.
+        UsageError: there is a hook that is not gitdeploy's, and one kept from before, too.
+    """
+    with _opened(data, repository) as directory:
+        owner = os.fstat(directory)
+        name = HOOK_DIRECTORIES[bare]
+        hooks = make_directory(directory, name, 0o755, owner)
+        try:
+            kept = _keep(hooks, repository / name)
+            changed = write_file(hooks, HOOK, hook_text(), mode=0o755, owner=owner)
+        finally:
+            os.close(hooks)
+        changed |= _offer_push_options(directory)
+        changed |= write_file(directory, FILE, conf.render(), mode=0o644, owner=owner, mtime_ns=as_of_ns)
+    return Enrolled(repository / name / HOOK, changed, repository / name / KEPT if kept else None)
+
+
+def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> bool:
+    """Writes gitdeploy.conf anew, as after an edit of config.toml; returns whether it changed. See `enrol`."""
+    with _opened(data, repository) as directory:
+        owner = os.fstat(directory)
+        return write_file(directory, FILE, conf.render(), mode=0o644, owner=owner, mtime_ns=as_of_ns)
+
+
+def _keep(hooks: int, path: Path) -> bool:
+    """Puts a hook that is not gitdeploy's aside; returns whether one is kept, now or from before."""
+    kept = _exists(hooks, KEPT)
+    if not _exists(hooks, HOOK) or is_ours(read_file(hooks, HOOK, MAX_SIZE)):
+        return kept
+    if kept and not os.path.samestat(_stat(hooks, HOOK), _stat(hooks, KEPT)):
+        reason = f"{path / HOOK} is not gitdeploy's hook, and {KEPT} holds another one from before"
+        raise UsageError(reason, f"move what you need of both into {path / KEPT}, remove {path / HOOK}, and try again")
+    if not kept:
+        try:
+            # A second name, so that the old hook stays in place until the new one replaces it.
+            os.link(HOOK, KEPT, src_dir_fd=hooks, dst_dir_fd=hooks, follow_symlinks=False)
+        except OSError:  # file systems without hard links, or another user's file (fs.protected_hardlinks)
+            os.rename(HOOK, KEPT, src_dir_fd=hooks, dst_dir_fd=hooks)
+    return True
+
+
+def _offer_push_options(directory: int) -> bool:
+    text = read_file(directory, "config", MAX_SIZE)
+    if text is None or PUSH_OPTIONS in text:
+        return False
+    return _write_config(directory, text + (b"" if text.endswith(b"\n") else b"\n") + PUSH_OPTIONS)
+
+
+def _withdraw_push_options(directory: int) -> None:
+    text = read_file(directory, "config", MAX_SIZE)
+    if text is not None and PUSH_OPTIONS in text:
+        _write_config(directory, text.replace(PUSH_OPTIONS, b""))
+
+
+def _write_config(directory: int, text: bytes) -> bool:
+    facts = _stat(directory, "config")
+    return write_file(directory, "config", text, mode=stat.S_IMODE(facts.st_mode), owner=facts)
+
+
+def remove(data: Path, repository: Path) -> Removed:
+    """Takes gitdeploy out of a repository and puts back what was there before. Does nothing if it is not enrolled.
+
+    Raises:
+        UnfitError: the repository is not there, or cannot be written safely.
+    """
+    restored = left = None
+    with _opened(data, repository) as directory:
+        # The conf first: without it, the hook does nothing.
+        found = _unlink(directory, FILE)
+        _withdraw_push_options(directory)
+        for name in HOOK_DIRECTORIES:
+            try:
+                hooks = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            except OSError:
+                continue
+            try:
+                ours = is_ours(read_file(hooks, HOOK, MAX_SIZE))
+                found |= ours
+                if _exists(hooks, KEPT) and (ours or not _exists(hooks, HOOK)):
+                    os.rename(KEPT, HOOK, src_dir_fd=hooks, dst_dir_fd=hooks)
+                    restored = repository / name / HOOK
+                elif ours:
+                    os.unlink(HOOK, dir_fd=hooks)
+                elif _exists(hooks, KEPT):
+                    left = repository / name / HOOK
+                os.fsync(hooks)
+            finally:
+                os.close(hooks)
+        with suppress(OSError):  # Gogs makes this directory with its first hook: keep it only if it holds one
+            os.rmdir(HOOK_DIRECTORIES[False], dir_fd=directory)
+        os.fsync(directory)
+    return Removed(found, restored, left)
+
+
+def is_ours(text: bytes | None) -> bool:
+    """Whether a file is gitdeploy's hook, of any version. Pure."""
+    return text is not None and text.startswith(b"#!") and MARK in text[:200].replace(b"\r", b"")
+
+
+@contextmanager
+def _opened(data: Path, repository: Path) -> Iterator[int]:
+    """The repository's directory, locked."""
+    base = data if repository.is_relative_to(data) else repository
+    try:
+        directory = open_directory(base, repository)
+        try:
+            if not _exists(directory, "objects"):
+                raise UnfitError(f"{repository} is no bare git repository: it has no directory objects", "check the path")
+            with locked(directory):
+                yield directory
+        finally:
+            os.close(directory)
+    except OSError as error:
+        where = f"{repository}/{error.filename}" if error.filename else repository
+        hint = "run this as the owner of the repository, or as root; a symbolic link in its place must be replaced"
+        raise UnfitError(f"{where}: {error.strerror}", hint) from error
+
+
+def _exists(directory: int, name: str) -> bool:
+    try:
+        _stat(directory, name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _stat(directory: int, name: str) -> os.stat_result:
+    return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+
+def _unlink(directory: int, name: str) -> bool:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return False
+    return True

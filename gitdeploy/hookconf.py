@@ -1,0 +1,72 @@
+"""gitdeploy.conf: the few facts that a repository's hook needs, as lines "key value" that a shell reads with builtins.
+
+It lies in the bare repository itself, so it goes along when the Git server renames or moves the repository, and whoever
+looks for an app finds it by this file. It holds no secret: everyone who can read the repository can read it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+FILE = "gitdeploy.conf"
+MAX_SIZE = 100_000
+
+Mode = Literal["direct", "agent"]
+
+
+@dataclass(frozen=True)
+class HookConf:
+    """What a repository's hook knows.
+
+    Attributes:
+        app: "owner/repo", lower case.
+        homes: the gitdeploy directory as the Git server may see it; the hook takes the first that exists.
+        refs: full ref patterns ("refs/heads/main", "refs/tags/v*"): shell globs in which `*` also matches "/".
+        wait: seconds after which the hook lets the pusher go.
+        mode: "direct": the hook starts the worker; "agent": an agent watches the spool.
+    """
+
+    app: str
+    homes: Sequence[str]
+    refs: Sequence[str]
+    wait: float
+    mode: Mode = "direct"
+
+    def render(self) -> bytes:
+        """The file's bytes. Raises ValueError for a value that a line cannot hold."""
+        pairs = [
+            ("app", self.app),
+            *(("home", home) for home in self.homes),
+            *(("ref", ref) for ref in self.refs),
+            ("wait", str(max(1, round(self.wait)))),
+            ("mode", self.mode),
+        ]
+        for key, value in pairs:
+            if value != value.strip() or not value.isprintable() or not value:
+                raise ValueError(f"{key} {value!r} cannot be written to {FILE}")
+        return "".join(f"{key} {value}\n" for key, value in pairs).encode("utf-8", "surrogateescape")
+
+
+def enrolled_app(repository: Path) -> str | None:
+    """The app that this bare repository is enrolled as, None if it is not enrolled.
+
+    Reads a regular file only: in the repository's directory, the Git server's user can put anything in its place.
+    """
+    try:
+        fd = os.open(repository / FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        try:
+            text = file.read(MAX_SIZE).decode("utf-8", "replace")
+        except OSError:
+            return None
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == "app":
+            return value.strip() or None
+    return None
