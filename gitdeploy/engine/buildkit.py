@@ -55,45 +55,42 @@ def build(
     output: Output,
     *,
     cancel: Cancel = NEVER,
-    pull: Callable[[str], object],
+    fetch: Callable[[str], object],
 ) -> str:
     """Builds from a tar stream and returns the image's id, "sha256:…".
 
     The first entry of the stream must be the Dockerfile, with a plain header: BuildKit looks at the first bytes to tell a tar
-    stream from a Dockerfile. `pull` brings a base image to the engine; it is used where the engine refuses sessions.
+    stream from a Dockerfile. `fetch` brings an image to the engine; it is used where the engine refuses sessions.
     Raises BuildFailed with the last lines of the failing step, RegistryError for a base image that cannot be had, Cancelled
     within a second of `cancel` with nothing left running, EngineError, UnfitError, and what `context` raises.
     """
-    where = endpoint(api)
-    build_id = secrets.token_hex(16)
-
-    def stop() -> None:
-        with contextlib.suppress(GitdeployError):
-            headers = {"Connection": "close"}
-            api.call("POST", "/build/cancel", params={"id": build_id}, headers=headers, timeout=STOP_TIMEOUT)
-
-    service = Service(credentials, request.secrets, lambda name: output.line(NO_SECRET.format(name=name)))
+    where, build_id = endpoint(api), secrets.token_hex(16)
     answer = Answer(output)
     with contextlib.ExitStack() as stack:
+        service = Service(credentials, request.secrets, lambda name: output.line(NO_SECRET.format(name=name)))
         try:
             session = stack.enter_context(open_session(where, service))
-            parameters = query(request, build_id, session.id)
         except EngineError as refusal:
-            session = None
-            context = _fetch_first(refusal, request, context, output, pull)
-            parameters = query(dataclasses.replace(request, pull=False), build_id, "")
-        path = f"/build?{urlencode(parameters)}"
-        limits = Limits(cancel, request.timeout, stop)
+            session, context = None, _fetch_first(refusal, request, context, output, fetch)
+            request = dataclasses.replace(request, pull=False)
+        path = f"/build?{urlencode(query(request, build_id, session.id if session else ''))}"
+        limits = Limits(cancel, request.timeout, lambda: _stop(api, build_id))
         try:
             for message in converse(where, path, {}, context, limits=limits, sent=sending(output)):
                 answer.take(message)
+            if session and not answer.image:
+                session.check()
         except BuildFailed as error:
             raise answer.placed(error) from error
         finally:
             answer.finish()
-        if session and session.error and not answer.image:
-            raise session.error
     return answer.result(credentials)
+
+
+def _stop(api: Api, build_id: str) -> None:
+    with contextlib.suppress(GitdeployError):
+        headers = {"Connection": "close"}
+        api.call("POST", "/build/cancel", params={"id": build_id}, headers=headers, timeout=STOP_TIMEOUT)
 
 
 def query(request: BuildRequest, build_id: str, session_id: str) -> list[tuple[str, str]]:
@@ -143,7 +140,7 @@ class Answer:
     def placed(self, error: BuildFailed) -> BuildFailed:
         """The same error with the step that was running."""
         step = self._progress.failure()
-        return BuildFailed(f"{error.reason}, but at {step.step}", hint=error.hint, tail=step.tail) if step else error
+        return BuildFailed(f"{error.reason}; it was at {step.step}", hint=error.hint, tail=step.tail) if step else error
 
     def result(self, credentials: Credentials) -> str:
         """The image's id; raises BuildFailed or RegistryError if there is none."""
@@ -192,13 +189,13 @@ def _hint(message: str) -> str:
 
 
 def _fetch_first(
-    refusal: EngineError, request: BuildRequest, context: Iterator[bytes], output: Output, pull: Callable[[str], object]
+    refusal: EngineError, request: BuildRequest, context: Iterator[bytes], output: Output, fetch: Callable[[str], object]
 ) -> Iterator[bytes]:
     """Without a session BuildKit has neither logins nor secrets: brings what it would have to ask a registry for."""
     if request.secrets:
         raise BuildFailed(f"{refusal.reason}, and without a session there are no build.secrets", hint=refusal.hint) from refusal
-    output.line(f"{refusal.reason}: building without; base images are pulled beforehand")
+    output.line(f"{refusal.reason}: building without one, with base images pulled beforehand")
     text, context = peek(context, request.dockerfile)
     for image in filter(None, (syntax_image(text), *base_images(text, request.args))):
-        pull(image)
+        fetch(image)
     return context

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from gitdeploy.engine.transport import Api
-from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
+from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Image, Output
 
 
 class Builds:
@@ -15,6 +15,9 @@ class Builds:
 
     _api: Api
     _buildkit: bool
+
+    @abstractmethod
+    def image(self, ref: str) -> Image | None: ...
 
     @abstractmethod
     def pull(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str: ...
@@ -35,10 +38,11 @@ class Builds:
                 output.line("this engine does not build with BuildKit: building with its classic builder")
             return classic.build(self._api, request, context, credentials, output, cancel=cancel)
 
-        def pull(ref: str) -> str:
-            return self.pull(ref, credentials, output, cancel)
+        def fetch(ref: str) -> None:
+            if request.pull or self.image(ref) is None:
+                self.pull(ref, credentials, output, cancel)
 
-        return buildkit.build(self._api, request, context, credentials, output, cancel=cancel, pull=pull)
+        return buildkit.build(self._api, request, context, credentials, output, cancel=cancel, fetch=fetch)
 
 
 def choose(wanted: Literal["auto", "buildkit", "classic"], has_buildkit: bool) -> Literal["buildkit", "classic"]:

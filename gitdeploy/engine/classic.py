@@ -148,7 +148,7 @@ class Answer:
         """The same error with the step that was running."""
         step = self._steps
         return (
-            BuildFailed(f"{error.reason}, but at {step.heading}", hint=error.hint, tail=tuple(step.tail))
+            BuildFailed(f"{error.reason}; it was at {step.heading}", hint=error.hint, tail=tuple(step.tail))
             if step.heading
             else error
         )

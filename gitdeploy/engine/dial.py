@@ -116,7 +116,7 @@ def upgrade(
         except OSError as error:
             raise unreachable(where.name, error) from error
         if status != 101:
-            raise EngineError(f"the Docker Engine refused POST {path} (HTTP status {status or 'missing'})", status)
+            raise EngineError(f"the Docker Engine refused POST {path} (HTTP status {status})", status)
         yield connection
 
 
@@ -127,15 +127,17 @@ def hang_up(connection: socket.socket) -> None:
 
 
 def _read_status(connection: socket.socket) -> int:
-    """Reads an answer's head and not one byte of what follows; returns the HTTP status, 0 if there was none."""
+    """Reads an answer's head and not one byte of what follows; returns the HTTP status, raises OSError if there is none."""
     head = b""
     while not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD:
         byte = connection.recv(1)
         if not byte:
-            break
+            raise ConnectionResetError("it ended without an answer")
         head += byte
     words = head.split(b" ", 2)
-    return int(words[1]) if len(words) == 3 and words[1].isdigit() else 0
+    if len(words) < 3 or not words[1].isdigit():
+        raise ConnectionError(f"this is no HTTP: {head[:100]!r}")
+    return int(words[1])
 
 
 @contextlib.contextmanager

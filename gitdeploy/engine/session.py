@@ -29,7 +29,7 @@ from gitdeploy.engine.dial import Endpoint, hang_up, upgrade
 from gitdeploy.engine.protobuf import Message
 from gitdeploy.engine.reference import HUB
 from gitdeploy.engine.types import Credentials
-from gitdeploy.errors import GitdeployError
+from gitdeploy.errors import BuildFailed, GitdeployError
 
 HEALTH = "/grpc.health.v1.Health/Check"
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
@@ -45,6 +45,8 @@ BUILDKITS_OWN = ("HTTP_AUTH_", "GIT_AUTH_")
 
 LARGEST_REQUEST = 16 * 1024
 """Bytes of a request; real ones hold a host or a name."""
+
+LOST = "the Docker Engine ended its session with the build, in which it asks for logins and secrets"
 
 CHUNK = 64 * 1024
 
@@ -102,22 +104,31 @@ class Session:
 
     Attributes:
         id: to be named in the request for a build.
-        error: what could not be answered, for example because a credential helper is broken; None if all could.
     """
 
     def __init__(self, connection: socket.socket, service: Service, session_id: str) -> None:
         self.id = session_id
-        self.error: GitdeployError | None = None
+        self._error: GitdeployError | None = None
+        self._lost = False
         self._socket = connection
         self._service = service
         self._http = H2Connection(H2Configuration(client_side=False))
         self._calls: dict[int, tuple[str, bytearray]] = {}  # stream → method, request so far
         self._waiting: dict[int, bytes] = {}  # stream → what the engine has not made room for yet
+        self._closing = False
         self._thread = threading.Thread(target=self._serve, name="session", daemon=True)
         self._thread.start()
 
+    def check(self) -> None:
+        """Raises what could not be answered, for example because a credential helper is broken; BuildFailed if it was ended."""
+        if self._error:
+            raise self._error
+        if self._lost:
+            raise BuildFailed(LOST, hint="push again; if it stays so, the engine's log may say why")
+
     def close(self) -> None:
         """Ends it and waits for its thread."""
+        self._closing = True
         hang_up(self._socket)
         self._thread.join()
 
@@ -132,6 +143,7 @@ class Session:
                         self._handle(event)
                 self._send_waiting()
                 self._socket.sendall(self._http.data_to_send())
+        self._lost = not self._closing
         hang_up(self._socket)
 
     def _handle(self, event: Event) -> None:
@@ -168,7 +180,7 @@ class Session:
         try:
             return self._service.answer(method, bytes(framed[5:]))
         except GitdeployError as error:
-            self.error = error
+            self._error = error
             return Answer(UNKNOWN, reason=error.reason)
 
     def _send_waiting(self) -> None:

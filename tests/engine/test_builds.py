@@ -196,7 +196,7 @@ def test_a_build_that_takes_too_long_is_ended(builder: Builder) -> None:
     mark = f"{uuid.uuid4().int % 10**8 + 10**8}"
     failed = builder.run(f"FROM BASE\nRUN echo begun; sleep {mark}\n", timeout=1.5)
     assert isinstance(failed.failure, BuildFailed)
-    assert failed.failure.reason == f"the build was not done within 1.5 s, but at [2/2] RUN echo begun; sleep {mark}"
+    assert failed.failure.reason == f"the build was not done within 1.5 s; it was at [2/2] RUN echo begun; sleep {mark}"
     assert failed.failure.tail == ("begun",)
     assert not running(mark)
 

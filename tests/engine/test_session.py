@@ -17,7 +17,7 @@ from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, Traile
 from gitdeploy.engine import protobuf
 from gitdeploy.engine.protobuf import Message
 from gitdeploy.engine.session import CREDENTIALS, HEALTH, SECRET, Service, Session
-from gitdeploy.errors import UnfitError
+from gitdeploy.errors import BuildFailed, UnfitError
 
 LOGINS = {"docker.io": ("hub", "s3cret"), "127.0.0.1:5000": ("pusher", "pässword"), "token.example": ("<token>", "t0ken")}
 LARGE = bytes(range(256)) * 4000  # 1 MB, sixteen times what HTTP/2 lets pass at once
@@ -127,9 +127,10 @@ def test_it_gives_logins(engine: Engine, host: str, user: str, password: str) ->
 
 def test_a_broken_credential_helper_is_remembered(engine: Engine) -> None:
     assert engine.call(CREDENTIALS, named("broken.example"))[:2] == (2, "docker-credential-broken: not found")
-    assert isinstance(engine.session.error, UnfitError)
-    assert engine.session.error.hint == "install it"
     assert engine.call(HEALTH, b"")[0] == 0
+    with pytest.raises(UnfitError, match="docker-credential-broken") as caught:
+        engine.session.check()
+    assert caught.value.hint == "install it"
 
 
 @pytest.mark.parametrize(("name", "value"), [("token", b"s3cret\n"), ("empty", b""), ("large", LARGE)])
@@ -201,6 +202,20 @@ def test_garbage_ends_it_quietly(garbage: bytes) -> None:
         while theirs.recv(1000):
             pass
         session.close()
+
+
+def test_an_engine_that_ends_it_is_told_from_one_that_is_left(engine: Engine) -> None:
+    assert engine.call(HEALTH, b"")[0] == 0
+    engine.session.check()
+    engine.session.close()
+    engine.session.check()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        session = Session(ours, Service(logins, {}, print), "id")
+        theirs.close()
+        session._thread.join()
+        with pytest.raises(BuildFailed, match="ended its session"):
+            session.check()
 
 
 def test_a_service_does_not_show_its_secrets() -> None:

@@ -68,7 +68,7 @@ def serve(gogs: Gogs, directory: Path, environment: Mapping[str, str]) -> Iterat
     key = KEY.format(command=command, config=gogs.app_ini, key=(directory / "user.pub").read_text())
     (directory / "authorized_keys").write_text(variables + key)
     (directory / "sshd_config").write_text(CONFIG.format(port=server.port, directory=directory))
-    with _privilege_separation(), (directory / "sshd.log").open("wb") as log:
+    with privilege_separation(), (directory / "sshd.log").open("wb") as log:
         process = subprocess.Popen(
             [*DIES_WITH_US, "/usr/sbin/sshd", "-D", "-e", "-f", str(directory / "sshd_config")],
             stdin=subprocess.DEVNULL,
@@ -86,7 +86,8 @@ def serve(gogs: Gogs, directory: Path, environment: Mapping[str, str]) -> Iterat
 
 
 @contextlib.contextmanager
-def _privilege_separation() -> Iterator[None]:
+def privilege_separation() -> Iterator[None]:
+    """The directory that sshd wants to exist."""
     if PRIVILEGE_SEPARATION.exists():
         yield
         return
