@@ -28,7 +28,7 @@ HOOK_DIRECTORIES = ("custom_hooks", "hooks")
 PUSH_OPTIONS = b"[receive] # by gitdeploy, for `git push -o`\n\tadvertisePushOptions = true\n"
 """Added to the repository's config: git refuses push options that the server does not advertise (git-config(1))."""
 
-MAX_SIZE = 1_000_000
+MAX_HOOK = MAX_CONFIG = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> b
 def _keep(hooks: int, path: Path) -> bool:
     """Puts a hook that is not gitdeploy's aside; returns whether one is kept, now or from before."""
     kept = _exists(hooks, KEPT)
-    if not _exists(hooks, HOOK) or is_ours(read_file(hooks, HOOK, MAX_SIZE)):
+    if not _exists(hooks, HOOK) or is_ours(read_file(hooks, HOOK, MAX_HOOK)):
         return kept
     if kept and not os.path.samestat(_stat(hooks, HOOK), _stat(hooks, KEPT)):
         reason = f"{path / HOOK} is not gitdeploy's hook, and {KEPT} holds another one from before"
@@ -120,14 +120,14 @@ def _keep(hooks: int, path: Path) -> bool:
 
 
 def _offer_push_options(directory: int) -> bool:
-    text = read_file(directory, "config", MAX_SIZE)
+    text = read_file(directory, "config", MAX_CONFIG)
     if text is None or PUSH_OPTIONS in text:
         return False
     return _write_config(directory, text + (b"" if text.endswith(b"\n") else b"\n") + PUSH_OPTIONS)
 
 
 def _withdraw_push_options(directory: int) -> None:
-    text = read_file(directory, "config", MAX_SIZE)
+    text = read_file(directory, "config", MAX_CONFIG)
     if text is not None and PUSH_OPTIONS in text:
         _write_config(directory, text.replace(PUSH_OPTIONS, b""))
 
@@ -154,7 +154,7 @@ def remove(data: Path, repository: Path) -> Removed:
             except OSError:
                 continue
             try:
-                ours = is_ours(read_file(hooks, HOOK, MAX_SIZE))
+                ours = is_ours(read_file(hooks, HOOK, MAX_HOOK))
                 found |= ours
                 if _exists(hooks, KEPT) and (ours or not _exists(hooks, HOOK)):
                     os.rename(KEPT, HOOK, src_dir_fd=hooks, dst_dir_fd=hooks)
