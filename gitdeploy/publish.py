@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from gitdeploy.engine.types import Cancel, Credentials, Engine, Output
 from gitdeploy.errors import Cancelled, RegistryError
 
-PAUSES = (1.0, 2.0, 5.0, 10.0)
-"""Seconds between tries; a registry that restarts is back within their sum."""
+PAUSES = (1.0, 5.0)
+"""Seconds between tries. The engine itself tries a registry that does not answer for most of a minute each time."""
 
 
 def publish(engine: Engine, references: Sequence[str], credentials: Credentials, output: Output, cancel: Cancel) -> str:
