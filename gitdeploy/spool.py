@@ -72,10 +72,13 @@ class Spool:
     def _read(self, name: str) -> bytes:
         """Reads a regular file only: a link or FIFO of that name is somebody's trick."""
         fd = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise BadRecordError("not a regular file")
-            return file.read(MAX_RECORD + 1)
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                return file.read(MAX_RECORD + 1)
+        finally:
+            os.close(fd)
 
     def add(self, record: PushRecord) -> Path:
         """Writes a record durably; returns its path."""
@@ -107,8 +110,9 @@ class Spool:
                 fd = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
                 continue
-            with os.fdopen(fd, "rb"), contextlib.suppress(OSError):  # a FIFO has nothing to make durable
+            with contextlib.suppress(OSError):  # a FIFO has nothing to make durable
                 os.fsync(fd)
+            os.close(fd)
         self._sync()
 
     def sweep(self) -> None:

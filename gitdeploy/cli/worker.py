@@ -110,7 +110,7 @@ def _child(site: Site) -> Callable[[str], int]:
 
         stop = CancelFlag()
         signal.signal(signal.SIGTERM, lambda *_: stop.set("stop"))
-        console.setup(site.home / "logs" / "gitdeploy.log")
+        console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         try:
             while True:
                 with site.spool.lock(app) as got:

@@ -1,0 +1,127 @@
+"""The agent's image, built from this checkout on the tests' Python image, and agents that run."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pip
+
+from tests.support.gogs import Gogs
+from tests.support.net import wait_until
+
+CHECKOUT = Path(__file__).parents[2]
+BASE = "gitdeploy-test/pip:1"
+IMAGE = "gitdeploy-test/agent:1"
+BASE_DOCKERFILE = b"FROM gitdeploy-test/python:1\nCOPY pip /usr/lib/python3/dist-packages/pip\n"
+
+
+def build_base(client: docker.DockerClient) -> None:
+    """Makes the image that the agent's is built on: the tests' Python with this interpreter's pip."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        tar.add(Path(pip.__file__).parent, "pip")
+        _add(tar, "Dockerfile", BASE_DOCKERFILE)
+    context.seek(0)
+    client.images.build(fileobj=context, custom_context=True, tag=BASE, rm=True)
+
+
+def build(client: docker.DockerClient, wheels: Path) -> None:
+    """Builds the agent's image without any registry or package index."""
+    command = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]
+    names = subprocess.run(
+        [*command, "pyproject.toml", "hooks", "gitdeploy"], check=True, capture_output=True, text=True
+    ).stdout
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name in filter(None, names.split("\0")):
+            if (CHECKOUT / name).exists():
+                tar.add(CHECKOUT / name, name)
+        tar.add(wheels, "wheels")
+    context.seek(0)
+    client.images.build(
+        fileobj=context,
+        custom_context=True,
+        dockerfile="gitdeploy/agent/Dockerfile",
+        tag=IMAGE,
+        rm=True,
+        buildargs={"BASE": BASE, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/src"},
+    )
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(entry, io.BytesIO(content))
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A running agent.
+
+    Attributes:
+        container: its container.
+        gogs: the data directory that it serves.
+    """
+
+    container: docker.models.containers.Container
+    gogs: Gogs
+
+    @property
+    def spool(self) -> Path:
+        """The spool, as this machine sees it."""
+        return self.gogs.data / "gitdeploy/spool"
+
+    def run(self, *arguments: str, check: int | None = 0) -> str:
+        """`docker exec … gitdeploy`; its exit status must be `check`, unless that is None. Returns all its output."""
+        code, output = self.container.exec_run(["gitdeploy", *arguments])
+        text: str = output.decode()
+        assert check is None or code == check, f"{arguments}: exit {code}\n{text}"
+        return text
+
+    def shell(self, script: str) -> str:
+        """Runs a script in the container; returns its output."""
+        code, output = self.container.exec_run(["sh", "-c", script])
+        assert code == 0, output.decode()
+        text: str = output.decode()
+        return text
+
+    def history(self, app: str) -> list[dict[str, Any]]:
+        """The app's deployments, newest first."""
+        found: list[dict[str, Any]] = json.loads(self.run("history", app, "--json"))
+        return found
+
+    def wait(self) -> None:
+        """Waits until it listens for pushes."""
+        wait_until((self.spool / "bell").exists, 30, f"the agent:\n{self.container.logs().decode()}")
+
+
+@contextmanager
+def agent(client: docker.DockerClient, engine_url: str, gogs: Gogs) -> Iterator[Agent]:
+    """Runs an agent until the context ends."""
+    socket = engine_url.removeprefix("unix://")
+    container = client.containers.run(
+        IMAGE,
+        detach=True,
+        init=True,
+        network_mode="host",
+        environment={"GITDEPLOY_DATA": str(gogs.data)},
+        volumes={
+            socket: {"bind": "/var/run/docker.sock", "mode": "rw"},
+            str(gogs.data): {"bind": str(gogs.data), "mode": "rw"},
+        },
+    )
+    try:
+        running = Agent(container, gogs)
+        running.wait()
+        yield running
+    finally:
+        container.remove(v=True, force=True)
