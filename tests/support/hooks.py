@@ -11,9 +11,11 @@ from pathlib import Path
 
 from gitdeploy.hookconf import FILE, HookConf, Mode
 from gitdeploy.push import PushRecord, parse_record
+from tests.support.net import wait_until
 
 HOOK = Path(__file__).parents[2] / "hooks" / "post-receive"
 ZERO, OLD, NEW = "0" * 40, "1" * 40, "2" * 40
+MAIN = f"{OLD} {NEW} refs/heads/main"
 
 # What every stub worker begins with: $1 is "worker", $2 "--once".
 PRELUDE = """\
@@ -107,7 +109,7 @@ class HookSite:
 
     def push(self, *, environ: Mapping[str, str] | None = None, prefix: Sequence[str] = ()) -> Result:
         """Runs the hook for one update of main."""
-        return self.run(f"{OLD} {NEW} refs/heads/main", environ=environ, prefix=prefix)
+        return self.run(MAIN, environ=environ, prefix=prefix)
 
     def seen(self) -> list[PushRecord]:
         """All records that the worker DEPLOYS has seen, oldest first."""
@@ -155,6 +157,20 @@ def create(directory: Path, shell: Sequence[str]) -> HookSite:
     site = HookSite(repository, home, shell)
     site.worker(DEPLOYS)
     return site
+
+
+def first_line(process: subprocess.Popen[bytes]) -> str:
+    """Reads one line of what the hook says."""
+    assert process.stdout is not None
+    return process.stdout.readline().decode()
+
+
+def assert_clean(site: HookSite) -> None:
+    """Nothing of the hook is left; its sleeps may take a second to end."""
+    try:
+        wait_until(lambda: site.leftovers() == [], 2, "an end of the hook without leftovers")
+    except TimeoutError:
+        assert site.leftovers() == []
 
 
 SIGNALS = {"HUP": signal.SIGHUP, "INT": signal.SIGINT, "TERM": signal.SIGTERM, "PIPE": signal.SIGPIPE, "QUIT": signal.SIGQUIT}
