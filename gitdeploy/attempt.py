@@ -12,21 +12,33 @@ from dataclasses import dataclass
 from gitdeploy import console as log
 from gitdeploy import report
 from gitdeploy.cancel import CancelFlag
+from gitdeploy.config import snapshot
 from gitdeploy.config.model import Config
 from gitdeploy.console import Console
 from gitdeploy.deploy import Job, deploy, roll_back
 from gitdeploy.engine.types import Engine
-from gitdeploy.errors import Cancelled, GitdeployError, NothingToDo, StageFailed, UnfitError
+from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, StageFailed, UnfitError
 from gitdeploy.journal import Journal
 from gitdeploy.notify import notify
 from gitdeploy.push import PushRecord
 from gitdeploy.records import Deployment, Status
 from gitdeploy.relay import Relay
+from gitdeploy.retention import Freed, prune
 from gitdeploy.rollout.context import Outcome
+from gitdeploy.rollout.recovery import recover
 from gitdeploy.site import Site
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
 from gitdeploy.tools import Tools
+
+MAX_ATTEMPTS = 3
+"""How often a deployment is begun; one that brings the worker or the engine down every time is given up after that."""
+
+ENGINE_INTERVAL = 0.25
+"""Seconds between two looks whether the engine is back."""
+
+HISTORY = 1000
+"""Deployments that a prune looks at."""
 
 SLOT_INTERVAL = 0.05
 """Seconds between two tries for a build slot."""
@@ -38,6 +50,7 @@ class Attempt:
 
     Attributes:
         row: the deployment as recorded so far.
+        stop: the worker is to end, and to leave the deployment to the next run.
         engine: returns the engine, connected when it is asked for first.
         relay: to the pusher.
     """
@@ -49,6 +62,7 @@ class Attempt:
     config: Config
     job: Job
     cancel: CancelFlag
+    stop: CancelFlag
     engine: Callable[[], Engine]
     relay: Relay
 
@@ -62,10 +76,60 @@ def attempt(a: Attempt) -> bool:
     _point_latest(a.site, a.job.app.name, a.row.id)
     try:
         console.line(report.opening(a.row))
-        return _end(a, console, _guarded(a, console))
+        return _end(a, console, _outlasting_the_engine(a, console))
     finally:
         console.close()
         _drop_old_logs(a.site, a.job.app.name, a.config.server.log_keep)
+
+
+def _outlasting_the_engine(a: Attempt, console: Console) -> Outcome | GitdeployError:
+    """Runs the deployment. An engine that goes away is waited for; what it left is put right, and the deployment goes on."""
+    result = _guarded(a, console)
+    attempts = a.row.attempts + 1
+    while isinstance(result, EngineGone) and attempts < MAX_ATTEMPTS and _was_connected(a):
+        console.line(f"the Docker Engine went away ({result.reason}); waiting for it")
+        try:
+            if not _await_engine(a):
+                return Cancelled("stopped while waiting for the engine")
+            console.line("the Docker Engine is back")
+            if _put_right(a, console) == a.row.id:
+                return Outcome(None)
+        except EngineGone as error:
+            result = error
+            continue
+        except GitdeployError as error:
+            return error
+        attempts += 1
+        a.state.update(a.row.id, attempts=attempts)
+        result = _guarded(a, console)
+    return result
+
+
+def _was_connected(a: Attempt) -> bool:
+    """Whether the engine was there before; one that nobody has seen is not waited for."""
+    try:
+        a.engine()
+    except GitdeployError:
+        return False
+    return True
+
+
+def _await_engine(a: Attempt) -> bool:
+    """Returns True when the engine answers again, False when the worker is to stop."""
+    while not a.stop.wait(ENGINE_INTERVAL):
+        try:
+            a.engine().info()
+        except (EngineGone, EngineError):
+            continue
+        return True
+    return False
+
+
+def _put_right(a: Attempt, console: Console) -> int:
+    """Brings the app into order; returns the release that serves."""
+    row = a.state.deployment(a.row.id)
+    app = snapshot.load(row.config) if row else None
+    return recover(a.engine(), app or a.job.app, console, a.site.clock)
 
 
 def _guarded(a: Attempt, console: Console) -> Outcome | GitdeployError:
@@ -124,9 +188,23 @@ def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool
         )
     row = a.state.deployment(a.row.id)
     assert row is not None
+    if isinstance(result, Outcome):
+        _prune(a, console, row)
     _tell(a, console, result, row)
     notify(a.config.notify, row, log.note)
     return True
+
+
+def _prune(a: Attempt, console: Console, row: Deployment) -> None:
+    """Removes what is no longer needed for a rollback; a failure is told and changes nothing."""
+    try:
+        app = snapshot.load(row.config) or a.job.app
+        freed = prune(a.engine(), app, a.state.history(app.name, HISTORY), a.state.forget, console)
+    except GitdeployError as error:
+        console.line(f"old releases could not be removed: {error.reason}")
+    else:
+        if freed != Freed():
+            console.line(f"==> Prune: {freed}")
 
 
 def _status(error: GitdeployError, cancel: CancelFlag) -> Status:

@@ -110,7 +110,8 @@ def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
         stage.note = f"{target.version} of deployment {target.id}"
     done: Future[None] = Future()
     done.set_result(None)
-    return roll_out(Release(job.deployment, app, target.version, target.commit_id, image.id), image, tools, done)
+    release = Release(job.deployment, app, target.version, target.commit_id, image.id)
+    return roll_out(release, image, tools, done, reuse=target.id)
 
 
 def checkout(job: Job, tools: Tools, repository: Repository, stage: Running) -> tuple[Commit, App]:
@@ -174,8 +175,8 @@ def push(release: Release, references: tuple[str, ...], tools: Tools, halt: Canc
         stage.note = digest[:19]
 
 
-def roll_out(release: Release, image: Image, tools: Tools, pushed: Future[None]) -> Outcome:
-    """Lets the app's strategy bring the release live."""
+def roll_out(release: Release, image: Image, tools: Tools, pushed: Future[None], reuse: int = 0) -> Outcome:
+    """Lets the app's strategy bring the release live; `reuse` is the release that is rolled back to, 0 for none."""
     with tools.journal.stage("Deploy") as stage:
         rollout = Rollout(
             release=release,
@@ -187,6 +188,7 @@ def roll_out(release: Release, image: Image, tools: Tools, pushed: Future[None])
             published=pushed.result,
             credentials=tools.credentials(release.app),
             env=environment(release.app, tools.console),
+            reuse=reuse,
         )
         outcome = STRATEGIES[release.app.strategy](rollout)
         stage.note = outcome.note or release.app.strategy

@@ -151,6 +151,10 @@ class State:
         with self._transaction():
             self._db.execute(f"UPDATE deployments SET {assignments} WHERE id = ?", (*values.values(), deployment))
 
+    def forget(self, deployment: int) -> None:
+        """Notes that a deployment is no longer a rollback target."""
+        self.update(deployment, retained=0)
+
     def stage(self, deployment: int, name: str, started: float) -> int:
         """Notes that a stage has begun; returns a number for `end_stage`."""
         with self._transaction():

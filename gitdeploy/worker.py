@@ -11,7 +11,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from gitdeploy import console as log
-from gitdeploy.attempt import Attempt, attempt
+from gitdeploy.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import App, Config
@@ -19,17 +19,13 @@ from gitdeploy.deploy import Job
 from gitdeploy.engine.types import Engine
 from gitdeploy.errors import ConfigError, GitdeployError, StageFailed
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
-from gitdeploy.pushers import Pushers
+from gitdeploy.pushers import INTERVAL, Pushers
 from gitdeploy.records import Deployment, Status
-from gitdeploy.rollout.recovery import recover
+from gitdeploy.rollout.recovery import recover, release_held
 from gitdeploy.site import Site
 from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
-
-MAX_ATTEMPTS = 3
-"""How often a deployment is begun; one that brings the worker down every time is given up after that."""
-
 
 RACE = 60.0
 """Seconds by which a hook may be slower than whoever watches the refs."""
@@ -84,6 +80,8 @@ class Worker:
         while not self.stop.is_set():
             waiting = self._waiting(tried)
             if not waiting:
+                if self._hold(tried):
+                    continue
                 break
             tried |= {record.name for record in waiting}
             self._round(waiting)
@@ -99,13 +97,31 @@ class Worker:
                 self._engine = self.site.connect()
             return self._engine
 
+    def _hold(self, tried: Container[str]) -> bool:
+        """Stays while blue-green keeps the old release for `hold`, and removes that after it; returns whether a push came."""
+        live = self.state.live(self.name)
+        app = snapshot.load(live.config) if live and self._engine else None
+        if app is None or app.strategy != "blue-green" or not app.hold:
+            return False
+        while left := release_held(self.engine(), app, _Note(self.name), self.site.now()):
+            until = self.site.clock() + left
+            while self.site.clock() < until:
+                if self._waiting(tried):
+                    return True
+                if self.stop.wait(INTERVAL):
+                    return False
+        return False
+
     def _put_right(self) -> None:
         """After a crash: brings the engine into order and tells the history what became of the deployment."""
         interrupted = [row for row in self.state.unfinished(self.name) if row.status == "running"]
         if not interrupted:
             return
         app = snapshot.load(interrupted[0].config) or self.site.load_config().apps.get(self.name)
-        serves = recover(self.engine(), app, _Note(self.name), self.site.clock) if app else 0
+        serves = 0
+        if app:
+            credentials = self.site.credentials(app)
+            serves = recover(self.engine(), app, _Note(self.name), self.site.clock, credentials=credentials)
         waiting = {record.name for record in self._waiting()}
         for row in interrupted:
             now = self.site.now()
@@ -181,7 +197,9 @@ class Worker:
             if job.app.on_new_push == "cancel":
                 cancel.set("newer push")
 
-        work = Attempt(self.site, self.state, record, row, config, job, cancel, self.engine, self.pushers.relay(record))
+        work = Attempt(
+            self.site, self.state, record, row, config, job, cancel, self.stop, self.engine, self.pushers.relay(record)
+        )
         watch = self.pushers.watch(
             f"gitdeploy: deployment {row.id} of {self.name} is running",
             on_push=on_push,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import stat
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +163,32 @@ def test_gogs_secrets_do_not_reach_the_worker(app: Deployable) -> None:
     assert b"sentinel-password" not in seen
     assert b"GOGS_REPO_OWNER_SALT_MD5" not in seen
     assert b"GIT_DIR" not in seen
+
+
+def test_rollback_and_retention(app: Deployable, docker_client: docker.DockerClient) -> None:
+    app.site.configure("retain = { releases = 2 }\n")
+    for version in ("1", "2", "3"):
+        app.clone.release(version)
+        push = app.clone.push(app.remote)
+    assert "==> Prune: freed 1 image" in push.text
+    tags = {tag for image in docker_client.images.list(name=app.image) for tag in image.tags}
+    assert tags == {f"{app.image}:{tag}" for tag in ("2", "3", "latest")}
+    back = app.site.run("rollback", app.name)
+    assert "2 is live" in back.stdout
+    assert app.get() == "dev-app 2"
+    assert app.site.history(app.name)[0]["trigger"] == "rollback"
+    assert "1" in app.site.run("rollback", app.name, "1", check=2).stderr
+    assert "3 is live" in app.site.run("rollback", app.name, "3").stdout
+    assert "nothing to free" in app.site.run("prune", app.name).stdout
+
+
+def test_cancel(app: Deployable) -> None:
+    slow = 'FROM gitdeploy-test/python:1\nRUN echo started; sleep 60\nCMD ["python3", "app.py"]\n'
+    app.clone.release("1", {"Dockerfile": slow})
+    push = app.clone.start_push(app.remote)
+    while not any(d["stage"] == "Build" for d in app.site.history(app.name)):
+        time.sleep(0.05)
+    time.sleep(1)
+    assert "cancelled" in app.site.run("cancel", app.name).stdout
+    assert "was cancelled at Build" in push.communicate(timeout=20)[0]
+    assert "no deployment" in app.site.run("cancel", app.name, check=2).stderr
