@@ -22,6 +22,10 @@ KEPT = "post-receive.before-gitdeploy"
 MARK = b"\n# gitdeploy post-receive hook"
 """In the second line of every version of gitdeploy's hook."""
 
+MOVED = "reference-transaction"
+MOVED_MARK = b"\n# gitdeploy reference-transaction hook"
+"""Of the hook beside Gogs' own ones that tells of refs which move without a push that runs custom hooks."""
+
 HOOK_DIRECTORIES = ("custom_hooks", "hooks")
 """Below a repository: where Gogs' own hook looks for others, and where git looks."""
 
@@ -61,9 +65,9 @@ class Removed:
     left: Path | None
 
 
-def hook_text() -> bytes:
-    """gitdeploy's hook."""
-    return (Path(__file__).parent / HOOK).read_bytes()
+def hook_text(name: str = HOOK) -> bytes:
+    """gitdeploy's hook of that name."""
+    return (Path(__file__).parent / name).read_bytes()
 
 
 def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, as_of_ns: int = 0) -> Enrolled:
@@ -90,6 +94,8 @@ def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, a
             changed = write_file(hooks, HOOK, hook_text(), mode=0o755, owner=owner)
         finally:
             os.close(hooks)
+        if not bare:
+            changed |= _follow_moves(directory, owner)
         changed |= _offer_push_options(directory)
         changed |= write_file(directory, FILE, conf.render(), mode=0o644, owner=owner, mtime_ns=as_of_ns)
     return Enrolled(repository / name / HOOK, changed, repository / name / KEPT if kept else None)
@@ -117,6 +123,16 @@ def _keep(hooks: int, path: Path) -> bool:
         except OSError:  # file systems without hard links, or another user's file (fs.protected_hardlinks)
             os.rename(HOOK, KEPT, src_dir_fd=hooks, dst_dir_fd=hooks)
     return True
+
+
+def _follow_moves(directory: int, owner: os.stat_result) -> bool:
+    """Puts the hook that tells of moves in place, unless there is one of somebody else's."""
+    hooks = make_directory(directory, "hooks", 0o755, owner)
+    try:
+        free = not _exists(hooks, MOVED) or is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK)
+        return free and write_file(hooks, MOVED, hook_text(MOVED), mode=0o755, owner=owner)
+    finally:
+        os.close(hooks)
 
 
 def _offer_push_options(directory: int) -> bool:
@@ -154,6 +170,8 @@ def remove(data: Path, repository: Path) -> Removed:
             except OSError:
                 continue
             try:
+                if is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK):
+                    os.unlink(MOVED, dir_fd=hooks)
                 ours = is_ours(read_file(hooks, HOOK, MAX_HOOK))
                 found |= ours
                 if _exists(hooks, KEPT) and (ours or not _exists(hooks, HOOK)):
@@ -172,9 +190,9 @@ def remove(data: Path, repository: Path) -> Removed:
     return Removed(found, restored, left)
 
 
-def is_ours(text: bytes | None) -> bool:
+def is_ours(text: bytes | None, mark: bytes = MARK) -> bool:
     """Whether a file is gitdeploy's hook, of any version. Pure."""
-    return text is not None and text.startswith(b"#!") and MARK in text[:200].replace(b"\r", b"")
+    return text is not None and text.startswith(b"#!") and mark in text[:200].replace(b"\r", b"")
 
 
 @contextmanager
