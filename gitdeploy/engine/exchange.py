@@ -152,6 +152,7 @@ class _Watch(threading.Thread):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._done.set()
+        self.join()
 
     def run(self) -> None:
         end = time.monotonic() + self._limits.timeout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -213,8 +212,3 @@ def test_failures_are_said_in_few_words(message: str, step: str, reason: str, hi
     error = failed(message, Failure(step, message, ("tail",)) if step else None, lambda host: None)
     assert isinstance(error, BuildFailed)
     assert (error.reason, error.hint, error.tail) == (reason, hint, ("tail",) if step else ())
-
-
-def test_no_thread_and_no_connection_is_left(buildkit: Builder) -> None:
-    buildkit.good(f"FROM BASE\nRUN echo {unique()}\n")
-    assert {thread.name for thread in threading.enumerate()} & {"session", "sender", "watch", "stop"} == set()

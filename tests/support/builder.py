@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 import threading
@@ -120,16 +121,18 @@ def pieces(data: bytes, size: int = 10_240) -> Iterator[bytes]:
     return (data[start : start + size] for start in range(0, len(data), size))
 
 
-def running(mark: str) -> list[str]:
-    """The processes of this machine, containers' included, with `mark` among their arguments."""
+def running(mark: str) -> bool:
+    """Whether a process of this machine, containers' included, has `mark` among its arguments."""
+    return bool(running_ids(mark))
+
+
+def running_ids(mark: str) -> list[int]:
+    """The ids of those processes."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue  # it has ended meanwhile
-        if mark.encode() in words:
-            found.append(b" ".join(words).decode())
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
     return found
 
 
