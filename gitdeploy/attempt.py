@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -257,8 +256,8 @@ def build_slot(spool: Spool, parallel: int, console: Console, cancel: CancelFlag
 def _point_latest(site: Site, app: str, deployment: int) -> None:
     """Makes latest.log a link to this deployment's log."""
     link = site.latest_log(app)
-    temporary = link.with_name(f".latest.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
+    temporary = link.with_name(".latest.tmp")
+    temporary.unlink(missing_ok=True)  # of a run that was killed between the next two lines
     temporary.symlink_to(f"{deployment}.log")
     temporary.rename(link)
 

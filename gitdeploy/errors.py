@@ -69,6 +69,10 @@ class UnfitError(GitdeployError):
     exit_code = 3
 
 
+class EngineGone(UnfitError):
+    """Nothing, or nobody in time, answers at the engine's address; it may be back in a moment."""
+
+
 class EngineError(GitdeployError):
     """The Docker Engine answered with an error.
 

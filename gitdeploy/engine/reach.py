@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitdeploy.errors import UnfitError
+from gitdeploy.errors import EngineGone, UnfitError
 
 START = "start it (`systemctl start docker`), or name another one in DOCKER_HOST"
 
@@ -29,7 +29,7 @@ def unreachable(host: str, error: BaseException) -> UnfitError:
         (OSError, "the connection to the Docker Engine at {} broke", "see whether it still runs: `systemctl status docker`"),
     )
     text, hint = next((text, hint) for kind, text, hint in failures if isinstance(cause, kind))
-    return UnfitError(f"{text.format(host)} ({cause})", hint)
+    return EngineGone(f"{text.format(host)} ({cause})", hint)
 
 
 def _cause(error: BaseException) -> OSError:

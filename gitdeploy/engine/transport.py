@@ -21,7 +21,7 @@ import requests
 from gitdeploy.engine.diagnosis import refused
 from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.types import Cancel
-from gitdeploy.errors import Cancelled, EngineError, UnfitError
+from gitdeploy.errors import Cancelled, EngineError, EngineGone, UnfitError
 
 TIMEOUT = 120
 """Seconds for calls that a working engine answers at once; a busy disk may delay them."""
@@ -32,7 +32,7 @@ CANCEL_INTERVAL = 0.05
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@/-]*")
 
 
-class TimedOut(UnfitError):
+class TimedOut(EngineGone):
     """The engine did not answer in the time given."""
 
 

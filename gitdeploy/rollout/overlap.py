@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from gitdeploy.engine.types import NEVER, Container, Engine
-from gitdeploy.errors import Cancelled, GitdeployError
+from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
 from gitdeploy.health import TICK, Check, Waiter, failure, gone_wrong, patience
 from gitdeploy.rollout.arrange import arrange
 from gitdeploy.rollout.context import Outcome, Rollout
@@ -204,6 +204,8 @@ class Overlap:
                 r.engine.remove(container.id, force=True)
             if not has_router(r.release.app):
                 discard(r.engine, r.release.app)
+        except EngineGone:
+            raise  # recovery goes on from here
         except GitdeployError as error:
             r.output.line(f"the old release could not be removed yet: {error.reason}")
 
@@ -218,6 +220,8 @@ class Overlap:
                 self.r.engine.remove(container.id, force=True)
             if self.old:
                 self.r.output.line(f"{self.r.release.app.container} {version_of(self.old[0])} serves")
+        except EngineGone:
+            raise  # recovery goes on from here
         except GitdeployError as second:
             self.r.output.line(f"undoing it failed too: {second.reason}")
             if isinstance(error, GitdeployError):

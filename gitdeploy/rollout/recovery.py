@@ -13,7 +13,7 @@ from datetime import datetime
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.types import NEVER, Container, Credentials, Engine, Output
-from gitdeploy.errors import EngineError, GitdeployError, StageFailed
+from gitdeploy.errors import EngineError, EngineGone, GitdeployError, StageFailed
 from gitdeploy.health import Check, Waiter, pick
 from gitdeploy.rollout.found import Found, Group, active, everyone, look, room, serves_directly, serving
 from gitdeploy.rollout.names import take_name
@@ -74,6 +74,8 @@ def recover(
                 _require_healthy(r, group)
             if group.routed and has_router(app):
                 _route(r, found, group, router)
+        except EngineGone:
+            raise  # whoever called tries again
         except GitdeployError as error:
             output.line(f"{group.version} cannot serve: {error.reason}")
             continue

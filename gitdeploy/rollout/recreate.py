@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gitdeploy.engine.types import Container
-from gitdeploy.errors import GitdeployError
+from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.release import APP
 from gitdeploy.rollout.arrange import require_free_ports
 from gitdeploy.rollout.context import Outcome, Rollout
@@ -67,6 +67,8 @@ def _retire(r: Rollout, new: Sequence[str]) -> None:
             take_name(r.engine, r.release.app, first)
         _remove(r, [c.id for c in r.containers() if c.id not in new])
         discard(r.engine, r.release.app)
+    except EngineGone:
+        raise  # recovery goes on from here
     except GitdeployError as error:
         r.output.line(f"the old release could not be removed yet: {error.reason}")
 
@@ -82,6 +84,8 @@ def _put_back(
             r.engine.start(router.id)
         for container in old:
             r.output.line(f"{container.name} {version_of(container)} serves again")
+    except EngineGone:
+        raise  # recovery goes on from here
     except GitdeployError as second:
         r.output.line(f"the old container could not be started again: {second.reason}")
         if isinstance(error, GitdeployError):
