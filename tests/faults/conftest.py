@@ -7,7 +7,7 @@ import json
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,10 +123,11 @@ class Tiny:
             self.release(version)
         return self.clone.push(self.remote, *refs, timeout=timeout)
 
-    def kill_at(self, point: Point, victim: str) -> None:
-        """From now on, the worker is killed at this point, once."""
+    def kill_at(self, point: Point, victim: str, command: Sequence[str] = ()) -> None:
+        """From now on, the victim is killed at this point, once; by this command, if it is "other"."""
         self.fired.unlink(missing_ok=True)
-        self.plan.write_text(json.dumps({"point": vars(point), "victim": victim, "fired": str(self.fired)}))
+        plan = {"point": vars(point), "victim": victim, "fired": str(self.fired), "command": list(command)}
+        self.plan.write_text(json.dumps(plan))
 
     def kill_no_more(self) -> None:
         """From now on, nothing is killed."""

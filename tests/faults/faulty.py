@@ -2,8 +2,8 @@
 
 A point is an effect of gitdeploy's: a call to the engine, a write to state.db, an operation on the spool, or a change of a file
 in the data directory. The plan (a JSON file that FAULT_PLAN names) says at which occurrence of which effect, before it, during
-it or after it, who is killed: "child" for the app's process, "group" for the supervisor and all its children. Without a point,
-the plan makes every effect known in its `record` file.
+it or after it, who is killed: "child" for the app's process, "group" for the supervisor and all its children, "other" for what the plan's
+`command` kills (the engine, say). Without a point, the plan makes every effect known in its `record` file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -59,6 +60,7 @@ class Saboteur:
         self._point = Point(**plan["point"]) if "point" in plan else None
         self._victim = plan.get("victim", "child")
         self._fired = Path(plan["fired"])
+        self._command: list[str] = plan.get("command", [])
         self._data = str(data)
         self._counts: Counter[str] = Counter()
         self._mutex = threading.RLock()
@@ -91,6 +93,9 @@ class Saboteur:
         try:
             os.close(os.open(self._fired, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
+            return
+        if self._victim == "other":
+            subprocess.run(self._command, stdin=subprocess.DEVNULL, check=False)
             return
         if self._victim == "group":
             os.killpg(os.getpgrp(), signal.SIGKILL)

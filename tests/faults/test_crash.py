@@ -73,14 +73,19 @@ class Trial:
             self._settle()
         self.expect("exit code of the push", push.code, 0)
         self.expect("traceback", "Traceback" in push.text, False)
-        self.expect("serving", tiny.get(), new)
         self.expect("answers", set(prober.findings.bodies) <= {old, new}, True)
         if self.routed:
             self.expect("requests lost", dict(prober.findings.errors), {})
+        self.check(new)
+        return fired
+
+    def check(self, version: str) -> None:
+        """Everything is as after a deployment of `version` without any fault."""
+        self._settle()
+        self.expect("serving", self.tiny.get(), version)
         self._check_engine()
         self._check_files()
-        self._check_history(new)
-        return fired
+        self._check_history(version)
 
     def expect(self, what: str, found: object, expected: object) -> None:
         """Notes a difference."""

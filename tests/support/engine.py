@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -129,6 +130,23 @@ class PrivateEngine:
             _remove_cgroup(controller / self._cgroup[1:])
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def kill_command(self) -> list[str]:
+        """A command that does what `kill` does; call `killed` after it."""
+        pid = (self.directory / "dockerd.pid").read_text()
+        return [*self._enter(), "kill", "-9", pid]
+
+    def killed(self) -> None:
+        """To be called after `kill_command` has run: the daemon can be started again."""
+        assert self._daemon is not None
+        self._daemon.wait()
+        self._daemon = None
+        for stale in ("dockerd.pid", "docker.sock"):
+            (self.directory / stale).unlink(missing_ok=True)
+
+    def configure(self, **settings: object) -> None:
+        """Sets what is in daemon.json, for the next start."""
+        (self.directory / "daemon.json").write_text(json.dumps(settings))
+
     def _enter(self) -> list[str]:
         """The prefix of a command that is to run in the engine's namespaces."""
         assert self._namespace is not None
@@ -173,10 +191,7 @@ class PrivateEngine:
         assert self._daemon is not None
         pid = (self.directory / "dockerd.pid").read_text()
         subprocess.run([*self._enter(), "kill", f"-{number.value}", pid], check=True)
-        self._daemon.wait()
-        self._daemon = None
-        for stale in ("dockerd.pid", "docker.sock"):
-            (self.directory / stale).unlink(missing_ok=True)
+        self.killed()
 
     def _fail(self, what: str) -> None:
         tail = (self.directory / "dockerd.log").read_text(errors="replace").splitlines()[-15:]
