@@ -101,7 +101,7 @@ def test_top_level_entries() -> None:
 def test_file_sizes() -> None:
     sources = [path for path in FILES if path.suffix == ".py" or path in SHELL_FILES]
     lines = {str(path.relative_to(CHECKOUT)): len(path.read_text().splitlines()) for path in sources}
-    limits = {name: MAX_LINES if name.startswith("gitdeploy/") and name.endswith(".py") else MAX_LINES_ELSEWHERE for name in lines}
+    limits = {n: MAX_LINES if n.startswith("gitdeploy/") and n.endswith(".py") else MAX_LINES_ELSEWHERE for n in lines}
     too_long = {name: count for name, count in lines.items() if count > limits[name]}
     assert not too_long, f"split by topic, {MAX_LINES} lines at most: {too_long}"
 
