@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitdeploy import console as log
@@ -16,8 +13,9 @@ from gitdeploy.config.model import Config
 from gitdeploy.console import Console
 from gitdeploy.deploy import Job, deploy, roll_back
 from gitdeploy.engine.types import Engine
-from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, StageFailed, UnfitError
+from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, StageFailed
 from gitdeploy.journal import Journal
+from gitdeploy.limits import build_slot, require_space
 from gitdeploy.notify import notify
 from gitdeploy.push import PushRecord
 from gitdeploy.records import Deployment, Status
@@ -26,7 +24,6 @@ from gitdeploy.retention import Freed, prune
 from gitdeploy.rollout.context import Outcome
 from gitdeploy.rollout.recovery import recover
 from gitdeploy.site import Site
-from gitdeploy.spool import Spool
 from gitdeploy.state import State
 from gitdeploy.tools import Tools
 
@@ -38,9 +35,6 @@ ENGINE_INTERVAL = 0.25
 
 HISTORY = 1000
 """Deployments that a prune looks at."""
-
-SLOT_INTERVAL = 0.05
-"""Seconds between two tries for a build slot."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +66,13 @@ def attempt(a: Attempt) -> bool:
     path = a.site.log_path(a.job.app.name, a.row.id)
     console = Console(path, a.config.server.log_size, a.site.clock)
     console.attach(a.relay)
-    _point_latest(a.site, a.job.app.name, a.row.id)
+    a.site.point_latest_log(a.job.app.name, a.row.id)
     try:
         console.line(report.opening(a.row))
         return _end(a, console, _outlasting_the_engine(a, console))
     finally:
         console.close()
-        _drop_old_logs(a.site, a.job.app.name, a.config.server.log_keep)
+        a.site.drop_old_logs(a.job.app.name, a.config.server.log_keep)
 
 
 def _outlasting_the_engine(a: Attempt, console: Console) -> Outcome | GitdeployError:
@@ -224,47 +218,3 @@ def _tell(a: Attempt, console: Console, result: Outcome | GitdeployError, row: D
     else:
         for line in report.failure(result, row, a.state.live(row.app)):
             console.line(line)
-
-
-def require_space(site: Site, minimum: int) -> None:
-    """Raises UnfitError when the data directory's disk has less than `minimum` bytes free."""
-    free = shutil.disk_usage(site.home).free
-    if free < minimum:
-        reason = (
-            f"the disk of {site.home} has {free / 1e6:.0f} MB free, less than the {minimum / 1e6:.0f} MB of server.min_free"
-        )
-        raise UnfitError(reason, "free some space (`gitdeploy prune` removes old releases), then `gitdeploy deploy`")
-
-
-@contextmanager
-def build_slot(spool: Spool, parallel: int, console: Console, cancel: CancelFlag) -> Iterator[None]:
-    """Holds one of `parallel` build slots of this box; waits for one. Raises Cancelled."""
-    told = False
-    while True:
-        for number in range(parallel):
-            with spool.lock(f".slots/{number}") as got:
-                if got:
-                    yield
-                    return
-        if not told:
-            console.line(f"    waiting: {parallel} other builds are running (server.parallel)")
-            told = True
-        if cancel.wait(SLOT_INTERVAL):
-            raise Cancelled("cancelled while waiting for a build slot")
-
-
-def _point_latest(site: Site, app: str, deployment: int) -> None:
-    """Makes latest.log a link to this deployment's log."""
-    link = site.latest_log(app)
-    temporary = link.with_name(".latest.tmp")
-    temporary.unlink(missing_ok=True)  # of a run that was killed between the next two lines
-    temporary.symlink_to(f"{deployment}.log")
-    temporary.rename(link)
-
-
-def _drop_old_logs(site: Site, app: str, keep: int) -> None:
-    """Removes all but the newest `keep` logs of an app."""
-    logs = sorted((p for p in site.latest_log(app).parent.glob("[0-9]*.log")), key=lambda p: int(p.stem))
-    for path in logs[: max(0, len(logs) - keep)]:
-        with contextlib.suppress(OSError):
-            path.unlink()

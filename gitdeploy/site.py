@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -72,3 +73,18 @@ class Site:
     def latest_log(self, app: str) -> Path:
         """The link to an app's newest console log."""
         return self.home / "logs" / app / "latest.log"
+
+    def point_latest_log(self, app: str, deployment: int) -> None:
+        """Makes that link lead to this deployment's log."""
+        link = self.latest_log(app)
+        temporary = link.with_name(".latest.tmp")
+        temporary.unlink(missing_ok=True)  # of a run that was killed between the next two lines
+        temporary.symlink_to(f"{deployment}.log")
+        temporary.rename(link)
+
+    def drop_old_logs(self, app: str, keep: int) -> None:
+        """Removes all but the newest `keep` logs of an app."""
+        logs = sorted(self.latest_log(app).parent.glob("[0-9]*.log"), key=lambda path: int(path.stem))
+        for path in logs[: max(0, len(logs) - keep)]:
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -18,9 +18,10 @@ from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
 from gitdeploy.engine.types import Engine
 from gitdeploy.errors import ConfigError, GitdeployError, StageFailed
+from gitdeploy.ledger import Ledger
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
 from gitdeploy.pushers import INTERVAL, Pushers
-from gitdeploy.records import Deployment, Status
+from gitdeploy.records import Deployment
 from gitdeploy.rollout.recovery import recover, release_held
 from gitdeploy.site import Site
 from gitdeploy.source.repository import Repository, open_repository
@@ -63,6 +64,7 @@ class Worker:
         self.state = state
         self.stop = stop
         self.pushers = Pushers(self.spool, app)
+        self.ledger = Ledger(app, self.spool, state, self.pushers, site.now)
         self._engine: Engine | None = None
         self._connecting = threading.Lock()
 
@@ -140,25 +142,27 @@ class Worker:
             self.site.refresh_hook(app, config, path)
             choice = self._choose(app, path, waiting)
         except GitdeployError as error:
-            self._refuse(waiting, error)
+            self.ledger.refuse(waiting, error)
             return
         for record in (r for r in waiting if r.name in choice.dropped):
             log.note(f"{self.name}: push {record.name}: {choice.dropped[record.name]}")
-            self._let_go(record, f"gitdeploy: nothing to deploy: {choice.dropped[record.name]}")
+            self.ledger.let_go(record, f"gitdeploy: nothing to deploy: {choice.dropped[record.name]}")
         if choice.record is None:
             return
         earlier = self._told_twice(choice.record, choice)
-        row = earlier or self._enqueue(choice.record, choice.ref, choice.commit)
+        row = earlier or self.ledger.enqueue(choice.record, choice.ref, choice.commit)
         for record in choice.superseded:
             by = f"deployment {row.id} of {self.name} ({choice.commit[:12] or row.trigger})"
-            self._supersede(record, by)
+            self.ledger.supersede(record, by)
         if row.ended:  # a crash came between its end and the record's removal
-            self._let_go(choice.record, f"gitdeploy: deployment {row.id} {row.status}")
+            self.ledger.let_go(choice.record, f"gitdeploy: deployment {row.id} {row.status}")
         elif choice.record.follows_ref and self._is_live(choice.commit):
-            self._end(choice.record, row, "unchanged", f"{self.name} already runs {choice.commit[:12]}")
+            self.ledger.end(choice.record, row, "unchanged", f"{self.name} already runs {choice.commit[:12]}")
         elif row.attempts >= MAX_ATTEMPTS:
             self.state.update(row.id, exit_code=1)
-            self._end(choice.record, row, "failed", f"given up: the worker died {row.attempts} times while deploying this")
+            self.ledger.end(
+                choice.record, row, "failed", f"given up: the worker died {row.attempts} times while deploying this"
+            )
         else:
             self._attempt(choice.record, row, config, Job(row.id, app, path, choice.ref, choice.commit, choice.record.options))
 
@@ -193,7 +197,7 @@ class Worker:
         def on_push(newer: PushRecord) -> None:
             queue.append(newer)
             if len(queue) > job.app.queue:
-                self._supersede(queue.pop(0), f"{job.app.queue} newer pushes of {self.name} wait (queue)")
+                self.ledger.supersede(queue.pop(0), f"{job.app.queue} newer pushes of {self.name} wait (queue)")
             if job.app.on_new_push == "cancel":
                 cancel.set("newer push")
 
@@ -213,50 +217,3 @@ class Worker:
         if ended:
             self.spool.done(record.name)
         self.pushers.relay(record).close()
-
-    def _enqueue(self, record: PushRecord, ref: str, commit: str) -> Deployment:
-        created = float(record.order[0])
-        number = self.state.enqueue(
-            self.name,
-            record.name,
-            trigger=record.trigger,
-            created=created,
-            ref=ref,
-            commit_id=commit,
-            pusher=log.harmless(record.user),
-        )
-        row = self.state.deployment(number)
-        assert row is not None
-        if not row.ended and (row.ref, row.commit_id) != (ref, commit):
-            self.state.update(number, ref=ref, commit_id=commit)  # the tip moved on since a crash
-            row = self.state.deployment(number)
-            assert row is not None
-        return row
-
-    def _supersede(self, record: PushRecord, by: str) -> None:
-        last = record.refs[-1] if record.refs else None
-        row = self._enqueue(record, last.name if last else "", last.new if last else "")
-        text = f"superseded by {by}"
-        if row.ended:
-            self._let_go(record, f"gitdeploy: {text}")
-        else:
-            self._end(record, row, "superseded", text)
-
-    def _refuse(self, waiting: Sequence[PushRecord], error: GitdeployError) -> None:
-        """Records every waiting push as failed: nothing can be chosen with a config or repository in error."""
-        for record in waiting:
-            last = record.refs[-1] if record.refs else None
-            row = self._enqueue(record, last.name if last else "", last.new if last else "")
-            if not row.ended:
-                self.state.update(row.id, exit_code=error.exit_code)
-                self._end(record, row, "failed", error.reason, error.hint)
-
-    def _end(self, record: PushRecord, row: Deployment, status: Status, reason: str, hint: str = "") -> None:
-        """Records the end of a deployment that never began, and lets its pusher go."""
-        error = "" if status == "unchanged" else reason
-        self.state.end(row.id, status, error=error, hint=hint, finished=self.site.now())
-        self._let_go(record, f"gitdeploy: {reason}" + (f"\n    what to do: {hint}" if hint else ""))
-
-    def _let_go(self, record: PushRecord, text: str) -> None:
-        self.spool.done(record.name)
-        self.pushers.tell(record, log.harmless_lines(text))

@@ -1,0 +1,43 @@
+"""What one deployment may take of the box: disk space must be left, and only so many may build at a time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gitdeploy.console import Console
+from gitdeploy.engine.types import Cancel
+from gitdeploy.errors import Cancelled, UnfitError
+from gitdeploy.site import Site
+from gitdeploy.spool import Spool
+
+SLOT_INTERVAL = 0.05
+"""Seconds between two tries for a build slot."""
+
+
+def require_space(site: Site, minimum: int) -> None:
+    """Raises UnfitError when the data directory's disk has less than `minimum` bytes free."""
+    free = shutil.disk_usage(site.home).free
+    if free < minimum:
+        reason = (
+            f"the disk of {site.home} has {free / 1e6:.0f} MB free, less than the {minimum / 1e6:.0f} MB of server.min_free"
+        )
+        raise UnfitError(reason, "free some space (`gitdeploy prune` removes old releases), then `gitdeploy deploy`")
+
+
+@contextmanager
+def build_slot(spool: Spool, parallel: int, console: Console, cancel: Cancel) -> Iterator[None]:
+    """Holds one of `parallel` build slots of this box; waits for one. Raises Cancelled."""
+    told = False
+    while True:
+        for number in range(parallel):
+            with spool.lock(f".slots/{number}") as got:
+                if got:
+                    yield
+                    return
+        if not told:
+            console.line(f"    waiting: {parallel} other builds are running (server.parallel)")
+            told = True
+        if cancel.wait(SLOT_INTERVAL):
+            raise Cancelled("cancelled while waiting for a build slot")
