@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import stat
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 
 from tests.e2e.conftest import Deployable
 from tests.support.gogs import Remote
+from tests.support.net import wait_until
 from tests.support.prober import Prober
 from tests.support.registry import Registry
 
@@ -116,14 +115,14 @@ def test_push_options(app: Deployable) -> None:
 
 
 def test_newest_push_wins_and_the_others_are_told(app: Deployable) -> None:
-    slow = 'FROM gitdeploy-test/python:1\nWORKDIR /app\nCOPY . .\nRUN sleep 2\nCMD ["python3", "app.py"]\n'
+    slow = 'FROM gitdeploy-test/python:1\nWORKDIR /app\nCOPY . .\nRUN sleep 8\nCMD ["python3", "app.py"]\n'
     app.clone.release("1", {"Dockerfile": slow})
     pushes = [app.clone.start_push(app.remote)]
-    texts: list[str] = []
-    for version in ("2", "3", "4"):
-        threading.Event().wait(0.4)
+    wait_until(lambda: any(d["stage"] == "Build" for d in app.site.history(app.name)), 30, "the first build")
+    for waiting, version in enumerate(("2", "3", "4"), 1):
         app.clone.release(version)
         pushes.append(app.clone.start_push(app.remote))
+        wait_until(lambda n=waiting: len(list((app.site.home / "spool").glob("*.push"))) > n, 30, "the record")
     texts = [push.communicate(timeout=120)[0] for push in pushes]
     assert "1 is live" in texts[0]
     assert "yours is next" in texts[1]
@@ -186,9 +185,7 @@ def test_cancel(app: Deployable) -> None:
     slow = 'FROM gitdeploy-test/python:1\nRUN echo started; sleep 60\nCMD ["python3", "app.py"]\n'
     app.clone.release("1", {"Dockerfile": slow})
     push = app.clone.start_push(app.remote)
-    while not any(d["stage"] == "Build" for d in app.site.history(app.name)):
-        time.sleep(0.05)
-    time.sleep(1)
+    wait_until(lambda: "started" in app.site.run("logs", app.name, check=None).stdout, 30, "the build step")
     assert "cancelled" in app.site.run("cancel", app.name).stdout
     assert "was cancelled at Build" in push.communicate(timeout=20)[0]
     assert "no deployment" in app.site.run("cancel", app.name, check=2).stderr
