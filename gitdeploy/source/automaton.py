@@ -26,9 +26,9 @@ class BadPattern(ValueError):
 
 @dataclass
 class Budget:
-    """How much work the automata of one file may still have; ordinary patterns need a thousandth of it."""
+    """How much work the automata of one file may still have; ordinary ones need a hundredth of it."""
 
-    left: int = 5_000_000
+    left: int = 1_000_000
 
 
 class Atom(NamedTuple):

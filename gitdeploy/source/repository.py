@@ -143,7 +143,10 @@ class Repository:
 
     def _ref(self, name: str) -> bytes | None:
         """The id that a ref holds, tags not followed."""
-        ref = Ref(name.encode("utf-8", "surrogateescape"))
+        try:
+            ref = Ref(name.encode("utf-8", "surrogateescape"))
+        except UnicodeEncodeError:
+            return None
         if name != "HEAD" and not (name.startswith("refs/") and check_ref_format(ref)):
             return None
         try:
