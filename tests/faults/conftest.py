@@ -140,12 +140,16 @@ class Tiny:
 
     def effects(self, action: Callable[[], object]) -> Counter[str]:
         """Every effect of the worker while `action` ran, with how often it occurred."""
+        return Counter(effect for effect, _, _, what, _ in self.record(action) if what == "begin")
+
+    def record(self, action: Callable[[], object]) -> list[list[str]]:
+        """The effects of all workers while `action` ran: name, process, time, "begin" or "end", and app."""
         record = self.plan.with_suffix(".record")
         record.unlink(missing_ok=True)
         self.plan.write_text(json.dumps({"record": str(record), "fired": str(self.fired)}))
         action()
         self.kill_no_more()
-        return Counter(record.read_text().split())
+        return [line.split() for line in record.read_text().splitlines()]
 
     def containers(self) -> dict[str, str]:
         """All containers of the app: name → state."""

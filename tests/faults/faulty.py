@@ -2,8 +2,9 @@
 
 A point is an effect of gitdeploy's: a call to the engine, a write to state.db, an operation on the spool, or a change of a file
 in the data directory. The plan (a JSON file that FAULT_PLAN names) says at which occurrence of which effect, before it, during
-it or after it, who is killed: "child" for the app's process, "group" for the supervisor and all its children, "other" for what the plan's
-`command` kills (the engine, say). Without a point, the plan makes every effect known in its `record` file.
+it or after it, what happens: "child" kills the app's process, "group" the supervisor and all its children, "stop" sends those
+SIGTERM, "raise" raises an exception, and "other" runs the plan's `command` (which kills the engine, say). Without a point, the
+plan makes every effect known in its `record` file, one a line: name, process, monotonic time, begin or end, and app.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +27,7 @@ import gitdeploy.cli
 import gitdeploy.cli.worker
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
+from gitdeploy.supervisor import Supervisor
 
 STATE = ("enqueue", "end", "update", "stage", "end_stage")
 SPOOL = ("done", "persist", "sweep", "set_aside")
@@ -64,16 +67,14 @@ class Saboteur:
         self._data = str(data)
         self._counts: Counter[str] = Counter()
         self._mutex = threading.RLock()
+        self.app = ""
 
     def begin(self, effect: str) -> int:
         """An effect is about to happen; returns its number."""
         with self._mutex:
             self._counts[effect] += 1
             number = self._counts[effect]
-            if self._record:
-                fd = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-                os.write(fd, f"{effect}\n".encode())
-                os.close(fd)
+        self._note(effect, "begin")
         self._maybe(effect, number, "before")
         if self._point == Point(effect, number, "during"):
             timer = threading.Timer(IN_THE_MIDDLE, self._kill)
@@ -83,7 +84,14 @@ class Saboteur:
 
     def end(self, effect: str, number: int) -> None:
         """The effect has happened."""
+        self._note(effect, "end")
         self._maybe(effect, number, "after")
+
+    def _note(self, effect: str, what: str) -> None:
+        if self._record:
+            fd = os.open(self._record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.write(fd, f"{effect} {os.getpid()} {time.monotonic()} {what} {self.app or '-'}\n".encode())
+            os.close(fd)
 
     def _maybe(self, effect: str, number: int, when: str) -> None:
         if self._point == Point(effect, number, when):
@@ -97,6 +105,11 @@ class Saboteur:
         if self._victim == "other":
             subprocess.run(self._command, stdin=subprocess.DEVNULL, check=False)
             return
+        if self._victim == "stop":
+            os.killpg(os.getpgrp(), signal.SIGTERM)
+            return
+        if self._victim == "raise":
+            raise RuntimeError("sabotage")
         if self._victim == "group":
             os.killpg(os.getpgrp(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -146,6 +159,8 @@ def main() -> int:
         for owner, names, kind in ((State, STATE, "state"), (Spool, SPOOL, "spool")):
             for name in names:
                 setattr(owner, name, saboteur.wrap(f"{kind}.{name}", getattr(owner, name)))
+        run_child = Supervisor._run_child
+        Supervisor._run_child = lambda self, app: (setattr(saboteur, "app", app), run_child(self, app))[1]
         make_site = gitdeploy.cli.worker.make_site
         gitdeploy.cli.worker.make_site = lambda environ: watch(make_site(environ), saboteur)
         sys.addaudithook(saboteur.audit)

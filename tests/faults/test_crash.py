@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import sqlite3
 import time
@@ -139,9 +140,13 @@ def held(path: str) -> bool:
     return False
 
 
+WHAT = {"child": "kill -9 of the worker", "group": "kill -9 of the supervisor too", "stop": "SIGTERM to all of them"}
+
+
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("victim", ["child", "group"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    ("strategy", "victim"), [*itertools.product(STRATEGIES, ("child", "group")), ("recreate", "stop"), ("blue-green", "stop")]
+)
 def test_kill_at_every_effect(
     strategy: str,
     victim: str,
@@ -155,7 +160,7 @@ def test_kill_at_every_effect(
     effects = tiny.effects(lambda: tiny.push("1"))
     every = list(points(effects))
     chosen = every if pytestconfig.getoption("--exhaustive") else sample(every, SAMPLES[strategy])
-    row = fault_table.row(f"kill -9 of the {'worker' if victim == 'child' else 'supervisor too'}, {strategy}")
+    row = fault_table.row(f"{WHAT[victim]}, {strategy}")
     row.known += len(every)
     wrong: list[str] = []
     for number, point in enumerate(chosen, 2):
