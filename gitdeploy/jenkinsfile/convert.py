@@ -37,27 +37,10 @@ _OWN_WORK = {
 """Commands of docker that gitdeploy does by itself where it needs them, and those that only show something."""
 
 _IDLE = {
-    *(
-        "echo",
-        "printf",
-        "sleep",
-        "set",
-        ":",
-        "true",
-        "false",
-        "exit",
-        "test",
-        "[",
-        "[[",
-        "fi",
-        "done",
-        "esac",
-        "}",
-        "for",
-        "case",
-    ),
-    *("pwd", "ls", "cat", "grep", "awk", "sed", "head", "tail", "tr", "wc", "xargs", "whoami", "id", "date", "printenv", "git"),
-    *("yes", "which", "return", "read", "sort", "cut", "uname", "hostname"),
+    *("echo", "printf", "sleep", "set", ":", "true", "false", "exit", "return", "read", "test", "[", "[["),
+    *("fi", "done", "esac", "}", "for", "case"),
+    *("pwd", "ls", "cat", "grep", "awk", "sed", "head", "tail", "tr", "wc", "sort", "cut", "xargs", "yes", "which"),
+    *("whoami", "id", "date", "printenv", "uname", "hostname", "git"),
 }
 """Commands of a shell that deploy nothing."""
 
