@@ -70,12 +70,11 @@ def gone_wrong(container: Container | None) -> str:
     if container is None:
         return "the new container disappeared while it was starting"
     killed = " (killed for using too much memory)" if container.oom_killed else ""
+    ended = container.state in ("exited", "dead", "restarting")
+    code = f" with code {container.exit_code}" if ended else ""  # the engine forgets it when it starts the container again
     if container.restarts or container.state == "restarting":
-        code = container.exit_code
-        return f"the new container exited with code {code}{killed} and was started again by its restart policy"
-    if container.state in ("exited", "dead"):
-        return f"the new container exited with code {container.exit_code}{killed}"
-    return ""
+        return f"the new container exited{code}{killed} and was started again by its restart policy"
+    return f"the new container exited{code}{killed}" if ended else ""
 
 
 def failure(engine: Engine, container_id: str, reason: str, answers: Iterable[str] = ()) -> StageFailed:

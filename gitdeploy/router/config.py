@@ -110,22 +110,19 @@ def health_backend(s: Settings) -> str:
 
 def shape(s: Settings) -> str:
     """Names the configuration whatever the servers are: HAProxy must read its file again when this changes."""
-    return hashlib.sha256("\n".join(_all_but_servers(s)).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join(_lines(s, {}, "")).encode()).hexdigest()[:12]
 
 
 def render(s: Settings, table: Table) -> bytes:
     """The configuration file. Raises StageFailed for a health check that cannot be written into it."""
-    lines = [*_global(s, shape(s)), *_defaults(s), *_resolvers()]
+    return ("\n".join(_lines(s, table, shape(s))) + "\n").encode()
+
+
+def _lines(s: Settings, table: Table, digest: str) -> list[str]:
+    lines = [*_global(s, digest), *_defaults(s), *_resolvers()]
     for number, port in enumerate(s.ports):
         lines += [*_frontend(number, port), *_backend(s, port)]
         lines += [_server(s, port, slot, table.get(slot)) for slot in range(1, s.slots + 1)]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _all_but_servers(s: Settings) -> list[str]:
-    lines = [str(s.slots), *_global(s, ""), *_defaults(s), *_resolvers()]
-    for number, port in enumerate(s.ports):
-        lines += [*_frontend(number, port), *_backend(s, port)]
     return lines
 
 

@@ -14,7 +14,7 @@ RESTART = "unless-stopped"
 CHECK_LIMIT = 30.0
 """Seconds for HAProxy's check of a configuration."""
 
-NO_CLIENT = 127
+NO_CLIENT = 70
 """Exit code of CHECK for an image that gitdeploy cannot speak to."""
 
 CHECK = f"""\

@@ -107,7 +107,7 @@ def servers_state(text: str) -> dict[str, dict[int, Server]]:
             slots = found.setdefault(row["be_name"], {})
             if row["srv_fqdn"] not in ("-", ALIAS) and not int(row["srv_admin_state"]) & _MAINTENANCE:
                 slot = int(row["srv_name"].removeprefix("s"))
-                slots[slot] = Server(row["srv_fqdn"], row["srv_addr"], int(row["srv_uweight"]))
+                slots[slot] = Server(row["srv_fqdn"], row["srv_addr"].strip("-"), int(row["srv_uweight"]))
     return found
 
 

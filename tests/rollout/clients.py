@@ -52,9 +52,14 @@ class Client:
 
 
 class KeepAlive(Client):
-    """One connection, on which a request follows the other, with a pause now and then to be idle at a switch."""
+    """One connection, on which a request follows the other, with a pause now and then to be idle at a switch.
+
+    Attributes:
+        closed: how often an answer announced that it is the connection's last.
+    """
 
     path = "/"
+    closed = 0
 
     def work(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -65,6 +70,9 @@ class KeepAlive(Client):
             connection.request("GET", self.path)
             answer = connection.getresponse()
             body = answer.read().decode()
+            if answer.will_close:
+                self.closed += 1
+                break
             if answer.status == 200:
                 self.answers[body] += 1
             else:

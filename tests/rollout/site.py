@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from gitdeploy.engine.types import Container, Engine
 from gitdeploy.release import APP, ROLE, Release
 from gitdeploy.rollout import STRATEGIES
 from gitdeploy.rollout.context import Outcome, Rollout
+from tests.support.net import get
 
 
 @dataclass
@@ -30,6 +32,14 @@ class Lines:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+
+def answers(url: str, text: str) -> bool:
+    """Whether a GET gets this answer now."""
+    try:
+        return get(url, timeout=1.0) == text
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 class Site:
