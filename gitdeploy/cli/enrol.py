@@ -11,7 +11,7 @@ from gitdeploy.cli.context import hook_conf, install_hook, make_site
 from gitdeploy.config.edit import set_app
 from gitdeploy.config.load import parse_config
 from gitdeploy.errors import ConfigError, UsageError
-from gitdeploy.ownedfiles import write_file
+from gitdeploy.ownedfiles import locked, write_file
 from gitdeploy.site import Site
 
 
@@ -66,10 +66,18 @@ def edit_config(site: Site, name: str, values: Mapping[str, object]) -> bool:
     Raises:
         ConfigError: the file would be in error; it is left as it was.
     """
-    path = site.home / "config.toml"
-    before = path.read_bytes() if path.exists() else b""
     if not values:
         return False
+    directory = os.open(site.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with locked(directory):  # two at once would undo each other's edits
+            return _edit(directory, site.home / "config.toml", name, values)
+    finally:
+        os.close(directory)
+
+
+def _edit(directory: int, path: Path, name: str, values: Mapping[str, object]) -> bool:
+    before = path.read_bytes() if path.exists() else b""
     try:
         after = set_app(before.decode("utf-8"), name, values).encode()
     except UnicodeDecodeError as error:
@@ -77,8 +85,4 @@ def edit_config(site: Site, name: str, values: Mapping[str, object]) -> bool:
     if after == before:
         return False
     parse_config(after, path)
-    directory = os.open(site.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return write_file(directory, path.name, after, mode=0o600, owner=os.fstat(directory))
-    finally:
-        os.close(directory)
+    return write_file(directory, path.name, after, mode=0o600, owner=os.fstat(directory))
