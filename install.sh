@@ -1,0 +1,215 @@
+#!/bin/sh
+# Installs gitdeploy into the data directory of a Git server, upgrades it there, or takes it out again. It writes nothing
+# anywhere else, and writes there as the owner of the repositories, also when root runs it: that user could put a symbolic link
+# in the place of any file, and gains nothing by it.
+set -u
+unset IFS
+
+usage() {
+    cat <<'END'
+./install.sh --data DIR --repo OWNER/NAME [--image REF] [--publish HOST:CONTAINER]… [--strategy S] [--container NAME]
+    installs or upgrades gitdeploy in DIR/gitdeploy, and has a push to this repository deploy. DIR is what is mounted at
+    /data in Gogs' container; for a Gogs on the host, the directory with its custom/conf/app.ini.
+./install.sh --data DIR                      upgrades, with the hooks of all repositories that have one
+./install.sh --data DIR --all [--image 'REGISTRY/{owner}/{repo}']
+    every repository of this Gogs; without an image, those that config.toml has a table for
+./install.sh --data DIR --bare PATH [--repo OWNER/NAME] [--image REF] …    a bare repository that no Gogs keeps
+./install.sh --data DIR --uninstall          puts back what was there; running apps, config, history and logs stay
+./install.sh --data DIR --uninstall --purge  config, history and logs go, too
+./install.sh --demo                          all of it in a temporary directory, to look at
+
+--wheels DIR    takes the dependencies from files there (made by: pip download -d DIR docker dulwich toml loguru h2)
+--mode direct   the Git server's hook starts the worker (the default): it needs Python and the Docker socket beside it
+--mode agent    a container does the work
+END
+}
+
+say() {
+    printf '%s\n' "$1"
+}
+
+# fail MESSAGE WHAT-TO-DO [STATUS]: status 2 for bad usage, 3 for a machine that is not fit.
+fail() {
+    printf 'install.sh: %s\n' "$1" >&2
+    [ -z "$2" ] || printf '    what to do: %s\n' "$2" >&2
+    exit "${3:-3}"
+}
+
+checkout=$(cd "$(dirname "$0")" && pwd -P) || exit 3
+data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge=''
+
+# What is left in "$@" is for `gitdeploy enrol`.
+left=$#
+while [ "$left" -gt 0 ]; do
+    option=$1 value=''
+    shift
+    left=$((left - 1))
+    case $option in
+        --data | --repo | --bare | --image | --publish | --strategy | --container | --mode | --wheels)
+            [ "$left" -gt 0 ] || fail "$option: expected a value, found none" "./install.sh --help" 2
+            value=$1
+            shift
+            left=$((left - 1))
+            ;;
+    esac
+    case $option in
+        --data) data=$value ;;
+        --repo) repo=$value ;;
+        --bare) bare=$value ;;
+        --image) image=$value ;;
+        --publish | --strategy | --container) set -- "$@" "$option" "$value" ;;
+        --mode) mode=$value ;;
+        --wheels) wheels=$value ;;
+        --all) all=yes ;;
+        --uninstall) uninstall=yes ;;
+        --purge) purge=yes ;;
+        --demo) exec sh "$checkout/gitdeploy/demo/demo.sh" ;;
+        --help | -h) usage && exit 0 ;;
+        *) fail "$option: no such option" "./install.sh --help" 2 ;;
+    esac
+done
+
+# check_usage OPTION…: the options for `gitdeploy enrol`.
+check_usage() {
+    [ -n "$data" ] || fail "--data: expected the data directory of the Git server, found none" "./install.sh --help" 2
+    case $mode in
+        direct) ;;
+        agent) fail "--mode agent: this version installs direct mode only" "leave --mode out" 2 ;;
+        *) fail "--mode: expected direct or agent, found $mode" "./install.sh --help" 2 ;;
+    esac
+    [ -d "$data" ] || fail "--data: there is no directory $data" "name what is mounted at /data in Gogs' container" 2
+    data=$(cd "$data" && pwd -P) || fail "--data: $data may not be entered" "run this as its owner, or as root"
+    home=$data/gitdeploy
+    if [ -n "$bare" ]; then
+        [ -d "$bare/objects" ] || fail "--bare: expected a bare repository, found none at $bare" "git init --bare makes one" 2
+        bare=$(cd "$bare" && pwd -P)
+        [ -n "$repo" ] || repo=$(basename "$(dirname "$bare")")/$(basename "$bare" .git)
+    fi
+    [ -z "$repo" ] || [ -z "$all" ] || fail "--all and --repo exclude each other" "choose one" 2
+    if [ $# -gt 0 ] && [ -z "$repo" ] || [ -n "$image" ] && [ -z "$repo$all" ]; then
+        fail "--image, --publish, --strategy and --container are of one repository" "add --repo OWNER/NAME" 2
+    fi
+    [ -z "$wheels" ] || wheels=$(cd "$wheels" && pwd -P) || fail "--wheels: there is no such directory" "./install.sh --help" 2
+    [ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall" "./install.sh --help" 2
+}
+
+# step NAME ARGUMENT…: see gitdeploy/cli/installer.py.
+step() {
+    "$python" -I -B "$checkout/gitdeploy/cli/installer.py" "$@"
+}
+
+# find_python: sets $python, a Python that the owner of the repositories may run, and $uid and $gid, that owner.
+find_python() {
+    bad='there is no Python 3.11 or newer'
+    for python in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3 /usr/local/bin/python3; do
+        python=$("$python" -I -c 'import sys; print(sys.executable)' 2>/dev/null) || continue
+        if ! "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+            bad="$python is $("$python" -V 2>&1), and gitdeploy needs 3.11 or newer"
+        elif [ -z "$uninstall" ] && ! "$python" -I -c 'import pip' 2>/dev/null; then
+            bad="$python has no pip"
+        else
+            owner=$(step owner "$data" "$bare") || exit
+            uid=${owner% *} gid=${owner#* }
+            ! may_run || return 0
+            bad="user $uid, who owns the repositories, may not run $python"
+        fi
+    done
+    hint='install Python 3.11 or newer, with pip'
+    if command -v apt-get >/dev/null; then
+        hint='apt-get install python3 python3-pip (Debian 12, Ubuntu 24.04, or newer)'
+    elif command -v apk >/dev/null; then
+        hint='apk add python3 py3-pip'
+    elif command -v dnf >/dev/null; then
+        hint='dnf install python3.11 python3.11-pip'
+    fi
+    fail "$bad" "$hint"
+}
+
+may_run() {
+    case $(id -u) in
+        0 | "$uid") ;;
+        *) fail "the repositories belong to user $uid, and you are user $(id -u)" "run this as that user, or as root" ;;
+    esac
+    step run "$uid" "$gid" "$python" -I -c '' 2>/dev/null
+}
+
+# make_lib DIRECTORY: the package of this checkout with its dependencies.
+make_lib() {
+    lib=$1
+    step requirements >"$work/requirements" || exit
+    set -- --target "$lib" --requirement "$work/requirements"
+    [ ! -e "$checkout/.constraints.txt" ] || set -- "$@" --constraint "$checkout/.constraints.txt"
+    [ -z "$wheels" ] || set -- "$@" --no-index --find-links "$wheels"
+    if ! "$python" -m pip install --quiet --disable-pip-version-check --no-cache-dir "$@" >"$work/log" 2>&1; then
+        tail -n 15 "$work/log" >&2
+        fail "pip cannot install the dependencies" "see its message above; without a network, use --wheels DIR"
+    fi
+    if ! cp -RL "$checkout/gitdeploy" "$lib" || ! find "$lib/gitdeploy" -name __pycache__ -prune -exec rm -rf {} + ||
+        ! "$python" -I -m compileall -q "$lib/gitdeploy" || ! chmod -R a+rX,go-w "$work"; then
+        fail "$work cannot be written" "make room there: df -h $work"
+    fi
+}
+
+install_program() {
+    version=$(step version) || exit
+    lib=''
+    # Asks the installed program itself, as the owner: what is damaged is installed again.
+    if [ "$(readlink "$home/lib")" != "lib-$version" ] || ! step run "$uid" "$gid" \
+        env "PYTHONPATH=$home/lib" "$python" -s -P -c 'import docker, dulwich, toml, loguru, h2, gitdeploy' 2>/dev/null; then
+        say "installing the program and its dependencies into $home"
+        work=$(mktemp -d) || fail "there is no temporary directory" "set TMPDIR to a directory with room"
+        trap 'rm -rf "$work"' EXIT
+        trap 'exit 130' HUP INT TERM
+        make_lib "$work/lib"
+    fi
+    step setup "$data" "$lib" "$version" "$uid" "$gid" || exit
+}
+
+# gitdeploy VERB ARGUMENT…: the installed one, as the owner.
+gitdeploy() {
+    step run "$uid" "$gid" "$home/bin/gitdeploy" "$@"
+}
+
+# enrol_all: every repository of Gogs; goes on after a failure, and then fails.
+enrol_all() {
+    result=0
+    apps=$(step repositories "$data") || exit
+    for app in $apps; do
+        if [ -n "$image" ]; then
+            gitdeploy enrol "$app" --image "$(printf %s "$image" | sed "s|{owner}|${app%/*}|g; s|{repo}|${app#*/}|g")" || result=$?
+        elif ! gitdeploy config show "$app" >/dev/null 2>&1; then
+            say "$app: left out, config.toml has no valid table for it"
+        fi
+    done
+    return "$result"
+}
+
+# refresh_hooks: brings the hooks of all enrolled repositories up to date but $repo's, which is.
+refresh_hooks() {
+    result=0
+    apps=$(step enrolled "$data") || exit
+    for app in $apps; do
+        [ "$app" = "$(printf %s "$repo" | tr '[:upper:]' '[:lower:]')" ] || gitdeploy enrol "$app" || result=$?
+    done
+    return "$result"
+}
+
+check_usage "$@"
+find_python
+
+if [ -n "$uninstall" ]; then
+    step uninstall "$data" "$purge" "$uid" "$gid" || exit
+    say "gitdeploy is out of $data; the apps run on"
+    exit 0
+fi
+
+[ -z "$image" ] || [ -n "$all" ] || set -- "$@" --image "$image"
+[ -z "$bare" ] || set -- "$@" --bare "$bare"
+install_program
+if [ -n "$all" ]; then
+    enrol_all || exit
+elif [ -n "$repo" ]; then
+    gitdeploy enrol "$repo" "$@" || exit
+fi
+refresh_hooks || exit
+say "gitdeploy is in $home. Look whether everything is right: $home/bin/gitdeploy doctor"
