@@ -20,7 +20,7 @@ usage() {
 
 --wheels DIR    takes the dependencies from files there (made by: pip download -d DIR docker dulwich toml loguru h2)
 --mode direct   the Git server's hook starts the worker (the default): it needs Python and the Docker socket beside it
---mode agent    a container does the work
+--mode agent    a container does the work, for a Gogs without either: ./install.sh --mode agent --help
 END
 }
 
@@ -37,6 +37,12 @@ fail() {
 
 checkout=$(cd "$(dirname "$0")" && pwd -P) || exit 3
 data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge=''
+
+before=''
+for argument; do
+    [ "$before $argument" != '--mode agent' ] || exec sh "$checkout/gitdeploy/agent/install.sh" "$@"
+    before=$argument
+done
 
 # What is left in "$@" is for `gitdeploy enrol`.
 left=$#
@@ -72,11 +78,7 @@ done
 # check_usage OPTION…: the options for `gitdeploy enrol`.
 check_usage() {
     [ -n "$data" ] || fail "--data: expected the data directory of the Git server, found none" "./install.sh --help" 2
-    case $mode in
-        direct) ;;
-        agent) fail "--mode agent: this version installs direct mode only" "leave --mode out" 2 ;;
-        *) fail "--mode: expected direct or agent, found $mode" "./install.sh --help" 2 ;;
-    esac
+    [ "$mode" = direct ] || fail "--mode: expected direct or agent, found $mode" "./install.sh --help" 2
     [ -d "$data" ] || fail "--data: there is no directory $data" "name what is mounted at /data in Gogs' container" 2
     data=$(cd "$data" && pwd -P) || fail "--data: $data may not be entered" "run this as its owner, or as root"
     home=$data/gitdeploy
