@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.dockerfile import base_images, peek, syntax_image
 from gitdeploy.engine.exchange import Limits, converse
 from gitdeploy.engine.progress import Failure, Progress, report, sending
+from gitdeploy.engine.query import Query, common
 from gitdeploy.engine.reference import registry
 from gitdeploy.engine.session import Service, open_session
 from gitdeploy.engine.transport import Api
@@ -93,20 +93,11 @@ def _stop(api: Api, build_id: str) -> None:
         api.call("POST", "/build/cancel", params={"id": build_id}, headers=headers, timeout=STOP_TIMEOUT)
 
 
-def query(request: BuildRequest, build_id: str, session_id: str) -> list[tuple[str, str]]:
+def query(request: BuildRequest, build_id: str, session_id: str) -> Query:
     """The parameters of POST /build. Pure."""
-    args = dict(request.args)
-    if request.inline_cache:
-        args["BUILDKIT_INLINE_CACHE"] = "1"
-    pairs = [("version", "2"), ("dockerfile", request.dockerfile), ("buildid", build_id)]
-    pairs += [("session", session_id)] if session_id else []
-    pairs += [("t", tag) for tag in request.tags]
-    pairs += [("target", request.target)] if request.target else []
-    pairs += [("buildargs", json.dumps(args))] if args else []
-    pairs += [("labels", json.dumps(dict(request.labels)))] if request.labels else []
-    pairs += [("cachefrom", json.dumps(request.cache_from))] if request.cache_from else []
-    pairs += [(name, "1") for name, wanted in (("nocache", request.no_cache), ("pull", request.pull)) if wanted]
-    return pairs
+    args = {**request.args, **({"BUILDKIT_INLINE_CACHE": "1"} if request.inline_cache else {})}
+    session = [("session", session_id)] if session_id else []
+    return [("version", "2"), ("buildid", build_id), *session, *common(request, args)]
 
 
 class Answer:

@@ -23,6 +23,7 @@ from gitdeploy.engine.dockerfile import base_images, beyond_classic, peek
 from gitdeploy.engine.exchange import Limits, converse
 from gitdeploy.engine.lines import Lines
 from gitdeploy.engine.progress import TAIL, Said, State, heading, report, sending
+from gitdeploy.engine.query import common
 from gitdeploy.engine.reference import HUB, registry
 from gitdeploy.engine.registry import Transfer
 from gitdeploy.engine.transport import Api
@@ -62,7 +63,7 @@ def build(
     headers = {"X-Registry-Config": registry_config(base_images(text, request.args), credentials)}
     limits = Limits(cancel, request.timeout)
     answer = Answer(output, credentials)
-    path = f"/build?{urlencode(query(request))}"
+    path = f"/build?{urlencode([('version', '1'), ('rm', '1'), ('forcerm', '1'), *common(request, request.args)])}"
     try:
         for message in converse(endpoint(api), path, headers, context, limits=limits, sent=sending(output)):
             answer.take(message)
@@ -81,18 +82,6 @@ def unable(request: BuildRequest, text: str) -> list[str]:
     """What this builder cannot do, with the Dockerfile's lines. Pure."""
     found = [f"{request.dockerfile} line {line}: {what}" for line, what in beyond_classic(text)]
     return [*found, *(["build.secrets"] if request.secrets else [])]
-
-
-def query(request: BuildRequest) -> list[tuple[str, str]]:
-    """The parameters of POST /build. Pure."""
-    pairs = [("version", "1"), ("dockerfile", request.dockerfile), ("rm", "1"), ("forcerm", "1")]
-    pairs += [("t", tag) for tag in request.tags]
-    pairs += [("target", request.target)] if request.target else []
-    pairs += [("buildargs", json.dumps(dict(request.args)))] if request.args else []
-    pairs += [("labels", json.dumps(dict(request.labels)))] if request.labels else []
-    pairs += [("cachefrom", json.dumps(request.cache_from))] if request.cache_from else []
-    pairs += [(name, "1") for name, wanted in (("nocache", request.no_cache), ("pull", request.pull)) if wanted]
-    return pairs
 
 
 def registry_config(images: Iterable[str], credentials: Credentials) -> str:

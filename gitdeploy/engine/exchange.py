@@ -107,7 +107,9 @@ class _Sender(threading.Thread):
         with contextlib.suppress(OSError):  # the engine may answer and hang up before it has read all; its answer says why
             total = told = 0
             for chunk in self._chunks():
-                self._connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                self._connection.sendall(b"%x\r\n" % len(chunk), socket.MSG_MORE)
+                self._connection.sendall(chunk, socket.MSG_MORE)
+                self._connection.sendall(b"\r\n")
                 total += len(chunk)
                 if total - told >= WORTH_TELLING:
                     told = total

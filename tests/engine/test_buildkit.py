@@ -164,8 +164,8 @@ def test_progress_that_cannot_be_read_does_not_stop_a_build(buildkit: Builder, m
 def test_the_query_names_what_was_asked_for_and_nothing_else() -> None:
     plain = BuildRequest("Dockerfile", ("a:1", "a:latest"))
     assert query(plain, "b", "s") == [
-        *(("version", "2"), ("dockerfile", "Dockerfile"), ("buildid", "b"), ("session", "s")),
-        *(("t", "a:1"), ("t", "a:latest")),
+        *(("version", "2"), ("buildid", "b"), ("session", "s")),
+        *(("dockerfile", "Dockerfile"), ("t", "a:1"), ("t", "a:latest")),
     ]
     full = replace(plain, target="x", args={"A": "1"}, labels={"l": "v"}, cache_from=("c:1",), inline_cache=True)
     assert dict(query(replace(full, no_cache=True, pull=True), "b", "")) == {

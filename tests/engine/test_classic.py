@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from gitdeploy.engine.classic import Steps, query, registry_config
+from gitdeploy.engine.classic import Steps, registry_config
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.progress import Said
-from gitdeploy.engine.types import BuildRequest
 from gitdeploy.errors import BuildFailed
 from tests.support.builder import Builder
 
@@ -111,15 +110,3 @@ LOGINS = {"docker.io": ("hub", "s3cret"), "127.0.0.1:5000": ("<token>", "t0ken")
 )
 def test_logins_of_the_base_images_go_along(images: tuple[str, ...], expected: dict[str, dict[str, str]]) -> None:
     assert json.loads(base64.urlsafe_b64decode(registry_config(images, LOGINS.get))) == expected
-
-
-def test_the_query_names_what_was_asked_for_and_nothing_else() -> None:
-    plain = BuildRequest("Dockerfile", ("a:1", "a:latest"))
-    assert query(plain) == [
-        *(("version", "1"), ("dockerfile", "Dockerfile"), ("rm", "1"), ("forcerm", "1"), ("t", "a:1"), ("t", "a:latest"))
-    ]
-    full = replace(plain, target="x", args={"A": "1"}, labels={"l": "v"}, cache_from=("c:1",), no_cache=True, pull=True)
-    assert dict(query(full)) == {
-        **{"version": "1", "dockerfile": "Dockerfile", "rm": "1", "forcerm": "1", "t": "a:latest", "target": "x"},
-        **{"buildargs": '{"A": "1"}', "labels": '{"l": "v"}', "cachefrom": '["c:1"]', "nocache": "1", "pull": "1"},
-    }

@@ -1,0 +1,151 @@
+"""A build from a bare repository: gitdeploy with BuildKit against the docker command.
+
+    python -m tests.bench.build [RUNS [FILES [ENGINE_ROOT]]]
+
+The same commits are built by each in turn, on the same private engine (Debian's packages unpacked in ENGINE_ROOT, else the
+installed one). gitdeploy and `git archive` read the bare repository; `docker build DIR` gets a directory that is checked out
+already, whose checkout is not counted. What starts gitdeploy's Python is not counted either: its worker runs by then.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+
+from gitdeploy.engine.client import connect
+from gitdeploy.engine.types import BuildRequest, Engine
+from gitdeploy.source.context import open_context
+from gitdeploy.source.repository import open_repository
+from tests.support.engine import PrivateEngine
+from tests.support.guards import GIT_CONFIG
+from tests.support.images import BaseImages, archive
+from tests.support.net import isolate_network
+from tests.support.recorder import Recorder
+
+DOCKERFILE = f"FROM {BaseImages().busybox}\nWORKDIR /app\nCOPY . /app\nRUN ls | wc -l > /count\n"
+TOTAL = 53_000_000  # bytes in all files together
+ENVIRONMENT = {"PATH": f"/usr/bin:{os.environ['PATH']}"}  # Debian's docker command builds with BuildKit by itself
+
+Way = Callable[[str], object]
+
+
+def main(runs: int, files: int, engine_root: Path | None) -> None:
+    """Runs the comparison."""
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, PrivateEngine(engine_root) as private:
+        directory = Path(name)
+        (directory / ".gitconfig").write_text(GIT_CONFIG)
+        os.environ.update(ENVIRONMENT, DOCKER_HOST=private.url, HOME=name, DOCKER_CONFIG=name)
+        client = docker.DockerClient(base_url=private.url, timeout=120)
+        with archive("busybox", Path(".cache/tests/images")).open("rb") as file:
+            client.images.load(file)
+        repository = Repository(directory, files)
+        engine = connect(os.environ)
+        print(
+            f"engine {client.version()['Version']}, {files} files of {TOTAL / 1e6:.0f} MB, {runs} runs each, in turn; medians"
+        )
+        for change in (repository.same_commit, repository.same_files, repository.one_file):
+            compare(change, ways(repository, engine), runs)
+        engine.close()
+
+
+class Repository:
+    """A bare repository, and a clone with a working tree."""
+
+    def __init__(self, directory: Path, files: int) -> None:
+        self.bare, self.tree = directory / "bare.git", directory / "tree"
+        subprocess.run(["git", "init", "--quiet", "--bare", self.bare], check=True)
+        subprocess.run(["git", "init", "--quiet", self.tree], check=True)
+        source = random.Random(1)
+        for number in range(files):
+            path = self.tree / f"d{number % 100:02}" / f"file{number}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(source.randbytes(TOTAL // files))
+        (self.tree / "Dockerfile").write_text(DOCKERFILE)
+        self.git("remote", "add", "origin", str(self.bare))
+        self.commit("first")
+
+    def git(self, *command: str) -> str:
+        return subprocess.run(["git", "-C", self.tree, *command], check=True, capture_output=True, text=True).stdout
+
+    def commit(self, message: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        self.git("push", "--quiet", "origin", "HEAD:main")
+        return self.git("rev-parse", "HEAD").strip()
+
+    def same_commit(self) -> str:
+        """cached"""
+        return self.git("rev-parse", "HEAD").strip()
+
+    def same_files(self) -> str:
+        """new commit, same files"""
+        return self.commit(f"at {time.time_ns()}")
+
+    def one_file(self) -> str:
+        """one file changed"""
+        (self.tree / "d00" / "file0").write_text(str(time.time_ns()))
+        return self.commit("one file")
+
+
+def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
+    """The ways to build a commit of it."""
+
+    def ours(commit_id: str) -> None:
+        with open_repository(repository.bare) as source:
+            context = open_context(source, source.resolve(commit_id))
+            request = BuildRequest(context.dockerfile, ("bench-gitdeploy:1", "bench-gitdeploy:latest"))
+            engine.build(request, iter(context), lambda host: None, Recorder())
+
+    def command(template: str) -> Way:
+        def run(commit_id: str) -> None:
+            script = template.format(bare=repository.bare, tree=repository.tree, commit=commit_id)
+            subprocess.run(script, shell=True, check=True, capture_output=True)  # noqa: S602 (our own words)
+
+        return run
+
+    return {
+        "gitdeploy": ours,
+        "BuildKit, docker build DIR": command("DOCKER_BUILDKIT=1 docker build -q -t bench-dir {tree}"),
+        "BuildKit, git archive | docker build -": command(
+            "git -C {bare} archive {commit} | DOCKER_BUILDKIT=1 docker build -q -t bench-archive -"
+        ),
+        "classic, docker build DIR": command("DOCKER_BUILDKIT=0 docker build -q -t bench-classic {tree}"),
+        "classic, git archive | docker build -": command(
+            "git -C {bare} archive {commit} | DOCKER_BUILDKIT=0 docker build -q -t bench-classic-archive -"
+        ),
+    }
+
+
+def compare(change: Callable[[], str], ways: dict[str, Way], runs: int) -> None:
+    """Builds what `change` commits, each way in turn, and prints the medians."""
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for run in range(runs + 1):
+        for way, build in ways.items():
+            commit_id = change()
+            started = time.monotonic()
+            build(commit_id)
+            if run:  # the first fills the caches
+                seconds[way].append(time.monotonic() - started)
+    ours = statistics.median(seconds["gitdeploy"])
+    print(f"\n{change.__doc__}")
+    for way, taken in seconds.items():
+        median = statistics.median(taken)
+        print(f"  {way:<40} {median:7.3f} s   gitdeploy / this {ours / median:5.2f}   ({min(taken):.3f} to {max(taken):.3f})")
+
+
+if __name__ == "__main__":
+    isolate_network()
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 5,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 5000,
+        Path(sys.argv[3]) if len(sys.argv) > 3 else None,
+    )
