@@ -1,4 +1,4 @@
-"""The hook of a repository, and Gogs' own hook that runs it."""
+"""The hooks of a repository: gitdeploy's two, and Gogs' own that runs the first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gitdeploy.doctor.files import FileFacts, look_at_file
 from gitdeploy.doctor.finding import Finding
-from gitdeploy.enrol import HOOK, HOOK_DIRECTORIES, KEPT, MAX_HOOK, is_ours
+from gitdeploy.enrol import HOOK, HOOK_DIRECTORIES, KEPT, MAX_HOOK, MOVED, MOVED_MARK, is_ours
 
 RESYNC = 'in Gogs: Admin Panel, "Resync pre-receive, update and post-receive hooks of all repositories"'
 
@@ -24,6 +24,7 @@ class HookFacts:
         uid: owner of that.
         hook: gitdeploy's hook.
         delegate: Gogs' own post-receive hook, None where git itself runs gitdeploy's.
+        moves: the hook that tells of merges in the web page; None where post-receive does.
         kept: whether a hook from before gitdeploy is kept.
         noexec: whether the repository's file system forbids to run programs.
     """
@@ -33,6 +34,7 @@ class HookFacts:
     uid: int
     hook: FileFacts
     delegate: FileFacts | None
+    moves: FileFacts | None
     kept: bool
     noexec: bool
 
@@ -46,6 +48,7 @@ def look_at_hooks(app: str, repository: Path, *, bare: bool) -> HookFacts:
         uid=repository.stat().st_uid,
         hook=look_at_file(hooks / HOOK, MAX_HOOK),
         delegate=None if bare else look_at_file(repository / "hooks" / HOOK, MAX_HOOK),
+        moves=None if bare else look_at_file(repository / "hooks" / MOVED, MAX_HOOK),
         kept=os.path.lexists(hooks / KEPT),
         noexec=bool(os.statvfs(repository).f_flag & os.ST_NOEXEC),
     )
@@ -58,6 +61,24 @@ def judge_hooks(facts: HookFacts, current: bytes) -> Iterator[Finding]:
         yield from _judge_permissions(facts)
     if facts.delegate is not None:
         yield from _judge_delegate(facts.app, facts.delegate)
+
+
+def judge_moves(facts: HookFacts, current: bytes) -> Iterator[Finding]:
+    """What is wrong with the hook for merges; `current` is its text in this gitdeploy. Pure."""
+    hook, fix = facts.moves, f"gitdeploy enrol {facts.app}"
+    if hook is None:
+        return
+    problem = hook.problem
+    if hook.kind == "file" and not is_ours(hook.data, MOVED_MARK):
+        problem = "is somebody else's, which enrolling leaves alone"
+        fix = f'have it run at its end: custom_hooks/{HOOK} moved, if "$1" is committed'
+    elif hook.kind == "file" and hook.mode & 0o555 != 0o555:
+        problem = f"is not executable (mode {hook.mode:o})"
+    elif hook.kind == "file" and hook.data != current:
+        problem = "is of another version than this gitdeploy, or was edited"
+    if problem:
+        found = f"{hook.path} {problem}: pull requests merged in the web page, and mirrors, may not be deployed"
+        yield Finding("warning", "hook", found, hook.remove + fix, facts.app)
 
 
 def _judge_text(facts: HookFacts, current: bytes) -> Iterator[Finding]:

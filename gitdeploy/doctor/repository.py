@@ -9,7 +9,8 @@ from pathlib import Path
 from gitdeploy.config.model import App
 from gitdeploy.doctor.conf import judge_conf, look_at_conf
 from gitdeploy.doctor.finding import Finding, from_error
-from gitdeploy.doctor.hook import judge_hooks, look_at_hooks
+from gitdeploy.doctor.hook import judge_hooks, judge_moves, look_at_hooks
+from gitdeploy.enrol import MOVED, hook_text
 from gitdeploy.errors import UsageError
 from gitdeploy.gogs import Gogs
 from gitdeploy.hookconf import FILE, HookConf
@@ -100,6 +101,7 @@ def examine_repository(repository: Repository, expected: Expected, *, bare: bool
     hooks = look_at_hooks(repository.name, repository.path, bare=bare)
     problems = [
         *judge_hooks(hooks, expected.hook),
+        *judge_moves(hooks, hook_text(MOVED)),
         *judge_conf(look_at_conf(repository.name, repository.path), expected.home, expected.conf, expected.config_mtime_ns),
     ]
     yield from problems or [Finding("ok", "hook", f"in place: {hooks.hook.path}", app=repository.name)]

@@ -57,6 +57,11 @@ class Patient:
         return self.repository / "custom_hooks" / "post-receive"
 
     @property
+    def moves(self) -> Path:
+        """The hook that tells of merges."""
+        return self.repository / "hooks" / "reference-transaction"
+
+    @property
     def conf(self) -> Path:
         """The app's gitdeploy.conf."""
         return self.repository / "gitdeploy.conf"

@@ -38,6 +38,11 @@ def link_hook(patient: Patient) -> None:
     patient.hook.symlink_to(elsewhere)
 
 
+def link_moves(patient: Patient) -> None:
+    patient.moves.unlink()
+    patient.moves.symlink_to(patient.hook)
+
+
 def directory_for_hook(patient: Patient) -> None:
     patient.hook.unlink()
     patient.hook.mkdir()
@@ -64,6 +69,10 @@ HEALED = {
     "hook replaced": (lambda p: p.hook.write_text("#!/bin/sh\n"), "hook", "is not gitdeploy's hook"),
     "hook not executable": (lambda p: p.hook.chmod(0o644), "hook", "is not executable (mode 644"),
     "hook of somebody else": (lambda p: os.chown(p.hook, 1000, 1000), "hook", "belongs to user 1000, its repository to user 0"),
+    "merges removed": (lambda p: p.moves.unlink(), "hook", "is missing: pull requests merged"),
+    "merges a link": (link_moves, "hook", "is a symbolic link"),
+    "merges edited": (lambda p: p.moves.write_bytes(p.moves.read_bytes() + b"#"), "hook", "another version"),
+    "merges not executable": (lambda p: p.moves.chmod(0o644), "hook", "is not executable"),
     "conf removed": (lambda p: p.conf.unlink(), "gitdeploy.conf", "is missing: the hook does nothing"),
     "conf a pipe": (conf_pipe, "gitdeploy.conf", "is no file"),
     "conf with CRLF": (reconf("\n", "\r\n"), "gitdeploy.conf", "CRLF"),
@@ -126,6 +135,16 @@ def test_config_edited_after_enrolling_is_no_fault(patient: Patient) -> None:
     config.write_text(config.read_text().replace("[apps.", '[defaults]\nbranch = "release/*"\n[apps.', 1))
 
     assert patient.faults() == []
+
+
+def test_reference_transaction_hook_of_somebody_else(patient: Patient) -> None:
+    patient.moves.write_text("#!/bin/sh\nexit 0\n")
+
+    (fault,) = patient.faults()
+
+    assert (fault.level, fault.check) == ("warning", "hook")
+    assert "somebody else's" in fault.found
+    assert "custom_hooks/post-receive moved" in fault.fix
 
 
 def test_noexec_file_system(patient: Patient) -> None:
