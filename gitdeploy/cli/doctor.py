@@ -41,6 +41,7 @@ def _installation(environ: Mapping[str, str]) -> Installation:
     mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
     return Installation(
         home=home,
+        shared=Path(environ["GITDEPLOY_DATA"]) / "gitdeploy" if environ.get("GITDEPLOY_DATA") else None,
         mode=mode,
         host=environ.get("DOCKER_HOST") or DEFAULT_HOST,
         connect=partial(connect, environ),

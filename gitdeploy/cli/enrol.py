@@ -11,13 +11,16 @@ from gitdeploy.cli.context import hook_conf, install_hook, make_site
 from gitdeploy.config.edit import set_app
 from gitdeploy.config.load import parse_config
 from gitdeploy.errors import ConfigError, UsageError
+from gitdeploy.gogs import read_gogs
 from gitdeploy.ownedfiles import locked, write_file
 from gitdeploy.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("app", metavar="APP", help="owner/repo")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("app", nargs="?", metavar="APP", help="owner/repo")
+    which.add_argument("--all", action="store_true", help="every repository of Gogs; --image may hold {owner} and {repo}")
     parser.add_argument("--image", metavar="REF", help="image to build and push, without a tag: 6ain/dev-app")
     parser.add_argument("--container", metavar="NAME", help="name of the running container; the repository's name if left out")
     parser.add_argument(
@@ -30,10 +33,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Enrols; returns 0."""
     site = make_site(environ)
-    name = arguments.app.lower()
+    if arguments.all:
+        for name, _ in read_gogs(site.data).repositories():
+            owner, repo = name.split("/")
+            image = {"image": arguments.image.replace("{owner}", owner).replace("{repo}", repo)} if arguments.image else {}
+            _enrol(site, name, {**_values(arguments), **image})
+        return 0
     if arguments.bare and not (arguments.bare / "objects").is_dir():
         raise UsageError(f"--bare: expected a bare repository, found none at {arguments.bare}", "git init --bare makes one")
-    edited = edit_config(site, name, _values(arguments))
+    _enrol(site, arguments.app.lower(), _values(arguments))
+    return 0
+
+
+def _enrol(site: Site, name: str, values: Mapping[str, object]) -> None:
+    """Enrols one repository."""
+    edited = edit_config(site, name, values)
     config = site.load_config()
     if name not in config.apps:
         raise UsageError(f"{name} has no table in {config.source}", "name its image: --image REF")
@@ -45,7 +59,6 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         print(f"{name}: the hook that was there before is kept and still runs: {done.kept}")
     if edited:
         print(f"{name}: config written to {config.source}")
-    return 0
 
 
 def _values(arguments: argparse.Namespace) -> dict[str, object]:

@@ -4,32 +4,59 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 from gitdeploy.cli.context import make_site
 from gitdeploy.enrol import remove
 from gitdeploy.errors import UsageError
+from gitdeploy.gogs import has_gogs, read_gogs
+from gitdeploy.hookconf import enrolled_app
 from gitdeploy.records import TAKEN_OUT
+from gitdeploy.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
-    parser.add_argument("app", metavar="APP", help="owner/repo")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("app", nargs="?", metavar="APP", help="owner/repo")
+    which.add_argument("--all", action="store_true", help="every enrolled repository")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Removes; returns 0."""
     site = make_site(environ)
+    if arguments.all:
+        for name, path in enrolled(site):
+            _remove(site, name, path)
+        return 0
     name = arguments.app.lower()
     app = site.load_config().apps.get(name)
-    repository = site.repository(app) if app else site.find_repository(name, "")
-    done = remove(site.data, repository)
+    path = site.repository(app) if app else site.find_repository(name, "")
+    if not _remove(site, name, path):
+        raise UsageError(f"{name} is not enrolled: {path} has no hook of gitdeploy")
+    return 0
+
+
+def _remove(site: Site, name: str, path: Path) -> bool:
+    """Takes the hook out of one repository; returns whether there was one."""
     with site.open_state() as state:
         state.remember(name, TAKEN_OUT)
+        done = remove(site.data, path)
+        state.remember(name, TAKEN_OUT)  # again: an agent may have looked meanwhile
     if not done.found:
-        raise UsageError(f"{name} is not enrolled: {repository} has no hook of gitdeploy")
-    print(f"{name}: hook removed from {repository}; its container runs on")
+        return False
+    print(f"{name}: hook removed from {path}; its container runs on")
     if done.restored:
         print(f"{name}: the earlier hook is back: {done.restored}")
     if done.left:
         print(f"{name}: {done.left} is not gitdeploy's and was left alone")
-    return 0
+    return True
+
+
+def enrolled(site: Site) -> list[tuple[str, Path]]:
+    """Every enrolled app with its repository: those of Gogs, and plain ones that config.toml names."""
+    found = dict(read_gogs(site.data).enrolled()) if has_gogs(site.data) else {}
+    for name, app in site.load_config().apps.items():
+        if app.repository and enrolled_app(app.repository) == name:
+            found[name] = app.repository
+    return sorted(found.items())

@@ -31,6 +31,8 @@ class Installation:
 
     Attributes:
         home: the gitdeploy directory, which need not exist; None if the environment names none.
+        shared: the directory in the Git server's data directory in which hooks find the spool: home, unless that is an agent's
+            own.
         mode: "direct" or "agent".
         host: DOCKER_HOST.
         connect: connects to the engine; raises UnfitError.
@@ -40,6 +42,7 @@ class Installation:
     """
 
     home: Path | None
+    shared: Path | None
     mode: Mode
     host: str
     connect: Callable[[], Engine]
@@ -75,15 +78,15 @@ class Examination:
         return self._findings
 
     def _look_inside(self, home: Path) -> None:
-        mode = self._at.mode
+        mode, shared = self._at.mode, self._at.shared or home
         self._check("config.toml", partial(self._read_config, home / "config.toml"))
-        self._check("Gogs", partial(self._find_gogs, home.parent))
-        self._check("repository", partial(self._find_repositories, home.parent))
-        self._check("owner", lambda: examine_files(home, mode, self._server_user()))
+        self._check("Gogs", partial(self._find_gogs, shared.parent))
+        self._check("repository", partial(self._find_repositories, shared.parent))
+        self._check("owner", lambda: examine_files(home, shared, mode, self._server_user()))
         for repository in self._repositories:
-            self._check("hook", partial(self._examine_repository, repository, home))
-        if self._existing(home / "spool", "run install.sh again"):
-            self._check("queue", lambda: examine_queue(home, mode, self._at.now()))
+            self._check("hook", partial(self._examine_repository, repository, shared))
+        if self._existing(shared / "spool", "run install.sh again"):
+            self._check("queue", lambda: examine_queue(home, shared / "spool", mode, self._at.now()))
 
     def _check(self, check: str, look: Callable[[], Iterable[Finding]]) -> None:
         """Runs one check; what it has found before it failed counts."""
@@ -150,13 +153,13 @@ class Examination:
         facts = look_at_file(places[0]) if places else None
         return User(facts.uid, facts.gid) if facts and facts.kind != "unreadable" else None
 
-    def _examine_repository(self, repository: Repository, home: Path) -> Iterator[Finding]:
+    def _examine_repository(self, repository: Repository, shared: Path) -> Iterator[Finding]:
         config = self._config
-        homes = self._gogs.homes if self._gogs else (str(home),)
+        homes = self._gogs.homes if self._gogs else (str(shared),)
         conf = self._at.hook_conf(repository.app, config, homes) if repository.app and config else None
         mtime = config.source.stat().st_mtime_ns if config else 0
         bare = self._gogs is None or (repository.app is not None and repository.app.repository is not None)
-        yield from examine_repository(repository, Expected(home.resolve(), hook_text(), conf, mtime), bare=bare)
+        yield from examine_repository(repository, Expected(shared.resolve(), hook_text(), conf, mtime), bare=bare)
 
     def _reach_engine(self) -> Iterator[Finding]:
         engine = self._at.connect()

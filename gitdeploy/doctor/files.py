@@ -55,10 +55,10 @@ class FileFacts:
         return f"rm -r {self.path} && " if self.kind in ("symlink", "directory", "other") else ""
 
 
-def examine_files(home: Path, mode: Mode, server: User | None) -> Iterator[Finding]:
+def examine_files(home: Path, shared: Path, mode: Mode, server: User | None) -> Iterator[Finding]:
     """Looks at the gitdeploy directory; `server` is the user that the Git server runs as, None if that is not known.
 
-    In direct mode the worker runs as that user. An agent's files are its own user's, but for the spool.
+    `shared` is where hooks find the spool. In direct mode the worker runs as that user. An agent's files are its own user's, but for the spool.
     """
     found = look_at_installation(home)
     direct = mode == "direct"
@@ -66,7 +66,7 @@ def examine_files(home: Path, mode: Mode, server: User | None) -> Iterator[Findi
     own = found if direct else [file for file in found if file.path != home / "spool"]
     problems = [*judge_owners(own, owner, home), *judge_modes(found, home)]
     if server:
-        problems += judge_access(found[0], look_at_file(home / "spool"), server.uid)
+        problems += judge_access(look_at_file(shared), look_at_file(shared / "spool"), server.uid)
     if direct:
         noexec = bool(os.statvfs(home).f_flag & os.ST_NOEXEC)
         problems += judge_program(look_at_file(home / "bin" / "gitdeploy"), noexec)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from gitdeploy import __version__
+from gitdeploy.agent.prepare import AGENT_VERSION
 from gitdeploy.doctor.files import look_at_file
 from gitdeploy.doctor.finding import Finding
 from gitdeploy.hookconf import Mode
@@ -23,15 +24,18 @@ STALE = 60.0
 CLOCK_SLACK = 60.0
 """Seconds that a record may be ahead of the clock."""
 
-AGENT_VERSION = "agent.version"
-"""File in the gitdeploy directory in which an agent says its version; one without it says none."""
-
 Bell = Literal["heard", "unheard", "missing", "other", "forbidden"]
 
 
-def examine_queue(home: Path, mode: Mode, now: float) -> Iterator[Finding]:
-    """Looks at all of it; `now` is in seconds since the epoch. Raises UnfitError if spool or state.db cannot be read."""
-    spool = Spool(home)
+def examine_queue(home: Path, directory: Path, mode: Mode, now: float) -> Iterator[Finding]:
+    """Looks at all of it. Raises UnfitError if spool or state.db cannot be read.
+
+    Args:
+        home: the gitdeploy directory.
+        directory: the spool.
+        now: seconds since the epoch.
+    """
+    spool = Spool(home, directory)
     if mode == "agent":
         version = look_at_file(home / AGENT_VERSION, 100).data.decode("utf-8", "replace").strip()
         yield from judge_agent(look_at_bell(spool.directory), version, __version__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 
 import docker
@@ -89,3 +90,15 @@ def test_healthy(app: Deployable) -> None:
     code, _ = app.agent.container.exec_run(["sh", "-c", test[1]])
     assert code == 1
     wait_until(lambda: app.agent.container.exec_run(["sh", "-c", test[1]])[0] == 0, 15, "the next sign of life")
+
+
+def test_doctor_finds_nothing_wrong_until_there_is(app: Deployable) -> None:
+    def broken(check: int | None = 3) -> list[tuple[str, str]]:
+        findings = json.loads(app.agent.run("doctor", "--json", check=check))
+        return [(f["check"], f["found"]) for f in findings["findings"] if f["level"] == "error"]
+
+    assert broken(check=0) == []
+    app.agent.shell("echo 0.0.0 >/var/lib/gitdeploy/agent.version")
+    ((check, found),) = broken()
+    assert check == "agent"
+    assert "0.0.0" in found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import docker.models.containers
 import pip
 
 from tests.support.gogs import Gogs
@@ -81,17 +82,17 @@ class Agent:
         return self.gogs.data / "gitdeploy/spool"
 
     def run(self, *arguments: str, check: int | None = 0) -> str:
-        """`docker exec … gitdeploy`; its exit status must be `check`, unless that is None. Returns all its output."""
-        code, output = self.container.exec_run(["gitdeploy", *arguments])
-        text: str = output.decode()
-        assert check is None or code == check, f"{arguments}: exit {code}\n{text}"
+        """`docker exec … gitdeploy`; its exit status must be `check`, unless that is None. Returns its standard output."""
+        code, streams = self.container.exec_run(["gitdeploy", *arguments], demux=True)
+        text, errors = ((stream or b"").decode() for stream in streams)
+        assert check is None or code == check, f"{arguments}: exit {code}\n{text}{errors}"
         return text
 
     def shell(self, script: str) -> str:
         """Runs a script in the container; returns its output."""
-        code, output = self.container.exec_run(["sh", "-c", script])
-        assert code == 0, output.decode()
-        text: str = output.decode()
+        code, streams = self.container.exec_run(["sh", "-c", script], demux=True)
+        text, errors = ((stream or b"").decode() for stream in streams)
+        assert code == 0, f"{script}: exit {code}\n{text}{errors}"
         return text
 
     def history(self, app: str) -> list[dict[str, Any]]:

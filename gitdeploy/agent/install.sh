@@ -1,0 +1,159 @@
+#!/bin/sh
+# What install.sh --mode agent does: builds the agent's image and runs it beside a Git server that has neither Python nor the
+# Docker socket. Needs nothing but Docker on this machine. Run again to upgrade: a push that is being deployed then is kept by the
+# old agent and done by the new one.
+set -u
+unset IFS
+
+usage() {
+    cat <<'END'
+./install.sh --mode agent --data DIR [--repo OWNER/NAME [--image REF] [--publish HOST:CONTAINER]… [--strategy S]]
+    DIR is what is mounted at /data in Gogs' container; for a Gogs on the host, the directory with its custom/conf/app.ini.
+./install.sh --mode agent --volume NAME …              the same where Gogs' data is in a volume
+./install.sh --mode agent --data DIR --all --image 'REGISTRY/{owner}/{repo}'    every repository of this Gogs
+./install.sh --mode agent --data DIR --uninstall       takes the hooks out; running apps, config, history and logs stay
+./install.sh --mode agent --data DIR --uninstall --purge   config, history and logs go, too
+
+--name NAME     of the agent's container and of its volume: gitdeploy if left out
+--base IMAGE    with Python 3.11 or newer and pip, to build the agent's image on: python:3.13-alpine if left out
+--wheels DIR    takes the dependencies from files there (made by: pip download -d DIR docker dulwich toml loguru h2)
+END
+}
+
+say() {
+    printf '%s\n' "$1"
+}
+
+# fail MESSAGE WHAT-TO-DO [STATUS]: status 2 for bad usage, 3 for a machine that is not fit.
+fail() {
+    printf 'install.sh: %s\n' "$1" >&2
+    [ -z "$2" ] || printf '    what to do: %s\n' "$2" >&2
+    exit "${3:-3}"
+}
+
+checkout=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 3
+data='' volume='' repo='' image='' name=gitdeploy base='' wheels='' all='' uninstall='' purge=''
+
+# What is left in "$@" is for `gitdeploy enrol`.
+left=$#
+while [ "$left" -gt 0 ]; do
+    option=$1 value=''
+    shift
+    left=$((left - 1))
+    case $option in
+        --data | --volume | --repo | --image | --publish | --strategy | --container | --mode | --name | --base | --wheels)
+            [ "$left" -gt 0 ] || fail "$option: expected a value, found none" "./install.sh --mode agent --help" 2
+            value=$1
+            shift
+            left=$((left - 1))
+            ;;
+    esac
+    case $option in
+        --data) data=$value ;;
+        --volume) volume=$value ;;
+        --repo) repo=$value ;;
+        --image) image=$value ;;
+        --publish | --strategy | --container) set -- "$@" "$option" "$value" ;;
+        --mode) ;;
+        --name) name=$value ;;
+        --base) base=$value ;;
+        --wheels) wheels=$value ;;
+        --all) all=yes ;;
+        --uninstall) uninstall=yes ;;
+        --purge) purge=yes ;;
+        --help | -h) usage && exit 0 ;;
+        *) fail "$option: no such option of agent mode" "./install.sh --mode agent --help" 2 ;;
+    esac
+done
+
+# check_usage OPTION…: the options for `gitdeploy enrol`. Sets $data to where the agent finds Gogs' data.
+check_usage() {
+    [ -z "$data" ] || [ -z "$volume" ] || fail "--data and --volume exclude each other" "choose one" 2
+    [ -n "$data$volume" ] || fail "expected --data or --volume, found neither" "./install.sh --mode agent --help" 2
+    [ -z "$repo" ] || [ -z "$all" ] || fail "--all and --repo exclude each other" "choose one" 2
+    if [ $# -gt 0 ] && [ -z "$repo" ] || [ -n "$image" ] && [ -z "$repo$all" ]; then
+        fail "--image, --publish, --strategy and --container are of one repository" "add --repo OWNER/NAME" 2
+    fi
+    [ -z "$all" ] || [ -n "$image" ] || fail "--all: expected an image, found none" "add --image 'REGISTRY/{owner}/{repo}'" 2
+    [ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall" "./install.sh --mode agent --help" 2
+    [ -z "$wheels" ] || [ -d "$wheels" ] || fail "--wheels: there is no directory $wheels" "pip download -d $wheels …" 2
+    [ -n "$volume" ] || [ -d "$data" ] || fail "--data: there is no directory $data" "name what is mounted at /data in Gogs" 2
+    command -v docker >/dev/null || fail "there is no docker command" "install Docker: https://docs.docker.com/engine/install"
+    error=$(docker version 2>&1 >/dev/null) || fail "Docker does not answer: $error" "start it, or run this as root"
+    if [ -n "$volume" ]; then
+        docker volume inspect "$volume" >/dev/null 2>&1 || fail "there is no volume $volume" "see: docker volume ls" 2
+        data=/data
+    else
+        data=$(cd "$data" && pwd -P)
+    fi
+}
+
+build() {
+    say "building the agent's image"
+    work=$(mktemp -d) || fail "there is no room for temporary files" "make room: df -h /tmp"
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    cp -R "$checkout/pyproject.toml" "$checkout/hooks" "$checkout/gitdeploy" "$work" || fail "$work is full" "df -h $work"
+    find "$work" -name __pycache__ -prune -exec rm -rf {} +
+    set -- --tag "$name" --file "$work/gitdeploy/agent/Dockerfile"
+    [ -z "$base" ] || set -- "$@" --build-arg "BASE=$base"
+    if [ -n "$wheels" ]; then
+        cp -R "$wheels" "$work/wheels" || fail "$work is full" "df -h $work"
+        set -- "$@" --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/src
+    fi
+    if ! docker build "$@" "$work" >"$work/log" 2>&1; then
+        tail -n 20 "$work/log" >&2
+        fail "the agent's image could not be built" "see above; --base and --wheels build it without Docker Hub and pypi.org"
+    fi
+}
+
+# start: replaces the agent. The old one gets a minute to leave its deployment in order.
+start() {
+    set -- --volume "$name:/var/lib/gitdeploy" --env "GITDEPLOY_DATA=$data" --volume "${volume:-$data}:$data"
+    host=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null)}
+    case ${host:-unix:///var/run/docker.sock} in
+        unix://*) set -- "$@" --volume "${host#unix://}:/var/run/docker.sock" ;;
+        *) fail "the agent can use a Docker Engine on this machine only, and DOCKER_HOST is $host" "unset DOCKER_HOST" ;;
+    esac
+    logins=${DOCKER_CONFIG:-${HOME:-/root}/.docker}
+    [ ! -d "$logins" ] || set -- "$@" --volume "$logins:/root/.docker:ro"
+    if docker container inspect "$name" >/dev/null 2>&1; then
+        say "replacing the agent that runs"
+        docker stop --time 60 "$name" >/dev/null
+        docker rm "$name" >/dev/null || fail "the old container $name cannot be removed" "docker rm --force $name"
+    fi
+    docker run --detach --name "$name" --restart unless-stopped --init --network host "$@" "$name" >/dev/null ||
+        fail "the agent could not be started" "see Docker's message above"
+    tries=0
+    until docker exec "$name" test -e "$data/gitdeploy/spool/bell" 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 60 ]; then
+            docker logs --tail 15 "$name" >&2
+            fail "the agent does not work yet" "see its messages above; it goes on trying: docker logs -f $name"
+        fi
+        sleep 0.5
+    done
+    say "the agent runs: docker exec $name gitdeploy status"
+}
+
+remove() {
+    docker container inspect "$name" >/dev/null 2>&1 || fail "there is no agent named $name" "see: docker ps --all" 2
+    docker start "$name" >/dev/null
+    docker exec "$name" gitdeploy remove --all || exit
+    docker exec "$name" rm -rf "$data/gitdeploy" || exit
+    docker rm --force "$name" >/dev/null
+    [ -z "$purge" ] || docker volume rm "$name" >/dev/null
+    say "gitdeploy is out of $data; what it deployed runs on"
+    [ -n "$purge" ] || say "config, history and logs are in the volume $name; --purge removes them"
+}
+
+check_usage "$@"
+[ -z "$uninstall" ] || { remove && exit; }
+build
+start
+if [ -n "$repo$all" ]; then
+    [ -z "$image" ] || set -- --image "$image" "$@"
+    docker exec "$name" gitdeploy enrol "${repo:---all}" "$@" || exit
+    say "now push to ${repo:-one of them}"
+fi
