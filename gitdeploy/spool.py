@@ -149,18 +149,17 @@ class Spool:
         return path
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[bool]:
-        """Holds the kernel lock `name` (an app, or a build slot) inside the block; yields False if another holds it."""
+    def lock(self, name: str, patience: float = 0.0) -> Iterator[bool]:
+        """Holds the kernel lock `name` (an app, or a build slot) inside the block; yields False if another holds it.
+
+        `patience`: seconds to try, for whoever must not be turned away by one who only looks (`locked`).
+        """
         fd = os.open(self._lock_path(name, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-                yield False
-            else:
-                yield True
+            until = time.monotonic() + patience
+            while not (got := _try_lock(fd)) and time.monotonic() < until:
+                time.sleep(0.01)
+            yield got
         finally:
             os.close(fd)
 
@@ -168,6 +167,16 @@ class Spool:
         """Whether some process holds the lock now."""
         with self.lock(name) as got:
             return not got
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True
 
 
 def new_name(now: float) -> str:

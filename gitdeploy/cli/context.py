@@ -39,7 +39,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
     mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
     if environ.get("GITDEPLOY_HOME") and environ.get("GITDEPLOY_DATA"):
         prepare(home, data)
-    if not environ.get("GITDEPLOY_HOME") or not spool.is_dir():
+    if not environ.get("GITDEPLOY_HOME") or not os.access(spool, os.X_OK):
         found = f"found {home}" if environ.get("GITDEPLOY_HOME") else "found nothing"
         reason = f"GITDEPLOY_HOME: expected the gitdeploy directory in the Gogs data directory, {found}"
         raise UnfitError(reason, "run DIR/gitdeploy/bin/gitdeploy, which sets it; install.sh makes it")

@@ -113,7 +113,7 @@ def _child(site: Site) -> Callable[[str], int]:
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         try:
             while True:
-                with site.spool.lock(app) as got:
+                with site.spool.lock(app, patience=0.1) as got:
                     if not got:
                         return BUSY
                     with site.open_state() as state:
