@@ -83,16 +83,16 @@ class Agent:
 
     def run(self, *arguments: str, check: int | None = 0) -> str:
         """`docker exec … gitdeploy`; its exit status must be `check`, unless that is None. Returns its standard output."""
-        code, streams = self.container.exec_run(["gitdeploy", *arguments], demux=True)
-        text, errors = ((stream or b"").decode() for stream in streams)
-        assert check is None or code == check, f"{arguments}: exit {code}\n{text}{errors}"
-        return text
+        return self._execute(["gitdeploy", *arguments], check)
 
     def shell(self, script: str) -> str:
-        """Runs a script in the container; returns its output."""
-        code, streams = self.container.exec_run(["sh", "-c", script], demux=True)
-        text, errors = ((stream or b"").decode() for stream in streams)
-        assert code == 0, f"{script}: exit {code}\n{text}{errors}"
+        """Runs a script in the container; returns its standard output."""
+        return self._execute(["sh", "-c", script], 0)
+
+    def _execute(self, command: list[str], check: int | None) -> str:
+        done: Any = self.container.exec_run(command, demux=True)
+        text, errors = ((stream or b"").decode() for stream in done.output)
+        assert check is None or done.exit_code == check, f"{command}: exit {done.exit_code}\n{text}{errors}"
         return text
 
     def history(self, app: str) -> list[dict[str, Any]]:
