@@ -12,7 +12,7 @@ from typing import IO
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, inflate_pieces
-from gitdeploy.source.pack import PEEK, BaseCache, Pack
+from gitdeploy.source.pack import BAD_INDEX, PEEK, BaseCache, Pack
 
 KINDS = ("", "commit", "tree", "blob", "tag")
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
@@ -114,7 +114,7 @@ class Objects:
             self._packs.append(Pack(index, self._bases))
         except FileNotFoundError:
             pass  # repacked meanwhile: its objects are in another one
-        except (OSError, ValueError, KeyError, AssertionError) as error:
+        except (OSError, KeyError, *BAD_INDEX) as error:
             raise StageFailed(f"pack index {index} cannot be read: {error}", self.hint) from None
 
     def _loose(self, oid: bytes) -> tuple[int, Content] | None:

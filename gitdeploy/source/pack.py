@@ -8,6 +8,7 @@ in memory at once. The format is gitformat-pack(5).
 from __future__ import annotations
 
 import os
+import struct
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ PEEK = 8 << 10
 """Bytes of the first read of an object: most source files are whole in it."""
 
 OFS_DELTA, REF_DELTA = 6, 7
+
+BAD_INDEX = (struct.error, ValueError, IndexError, AssertionError)
+"""What dulwich raises when an index is damaged."""
+
 LONGEST_CHAIN = 10_000
 
 
@@ -78,6 +83,7 @@ class Pack:
     """A pack and its index, open until `close`."""
 
     def __init__(self, index: Path, bases: BaseCache) -> None:
+        """Takes the path of the index. Raises OSError, KeyError for an unknown version, and BAD_INDEX."""
         self._index = load_pack_index(index, SHA1)
         self._bases = bases
         try:
@@ -92,11 +98,13 @@ class Pack:
         os.close(self._file)
 
     def find(self, oid: bytes) -> int | None:
-        """The offset of an object (20 bytes), None if it is not in this pack."""
+        """The offset of an object (20 bytes), None if it is not in this pack. Raises Damaged."""
         try:
             return self._index.object_offset(RawObjectID(oid))
         except KeyError:
             return None
+        except BAD_INDEX as error:
+            raise Damaged(f"the index of its pack is damaged: {error}") from None
 
     def read(self, offset: int) -> tuple[int, Content]:
         """The kind (1 commit, 2 tree, 3 blob, 4 tag) and content of the object at an offset. Raises Damaged."""

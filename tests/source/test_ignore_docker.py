@@ -128,7 +128,8 @@ def ours(repo: GitRepo, checkout: Path, text: bytes) -> set[str]:
 
 
 def run(docker: str, checkout: Path, host: str, *arguments: str, buildkit: bool) -> subprocess.CompletedProcess[bytes]:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DOCKER_HOST": host, "DOCKER_BUILDKIT": str(int(buildkit))}
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DOCKER_HOST": host}
+    environment["DOCKER_BUILDKIT"] = "1" if buildkit else "0"
     return subprocess.run([docker, "build", *arguments, checkout], env=environment, capture_output=True, check=False)
 
 
@@ -144,7 +145,8 @@ def clis() -> list[str]:
 
 def version(docker: str) -> int:
     """Its major version."""
-    return int(subprocess.run([docker, "--version"], capture_output=True, check=True, text=True).stdout.split()[2].split(".")[0])
+    said = subprocess.run([docker, "--version"], capture_output=True, check=True, text=True).stdout
+    return int(said.removeprefix("Docker version ").split(".")[0])
 
 
 def test_there_is_a_docker_cli() -> None:
@@ -172,7 +174,8 @@ def test_like_the_classic_upload(
 
 def speaks_buildkit(docker: str) -> bool:
     """Whether it can: the client was built in before 23, and is a plugin since."""
-    return version(docker) < 23 or subprocess.run([docker, "buildx", "version"], capture_output=True, check=False).returncode == 0
+    plugin = subprocess.run([docker, "buildx", "version"], capture_output=True, check=False)
+    return version(docker) < 23 or plugin.returncode == 0
 
 
 @pytest.mark.parametrize("docker", [docker for docker in clis() if speaks_buildkit(docker)])

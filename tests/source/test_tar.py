@@ -64,7 +64,7 @@ def read(header: bytes) -> tarfile.TarInfo:
 
 
 def without_long_mode(header: bytes) -> bytes:
-    """tarfile gives the entry of a long name the mode 0, GNU tar 644: that mode and its checksum are no part of the comparison."""
+    """The header without the mode of a long name's entry, and its checksum: tarfile writes 0 there and GNU tar 644."""
     if len(header) == tar.BLOCK:
         return header
     return header[:100] + header[108:148] + header[156:]
