@@ -84,9 +84,11 @@ class _Tree:
         """The patterns of NAME.dockerignore beside the Dockerfile, else of the context's .dockerignore; and the file's name."""
         *where, name = dockerfile.names
         for names in ([*where, name + b".dockerignore"], [*directory.names, b".dockerignore"]):
-            place = self.place(names)
+            place, file = self.place(names), show(names[-1])
+            if place and place.entry.mode in (DIRECTORY, SUBMODULE):
+                raise StageFailed(f"{file} is a directory in commit {self.commit.id[:12]}", "make it a file, or remove it")
             if place:
-                return read_patterns(self.objects.read(place.entry.oid, BLOB, MAX_FILE, show(names[-1]))), show(names[-1])
+                return read_patterns(self.objects.read(place.entry.oid, BLOB, MAX_FILE, file)), file
         return [], ""
 
 

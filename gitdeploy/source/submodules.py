@@ -70,10 +70,11 @@ class SameServer:
 
     def _path(self, url: str, parent: Path) -> str:
         if url.startswith(("./", "../")):
-            if not parent.is_relative_to(self.root):
+            root, here = self.root.resolve(), parent.resolve()
+            if not here.is_relative_to(root):
                 raise StageFailed(f"{printable(url)} is relative to a repository that is not the server's")
-            here = parent.relative_to(self.root).as_posix().removesuffix(".git")
-            return posixpath.normpath(f"{here}/{url}")
+            name = here.relative_to(root).as_posix().removesuffix(".git")
+            return posixpath.normpath(f"{name}/{url}")
         match = _URL.fullmatch(url) or _SCP.fullmatch(url)
         if not match or match[1].lower() not in self.hosts:
             raise StageFailed(f"{printable(url)} is not on this server ({', '.join(sorted(self.hosts))})")

@@ -1,0 +1,387 @@
+"""The build context: equal to a checkout, deterministic, and an error for what is no context."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gitdeploy.errors import StageFailed
+from gitdeploy.source.context import open_context
+from gitdeploy.source.repository import open_repository
+from gitdeploy.source.stream import CHUNK
+from tests.support.gitrepo import File, GitRepo, Member, Tree, executable, members, sha1, submodule, symlink
+
+DOCKERFILE = b"FROM scratch\nCOPY . /\n"
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> GitRepo:
+    return GitRepo(tmp_path / "app.git")
+
+
+def stream(repo: GitRepo, rev: str = "main", **options: str) -> bytes:
+    with open_repository(repo.path) as opened:
+        return b"".join(open_context(opened, opened.resolve(rev), **options))  # type: ignore[arg-type]
+
+
+def context(repo: GitRepo, files: Tree, **options: str) -> dict[str, Member]:
+    repo.commit(files)
+    return members(stream(repo, **options))
+
+
+def failure(repo: GitRepo, **options: str) -> StageFailed:
+    with pytest.raises(StageFailed) as caught:
+        stream(repo, **options)
+    assert caught.value.reason.isprintable()
+    return caught.value
+
+
+LONG = "/".join(["directory" * 5] * 8)
+
+ODD: Tree = {
+    "Dockerfile": DOCKERFILE,
+    "run.sh": executable(b"#!/bin/sh\n"),
+    "empty": b"",
+    "link": symlink(b"run.sh"),
+    "link out": symlink(b"../../etc/passwd"),
+    "link abs": symlink(b"/etc/passwd"),
+    "link far": symlink(b"x/" * 150),
+    "dangling": symlink(b"none"),
+    "C:\\new": b"1",
+    "a:b/c d": b"2",
+    "naïve/ü": b"3",
+    b"bytes\xff\xfe/\x80": b"4",
+    "new\nline": b"5",
+    "-rf": b"6",
+    "\x1b[31m": b"7",
+    f"{LONG}/deep": b"8",
+    f"{'n' * 255}": b"9",
+    b"\xe9" * 200: b"10",
+    "exactly" + "x" * 93: b"11",
+    "blocks": bytes(512),
+    "more": bytes(513),
+    "large": bytes(5_000_000),
+    ".gitattributes": b"secret export-ignore\n*.txt text eol=crlf\nident ident\n",
+    "secret": b"not ignored",
+    "n.txt": b"a\nb\n",
+    "ident": b"$Id$",
+    ".gitignore": b"*",
+}
+
+
+def test_everything_of_a_tree(repo: GitRepo) -> None:
+    found = context(repo, ODD)
+    files = {name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name: f for name, f in ODD.items()}
+    expected = {}
+    for name, file in files.items():
+        file = file if isinstance(file, File) else File(file)
+        kind = {"100644": ("file", 0o644), "100755": ("file", 0o755), "120000": ("symlink", 0o777)}[file.mode]
+        content = file.data.decode() if kind[0] == "symlink" else sha1(file.data)
+        expected[name] = Member(*kind, content)
+        for parent in Path(name).parents[:-1]:
+            expected[str(parent)] = Member("directory", 0o755, "")
+    assert expected == found
+
+
+names = st.binary(min_size=1, max_size=120).map(lambda b: b.replace(b"/", b"_").replace(b"\0", b"_"))
+names = names.filter(lambda b: b not in (b".", b"..") and b.lower() != b".git" and b != b".dockerignore")
+contents = st.binary(max_size=2000).map(File) | st.binary(max_size=200).map(executable)
+links = st.binary(min_size=1, max_size=200).filter(lambda b: b"\0" not in b).map(symlink)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.lists(names, min_size=1, max_size=3).map(b"/".join), contents | links, max_size=8))
+def test_like_git_archive(repo: GitRepo, files: dict[bytes, File]) -> None:
+    prefixes = {b"/".join(name.split(b"/")[:n]) for name in files for n in range(1, 4) if n < len(name.split(b"/"))}
+    files = {name: file for name, file in files.items() if name not in prefixes}
+    repo.commit(files | {b"Dockerfile": File(DOCKERFILE)})
+    assert repo.archive("main") == members(stream(repo))
+
+
+def test_the_dockerfile_comes_first_with_a_plain_header(repo: GitRepo) -> None:
+    files = {"docker/web.Dockerfile": DOCKERFILE, "a" * 200: b"", "b": b"1"}
+    found = context(repo, files, dockerfile="docker/web.Dockerfile")
+    assert next(iter(found)) == "docker/web.Dockerfile"
+    head = stream(repo, dockerfile="docker/web.Dockerfile")[:512]
+    assert (head[:21], head[156:157], head[257:263]) == (b"docker/web.Dockerfile", b"0", b"ustar ")
+
+
+def test_equal_trees_make_equal_streams(repo: GitRepo, tmp_path: Path) -> None:
+    repo.commit(ODD, "one")
+    first = stream(repo)
+    repo.commit(ODD, "two, of another time and with other storage")
+    repo.unpack()
+    repo.git("repack", "-adq")
+    assert first == stream(repo)
+    with open_repository(repo.path) as opened:
+        one = open_context(opened, opened.resolve("main"))
+        assert first == b"".join(one) == b"".join(one)
+        assert (one.bytes, one.files) == (len(first), len(ODD))
+
+
+def test_the_key_follows_what_is_sent(repo: GitRepo) -> None:
+    def key(files: Tree, **options: str) -> str:
+        repo.commit(files)
+        with open_repository(repo.path) as opened:
+            return open_context(opened, opened.resolve("main"), **options).key  # type: ignore[arg-type]
+
+    files: Tree = {"Dockerfile": DOCKERFILE, "app/Dockerfile": DOCKERFILE, "app/a": b"1", "docs/x": b"1"}
+    keys = [
+        key(files, directory="app"),
+        key(files),
+        key(files, dockerfile="app/Dockerfile"),
+        key(files | {"app/a": b"2"}, directory="app"),
+        key(files | {"app/.dockerignore": b"x"}, directory="app"),
+        key(files | {"app/Dockerfile.dockerignore": b"a"}, directory="app"),
+        key(files | {"app/Dockerfile": b"FROM x\n"}, directory="app"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert keys[0] == key(files | {"docs/x": b"2"}, directory="app")
+
+
+def test_chunks_are_of_a_useful_size(repo: GitRepo) -> None:
+    repo.commit({f"f{i}": random.Random(i).randbytes(3000) for i in range(500)} | {"Dockerfile": DOCKERFILE})
+    with open_repository(repo.path) as opened:
+        sizes = [len(chunk) for chunk in open_context(opened, opened.resolve("main"))]
+    assert all(CHUNK <= size <= 2 * CHUNK for size in sizes[:-1])
+
+
+def test_a_subdirectory(repo: GitRepo) -> None:
+    files: Tree = {
+        "Dockerfile": b"FROM a\n",
+        "app/x/Dockerfile": b"FROM b\n",
+        "app/x/a/b": b"1",
+        "app/y": b"2",
+        ".dockerignore": b"*",
+    }
+    assert context(repo, files, directory="./app/x/").keys() == {"Dockerfile", "a", "a/b"}
+
+
+def test_the_dockerfile_may_lie_outside_of_the_context(repo: GitRepo) -> None:
+    repo.commit({"docker/Dockerfile": DOCKERFILE, "docker/Dockerfile.dockerignore": b"b", "app/a": b"1", "app/b": b"2"})
+    with open_repository(repo.path) as opened:
+        made = open_context(opened, opened.resolve("main"), directory="app", dockerfile="docker/Dockerfile")
+        found = members(made)
+    assert made.dockerfile.startswith(".dockerfile.")
+    assert [*found] == [made.dockerfile, "a"]
+    assert (found[made.dockerfile].content, made.content) == (sha1(DOCKERFILE), DOCKERFILE)
+
+
+@pytest.mark.parametrize(
+    ("files", "directory", "expected"),
+    [
+        ({"Dockerfile": b"a"}, ".", "Dockerfile"),
+        ({"dockerfile": b"a", "Dockerfile.dev": b"b"}, ".", "dockerfile"),
+        ({"app/Dockerfile": b"a", "Dockerfile": b"b"}, "app", "Dockerfile"),
+        ({"app/dockerfile": b"a", "Dockerfile": b"b"}, "app", "dockerfile"),
+        ({"app/x": b"b", "Dockerfile": b"a"}, "app", ".dockerfile."),
+    ],
+)
+def test_the_plain_name_is_looked_for_as_docker_does(repo: GitRepo, files: Tree, directory: str, expected: str) -> None:
+    found = context(repo, files, directory=directory)
+    first = next(iter(found))
+    assert first.startswith(expected)
+    assert found[first].content == sha1(b"a")
+
+
+def test_a_dockerfile_that_is_a_symlink(repo: GitRepo) -> None:
+    found = context(repo, {"Dockerfile": symlink(b"build/../docker/x"), "docker/x": DOCKERFILE, "build/y": b""})
+    assert [*found][:2] == ["docker/x", "Dockerfile"]
+    assert found["Dockerfile"] == Member("symlink", 0o777, "build/../docker/x")
+
+
+def test_a_long_path_of_a_dockerfile(repo: GitRepo) -> None:
+    found = context(repo, {f"{LONG}/Dockerfile": DOCKERFILE}, dockerfile=f"{LONG}/Dockerfile")
+    assert next(iter(found)).startswith(".dockerfile.")
+    assert f"{LONG}/Dockerfile" in found
+
+
+def test_dockerignore(repo: GitRepo) -> None:
+    files = {"Dockerfile": DOCKERFILE, "a/b/c": b"", "a/b/d": b"", "a/x": b"", "log": b"", "web.Dockerfile": DOCKERFILE}
+    ignore = {".dockerignore": b"# all but one\na\n!a/b/c\nlog\n.dockerignore\nDockerfile\n"}
+    assert context(repo, files | ignore).keys() == {"Dockerfile", "a", "a/b", "a/b/c", "web.Dockerfile"}
+    own = ignore | {"web.Dockerfile.dockerignore": b"a/b\n"}
+    everything = {*files, *own, "a"} - {"a/b/c", "a/b/d"}
+    assert context(repo, files | own, dockerfile="web.Dockerfile").keys() == everything
+
+
+def test_a_dockerignore_that_is_a_symlink(repo: GitRepo) -> None:
+    files = {"Dockerfile": DOCKERFILE, "a": b"", ".dockerignore": symlink(b"conf/ignore"), "conf/ignore": b"a\nconf"}
+    assert context(repo, files).keys() == {"Dockerfile", ".dockerignore"}
+
+
+def test_an_empty_dockerignore_of_the_dockerfile_beats_the_other(repo: GitRepo) -> None:
+    files = {"Dockerfile": DOCKERFILE, "a": b"", ".dockerignore": b"a", "Dockerfile.dockerignore": b""}
+    assert context(repo, files).keys() == files.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "hint"),
+    [
+        ({"directory": "none"}, "the build context 'none' is not there", "the directories are: d"),
+        ({"directory": "Dockerfile"}, "the build context 'Dockerfile' is a file", "set build.context"),
+        ({"directory": "sub"}, "the build context 'sub' is a submodule", "set build.context"),
+        ({"directory": "../other"}, "the build context '../other' leaves the tree", "inside of the repository"),
+        ({"directory": "/etc"}, "the build context '/etc' leaves the tree", "inside of the repository"),
+        ({"directory": "d/../.."}, "leaves the tree", "inside of the repository"),
+        ({"directory": "out"}, "out is a symlink that leads out of the pushed tree", "point at a file of the repository"),
+        ({"directory": "loop"}, "loop is a symlink that leads out of the pushed tree, or in a circle", "point at"),
+        ({"dockerfile": "none"}, "there is no Dockerfile 'none'", "there is Dockerfile, Dockerfile.dev"),
+        ({"dockerfile": "d/none"}, "there is no Dockerfile 'd/none'", "set build.dockerfile"),
+        ({"dockerfile": "d"}, "the Dockerfile 'd' is a directory", "name a file"),
+        ({"dockerfile": "../Dockerfile"}, "the Dockerfile '../Dockerfile' leaves the tree", "inside of the repository"),
+        ({"dockerfile": "/etc/passwd"}, "the Dockerfile '/etc/passwd' leaves the tree", "inside of the repository"),
+        ({"dockerfile": "passwd"}, "passwd is a symlink that leads out of the pushed tree", "make it a file"),
+        ({"dockerfile": "up"}, "up is a symlink that leads out of the pushed tree", "make it a file"),
+        ({"dockerfile": "huge"}, "huge has 2,000,000 bytes, expected at most 1,048,576", "make huge smaller"),
+        ({"dockerfile": "\x1b[31m"}, r"there is no Dockerfile '\x1b[31m'", "set build.dockerfile"),
+    ],
+)
+def test_what_is_no_context(repo: GitRepo, options: dict[str, str], reason: str, hint: str) -> None:
+    files = {
+        "Dockerfile": DOCKERFILE,
+        "Dockerfile.dev": DOCKERFILE,
+        "d/x": b"",
+        "sub": submodule("1" * 40),
+        "out": symlink(b"../../x"),
+        "loop": symlink(b"loop"),
+        "passwd": symlink(b"/etc/passwd"),
+        "up": symlink(b"d/../../etc"),
+        "huge": bytes(2_000_000),
+    }
+    repo.commit(files)
+    error = failure(repo, **options)
+    assert reason in error.reason
+    assert hint in error.hint
+
+
+def test_no_dockerfile_at_all(repo: GitRepo) -> None:
+    repo.commit({"a": b""})
+    assert failure(repo).hint == "add one, or set build.dockerfile"
+
+
+def test_a_wrong_dockerignore(repo: GitRepo) -> None:
+    repo.commit({"Dockerfile": DOCKERFILE, ".dockerignore": b"fine\n[a\n"})
+    assert ".dockerignore: the pattern '[a' is wrong" in failure(repo).reason
+    repo.commit({"Dockerfile": DOCKERFILE, ".dockerignore/x": b""})
+    assert ".dockerignore is a directory in commit" in failure(repo).reason
+    repo.commit({"Dockerfile": DOCKERFILE, ".dockerignore": bytes(100_000)})
+    assert ".dockerignore has 100,000 bytes" in failure(repo).reason
+
+
+def test_an_object_that_is_missing_on_the_way(repo: GitRepo) -> None:
+    repo.commit({"Dockerfile": DOCKERFILE, "z": b"gone"})
+    repo.unpack()
+    repo.loose(repo.id("rev-parse", "main:z")).unlink()
+    assert "is missing in" in failure(repo).reason
+
+
+def test_a_large_object_that_is_damaged(repo: GitRepo) -> None:
+    repo.commit({"Dockerfile": DOCKERFILE, "z": random.Random(1).randbytes(5_000_000)})
+    repo.unpack()
+    file = repo.loose(repo.id("rev-parse", "main:z"))
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:4_000_000])
+    assert "is damaged" in failure(repo).reason
+
+
+HOSTILE = {
+    "dot": [("100644", b".", "blob")],
+    "dot dot": [("40000", b"..", "tree")],
+    "git": [("40000", b".git", "tree")],
+    "git in capitals": [("40000", b".GiT", "tree")],
+    "slash": [("100644", b"a/../../x", "blob")],
+    "absolute": [("100644", b"/etc/passwd", "blob")],
+    "empty name": [("100644", b"", "blob")],
+    "one name twice": [("120000", b"a", "blob"), ("40000", b"a", "tree")],
+    "fifo": [("010644", b"a", "blob")],
+    "device": [("060644", b"a", "blob")],
+    "socket": [("140644", b"a", "blob")],
+    "odd mode": [("9", b"a", "blob")],
+    "tree as blob": [("100644", b"a", "tree")],
+    "blob as tree": [("40000", b"a", "blob")],
+    "commit as blob": [("100644", b"a", "commit")],
+    "link without target": [("120000", b"a", "empty")],
+    "link with a long target": [("120000", b"a", "long")],
+    "link with a NUL": [("120000", b"a", "nul")],
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("below", [False, True])
+def test_a_hostile_tree_is_refused(repo: GitRepo, case: str, below: bool) -> None:
+    commit = repo.commit({"x": b"1"})
+    oids = {
+        "blob": repo.blob(b"x"),
+        "tree": repo.id("rev-parse", "main^{tree}"),
+        "commit": commit,
+        "empty": repo.blob(b""),
+        "long": repo.blob(b"x" * 5000),
+        "nul": repo.blob(b"a\0b"),
+    }
+    entries = [(mode, name, oids[what]) for mode, name, what in HOSTILE[case]]
+    entries = [("40000", b"z", repo.tree_of(entries))] if below else entries
+    repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), *entries]))
+    error = failure(repo)
+    assert len(error.reason) < 500
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("100664", 0o644), ("100600", 0o644), ("100775", 0o755), ("100700", 0o755)])
+def test_old_modes_are_read_as_git_reads_them(repo: GitRepo, mode: str, expected: int) -> None:
+    repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), (mode, b"a", repo.blob(b"x"))]))
+    assert members(stream(repo))["a"].mode == expected
+
+
+def test_a_tree_of_many_trees_is_refused(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitdeploy.source.walk.MAX_ENTRIES", 20_000)
+    blob, tree = repo.blob(b"x"), ""
+    for _ in range(12):
+        entry = ("40000", tree) if tree else ("100644", blob)
+        tree = repo.tree_of([(entry[0], b"%d" % i, entry[1]) for i in range(10)])
+    repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), ("40000", b"z", tree)]))
+    assert "more than 20,000 files" in failure(repo).reason
+
+
+def test_a_path_that_no_kernel_takes_is_refused(repo: GitRepo) -> None:
+    repo.commit({"Dockerfile": DOCKERFILE, "/".join(["d" * 200] * 21): b""})
+    assert "has more than 4,096 bytes" in failure(repo).reason
+
+
+def test_two_thousand_directories_deep(repo: GitRepo) -> None:
+    found = context(repo, {"Dockerfile": DOCKERFILE, "/".join(["d"] * 2000): b"x"})
+    assert len(found) == 2001
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from gitdeploy.source.context import open_context
+from gitdeploy.source.repository import open_repository
+with open_repository(Path(sys.argv[1])) as opened:
+    commit = opened.resolve("main")
+    for chunk in open_context(opened, opened.resolve("small")): pass
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for chunk in open_context(opened, commit): pass
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("stored", ["loose", "packed", "as a delta"])
+def test_memory_does_not_grow_with_a_file(repo: GitRepo, stored: str) -> None:
+    data = random.Random(1).randbytes(30_000_000)
+    repo.commit({"Dockerfile": DOCKERFILE}, branch="small")
+    repo.commit({"Dockerfile": DOCKERFILE, "big": data})
+    if stored == "loose":
+        repo.unpack()
+    if stored == "as a delta":
+        repo.commit({"Dockerfile": DOCKERFILE, "big": data[:-1000]})
+        repo.git("repack", "-adfq", "--depth=5", "--window=3", "--threads=1")
+        assert b"chain length = 1" in repo.git("verify-pack", "-v", *map(str, repo.path.glob("objects/pack/*.idx")))
+    grown = int(subprocess.run([sys.executable, "-c", MEASURE, repo.path], check=True, capture_output=True).stdout)
+    assert grown < 8_000  # KiB
