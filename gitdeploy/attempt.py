@@ -22,7 +22,7 @@ from gitdeploy.records import Deployment, Status
 from gitdeploy.relay import Relay
 from gitdeploy.retention import Freed, prune
 from gitdeploy.rollout.context import Outcome
-from gitdeploy.rollout.recovery import recover
+from gitdeploy.rollout.recovery import recover, serving_release
 from gitdeploy.site import Site
 from gitdeploy.state import State
 from gitdeploy.tools import Tools
@@ -216,5 +216,15 @@ def _tell(a: Attempt, console: Console, result: Outcome | GitdeployError, row: D
     elif isinstance(result, NothingToDo):
         console.line(f"gitdeploy: nothing to deploy: {result.reason}")
     else:
-        for line in report.failure(result, row, a.state.live(row.app)):
+        live = a.state.live(row.app)
+        lost = live is not None and result.stage == "Deploy" and not _serves(a, live)
+        for line in report.failure(result, row, live, lost=lost):
             console.line(line)
+
+
+def _serves(a: Attempt, live: Deployment) -> bool:
+    """Whether anything of the app serves, by what the engine says: bringing back the old release may have failed too."""
+    try:
+        return serving_release(a.engine(), snapshot.load(live.config) or a.job.app) != 0
+    except GitdeployError:
+        return False

@@ -22,8 +22,8 @@ def success(app: App, version: str, host: str, seconds: float, outage: float | N
     return f"{app.name} {version} is live at {address(app, host)} ({seconds:.1f} s{gap})"
 
 
-def failure(error: GitdeployError, deployment: Deployment, live: Deployment | None) -> list[str]:
-    """The last lines of one that did not: stage, reason, last lines, what to do, and what serves."""
+def failure(error: GitdeployError, deployment: Deployment, live: Deployment | None, *, lost: bool = False) -> list[str]:
+    """The last lines of one that did not: stage, reason, last lines, what to do, and what serves; `lost`: not even `live`."""
     version = f" {deployment.version}" if deployment.version else ""
     verb = "was cancelled" if type(error).__name__ == "Cancelled" else "FAILED"
     stage = f" at {error.stage}" if error.stage else ""
@@ -35,5 +35,7 @@ def failure(error: GitdeployError, deployment: Deployment, live: Deployment | No
     if error.hint:
         lines.append(f"    what to do: {error.hint}")
     serves = f"{live.version} still serves" if live else "nothing was live before, and nothing is now"
+    if live and lost:
+        serves = f"{live.version} DOES NOT SERVE any more: run gitdeploy deploy {deployment.app}"
     lines.append(f"    {serves}; the whole log: gitdeploy logs {deployment.app} {deployment.id}")
     return lines
