@@ -84,9 +84,13 @@ class Trial:
         """Everything is as after a deployment of `version` without any fault."""
         self._settle()
         self.expect("serving", self.tiny.get(), version)
+        self.check_leftovers()
+        self._check_history(version)
+
+    def check_leftovers(self) -> None:
+        """Nothing is there that is not needed."""
         self._check_engine()
         self._check_files()
-        self._check_history(version)
 
     def expect(self, what: str, found: object, expected: object) -> None:
         """Notes a difference."""
