@@ -21,6 +21,7 @@ from gitdeploy.engine.diagnosis import FREE_SPACE, NO_SPACE, registry_failure
 from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.dockerfile import base_images, peek, syntax_image
 from gitdeploy.engine.exchange import Limits, converse
+from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import Failure, Progress, report, sending
 from gitdeploy.engine.query import Query, common
 from gitdeploy.engine.reference import registry
@@ -40,8 +41,6 @@ FROM_REGISTRY = re.compile(r"(?:load metadata for|resolve image config for|\] FR
 """Names of the steps that speak to a registry, and about which image."""
 
 NEWER_SYNTAX = re.compile(r"unknown (?:instruction|flag)", re.I)
-
-NO_SECRET = 'the Dockerfile asks for the secret "{name}", which is not in build.secrets'
 
 STOP_TIMEOUT = 5.0
 """Seconds for the engine to take the wish to cancel; the connection is closed sooner."""
@@ -67,7 +66,7 @@ def build(
     where, build_id = endpoint(api), secrets.token_hex(16)
     answer = Answer(output)
     with contextlib.ExitStack() as stack:
-        service = Service(credentials, request.secrets, lambda name: output.line(NO_SECRET.format(name=name)))
+        service = Service(credentials, request.secrets, answer.miss)
         try:
             session = stack.enter_context(open_session(where, service))
         except EngineError as refusal:
@@ -113,12 +112,19 @@ class Answer:
         self._progress = Progress()
         self._error = ""
         self._unreadable = False
+        self._missed: set[str] = set()
+
+    def miss(self, secret: str) -> None:
+        """Says, once, that nobody configured a secret that the Dockerfile names."""
+        if secret not in self._missed:
+            self._missed.add(secret)
+            self._output.line(f'the Dockerfile asks for the secret "{secret}", which is not in build.secrets')
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Takes the next message and passes on what is to be said about it."""
         kind, aux = message.get("id"), message.get("aux")
-        if message.get("error"):
-            self._error = str((message.get("errorDetail") or {}).get("message") or message["error"])
+        if reason := failure(message):
+            self._error = reason
         elif kind == "moby.buildkit.trace" and isinstance(aux, str):
             self._trace(aux)
         elif kind == "moby.image.id" and isinstance(aux, dict):
@@ -152,17 +158,17 @@ class Answer:
         report(events, self._output)
 
 
-def failed(message: str, failure: Failure | None, credentials: Credentials) -> BuildFailed | RegistryError:
+def failed(message: str, step: Failure | None, credentials: Credentials) -> BuildFailed | RegistryError:
     """The error of a build, from the engine's message and the step that failed, if one did."""
     message = WRAPPING.sub("", message).replace("not found: not found", "not found")
-    if failure is None:
+    if step is None:
         return BuildFailed(message, hint=_hint(message))
-    if NO_SPACE not in message and (image := FROM_REGISTRY.search(failure.step)):
+    if NO_SPACE not in message and (image := FROM_REGISTRY.search(step.step)):
         login = credentials(registry(image[1]))
         return registry_failure(message, image[1], login[0] if login else "")
     if code := EXIT_CODE.search(message):
-        return BuildFailed(f"{failure.step} failed with exit code {code[1]}", hint=_hint(message), tail=failure.tail)
-    return BuildFailed(f"{failure.step} failed: {message}", hint=_hint(message), tail=failure.tail)
+        return BuildFailed(f"{step.step} failed with exit code {code[1]}", hint=_hint(message), tail=step.tail)
+    return BuildFailed(f"{step.step} failed: {message}", hint=_hint(message), tail=step.tail)
 
 
 def _hint(message: str) -> str:

@@ -22,6 +22,7 @@ from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.dockerfile import base_images, beyond_classic, peek
 from gitdeploy.engine.exchange import Limits, converse
 from gitdeploy.engine.lines import Lines
+from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import TAIL, Said, State, heading, report, sending
 from gitdeploy.engine.query import common
 from gitdeploy.engine.reference import HUB, registry
@@ -37,9 +38,10 @@ CHATTER = re.compile(r" ---> |Removing intermediate container |Successfully (?:b
 COLOR = re.compile(r"\x1b\[(?:91|0)m")
 """The builder shows stderr in red."""
 
+EXIT_CODE = re.compile(r"returned a non-zero code: (\d+)$")
+
 REMOVE_TIMEOUT = 10.0
 """Seconds."""
-EXIT_CODE = re.compile(r"returned a non-zero code: (\d+)$")
 
 
 def build(
@@ -119,8 +121,8 @@ class Answer:
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Takes the next message and passes on what is to be said about it."""
-        if message.get("error"):
-            self._error = str((message.get("errorDetail") or {}).get("message") or message["error"])
+        if reason := failure(message):
+            self._error = reason
         elif isinstance(message.get("stream"), str):
             report(self._steps.feed(message["stream"]), self._output)
         elif isinstance(message.get("aux"), dict):
@@ -136,11 +138,9 @@ class Answer:
     def placed(self, error: BuildFailed) -> BuildFailed:
         """The same error with the step that was running."""
         step = self._steps
-        return (
-            BuildFailed(f"{error.reason}; it was at {step.heading}", hint=error.hint, tail=tuple(step.tail))
-            if step.heading
-            else error
-        )
+        if not step.heading:
+            return error
+        return BuildFailed(f"{error.reason}; it was at {step.heading}", hint=error.hint, tail=tuple(step.tail))
 
     def result(self) -> str:
         """The image's id; raises BuildFailed or RegistryError if there is none."""

@@ -21,8 +21,8 @@ from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.transport import Api
 from gitdeploy.errors import EngineError, UnfitError
 
-TIMEOUT = 10.0
-"""Seconds for a connection to be there and upgraded."""
+TIMEOUT = 30.0
+"""Seconds for a connection to be there, and again for it to be upgraded: a busy engine takes its time."""
 
 LONGEST_HEAD = 64 * 1024
 """Bytes of an HTTP answer's head."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import socket
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 from gitdeploy.engine.diagnosis import refused
 from gitdeploy.engine.dial import Endpoint, dial, hang_up
+from gitdeploy.engine.messages import decoded, refusal
 from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.transport import CANCEL_INTERVAL
 from gitdeploy.engine.types import Cancel
@@ -75,7 +75,8 @@ def converse(
                 if response.status == 200:
                     yield from _json_lines(response)
                 else:
-                    failure = refused(response.status, _message(response.read()))
+                    message = refusal(response.read()) or f"HTTP {response.status} {response.reason}"
+                    failure = refused(response.status, message)
             except (OSError, http.client.HTTPException) as error:
                 failure = unreachable(where.name, error)
     if sender.error:
@@ -185,20 +186,6 @@ def _json_lines(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             if line.strip():
-                yield _decoded(line)
+                yield decoded(line)
     if rest.strip():
-        yield _decoded(rest)
-
-
-def _decoded(line: bytes) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
-        message = json.loads(line)
-        if isinstance(message, dict):
-            return message
-    raise EngineError(f"the engine sent something else than JSON: {line[:200]!r}")
-
-
-def _message(body: bytes) -> str:
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        return str(json.loads(body)["message"])
-    return body.decode("utf-8", "replace").strip()
+        yield decoded(rest)

@@ -124,7 +124,7 @@ class Progress:
             events += self._log(log)
         for vertex in trace.vertexes:
             events += self._vertex(vertex)
-        events += [Said(f"warning: {text}", detail=True) for text in trace.warnings]
+        events += [Said(f"warning: {heading(text)}", detail=True) for text in trace.warnings]
         return events
 
     def finish(self) -> list[Said | State]:
@@ -137,9 +137,10 @@ class Progress:
     def failure(self) -> Failure | None:
         """The first step that failed, rather than was cancelled because another had failed."""
         failed = [step for step in self._steps.values() if step.error]
-        for step in sorted(failed, key=lambda step: step.cancelled):
-            return Failure(step.heading, step.error, tuple(step.tail))
-        return None
+        if not failed:
+            return None
+        step = min(failed, key=lambda step: step.cancelled)
+        return Failure(step.heading, step.error, tuple(step.tail))
 
     def _vertex(self, vertex: Vertex) -> list[Said | State]:
         step = self._steps[vertex.digest]

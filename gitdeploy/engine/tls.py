@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 """Seconds for the handshake."""
 
 CHUNK = 64 * 1024

@@ -6,7 +6,6 @@ to translate exceptions.
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import threading
@@ -19,6 +18,7 @@ import docker
 import requests
 
 from gitdeploy.engine.diagnosis import refused
+from gitdeploy.engine.messages import decoded, failure, refusal
 from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import Cancelled, EngineError, EngineGone, UnfitError
@@ -56,7 +56,8 @@ class Api(docker.APIClient):
         except requests.RequestException as error:
             raise self.broken(error) from error
         if response.status_code >= 400:
-            raise refused(response.status_code, _message(response))
+            message = refusal(response.content) or f"HTTP {response.status_code} {response.reason}"
+            raise refused(response.status_code, message)
         return response
 
     def call(
@@ -94,7 +95,10 @@ class Api(docker.APIClient):
             try:
                 for line in response.iter_lines(chunk_size=None):
                     if line:
-                        yield _decoded(line)
+                        message = decoded(line)
+                        if reason := failure(message):
+                            raise EngineError(reason)
+                        yield message
             except (requests.RequestException, OSError) as error:
                 if not cancel.is_set():
                     raise self.broken(error) from error
@@ -144,24 +148,3 @@ def _watched(response: requests.Response, cancel: Cancel) -> Iterator[None]:
         done.set()
         watcher.join()
         response.close()
-
-
-def _decoded(line: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(line)
-    except ValueError:
-        message = None
-    if not isinstance(message, dict):
-        raise EngineError(f"the engine sent something else than JSON: {line[:200]!r}")
-    if error := message.get("error"):
-        detail = message.get("errorDetail") or {}
-        raise EngineError(str(detail.get("message") or error))
-    return message
-
-
-def _message(response: requests.Response) -> str:
-    """What the engine says: {"message": …}, or plain text of a proxy before it."""
-    try:
-        return str(response.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return response.text.strip()[:2000] or f"HTTP {response.status_code} {response.reason}"

@@ -1,19 +1,19 @@
 """A build from a bare repository: gitdeploy with BuildKit against the docker command.
 
-    python -m tests.bench.build [RUNS [FILES [ENGINE_ROOT]]]
+    python -m tests.bench.build [--runs N] [--files N] [--engine-root DIR] [--engine-feature NAME=VALUE]
 
-The same commits are built by each in turn, on the same private engine (Debian's packages unpacked in ENGINE_ROOT, else the
-installed one). gitdeploy and `git archive` read the bare repository; `docker build DIR` gets a directory that is checked out
+The same commits are built by each in turn, on the same private engine: the installed one, or Debian's packages unpacked in DIR.
+gitdeploy and `git archive` read the bare repository; `docker build DIR` gets a directory that is checked out
 already, whose checkout is not counted. What starts gitdeploy's Python is not counted either: its worker runs by then.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,9 +38,9 @@ ENVIRONMENT = {"PATH": f"/usr/bin:{os.environ['PATH']}"}  # Debian's docker comm
 Way = Callable[[str], object]
 
 
-def main(runs: int, files: int, engine_root: Path | None) -> None:
+def main(runs: int, files: int, private: PrivateEngine) -> None:
     """Runs the comparison."""
-    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, PrivateEngine(engine_root) as private:
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, private:
         directory = Path(name)
         (directory / ".gitconfig").write_text(GIT_CONFIG)
         os.environ.update(ENVIRONMENT, DOCKER_HOST=private.url, HOME=name, DOCKER_CONFIG=name)
@@ -143,9 +143,11 @@ def compare(change: Callable[[], str], ways: dict[str, Way], runs: int) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--files", type=int, default=5000)
+    parser.add_argument("--engine-root", type=Path)
+    parser.add_argument("--engine-feature", action="append", default=[])
+    options = parser.parse_args()
     isolate_network()
-    main(
-        int(sys.argv[1]) if len(sys.argv) > 1 else 5,
-        int(sys.argv[2]) if len(sys.argv) > 2 else 5000,
-        Path(sys.argv[3]) if len(sys.argv) > 3 else None,
-    )
+    main(options.runs, options.files, PrivateEngine(options.engine_root, tuple(options.engine_feature)))
