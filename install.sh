@@ -88,9 +88,8 @@ check_usage() {
         [ -n "$repo" ] || repo=$(basename "$(dirname "$bare")")/$(basename "$bare" .git)
     fi
     [ -z "$repo" ] || [ -z "$all" ] || fail "--all and --repo exclude each other" "choose one" 2
-    if [ $# -gt 0 ] && [ -z "$repo" ] || [ -n "$image" ] && [ -z "$repo$all" ]; then
-        fail "--image, --publish, --strategy and --container are of one repository" "add --repo OWNER/NAME" 2
-    fi
+    [ -n "$repo" ] || [ $# = 0 ] || fail "--publish, --strategy and --container are of one repository" "add --repo OWNER/NAME" 2
+    [ -n "$repo$all" ] || [ -z "$image" ] || fail "--image is of one repository, or of all" "add --repo OWNER/NAME" 2
     [ -z "$wheels" ] || wheels=$(cd "$wheels" && pwd -P) || fail "--wheels: there is no such directory" "./install.sh --help" 2
     [ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall" "./install.sh --help" 2
 }
@@ -152,18 +151,22 @@ make_lib() {
     fi
 }
 
+imports='import docker, dulwich, toml, loguru, h2, gitdeploy'
+
 install_program() {
     version=$(step version) || exit
     lib=''
     # Asks the installed program itself, as the owner: what is damaged is installed again.
-    if [ "$(readlink "$home/lib")" != "lib-$version" ] || ! step run "$uid" "$gid" \
-        env "PYTHONPATH=$home/lib" "$python" -s -P -c 'import docker, dulwich, toml, loguru, h2, gitdeploy' 2>/dev/null; then
+    case $(readlink "$home/lib") in
+        "lib-$version-"*) step run "$uid" "$gid" env "PYTHONPATH=$home/lib" "$python" -s -P -c "$imports" 2>/dev/null ;;
+        *) false ;;
+    esac || {
         say "installing the program and its dependencies into $home"
         work=$(mktemp -d) || fail "there is no temporary directory" "set TMPDIR to a directory with room"
         trap 'rm -rf "$work"' EXIT
         trap 'exit 130' HUP INT TERM
         make_lib "$work/lib"
-    fi
+    }
     step setup "$data" "$lib" "$version" "$uid" "$gid" || exit
 }
 
@@ -179,7 +182,9 @@ enrol_all() {
     for app in $apps; do
         if [ -n "$image" ]; then
             gitdeploy enrol "$app" --image "$(printf %s "$image" | sed "s|{owner}|${app%/*}|g; s|{repo}|${app#*/}|g")" || result=$?
-        elif ! gitdeploy config show "$app" >/dev/null 2>&1; then
+        elif gitdeploy config show "$app" >/dev/null 2>&1; then
+            gitdeploy enrol "$app" || result=$?
+        else
             say "$app: left out, config.toml has no valid table for it"
         fi
     done
@@ -201,6 +206,7 @@ find_python
 
 if [ -n "$uninstall" ]; then
     step uninstall "$data" "$purge" "$uid" "$gid" || exit
+    rmdir "$home" 2>/dev/null # its owner may not, in a directory of root's
     say "gitdeploy is out of $data; the apps run on"
     exit 0
 fi

@@ -13,6 +13,7 @@ import pwd
 import shlex
 import shutil
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -116,7 +117,7 @@ def setup(data: str, lib: str, lib_version: str, uid: str, gid: str) -> None:
         for name in ("spool", "logs"):
             os.close(make_directory(directory, name, 0o700, facts))
         if lib:
-            _install_lib(home, Path(lib), f"lib-{lib_version}")
+            _install_lib(home, Path(lib), f"lib-{lib_version}-")
         programs = make_directory(directory, "bin", 0o755, facts)
         wrapper = WRAPPER.format(python=shlex.quote(sys.executable)).encode()
         write_file(programs, "gitdeploy", wrapper, mode=0o755, owner=facts)
@@ -124,24 +125,22 @@ def setup(data: str, lib: str, lib_version: str, uid: str, gid: str) -> None:
             write_file(directory, "config.toml", CONFIG.encode(), mode=0o600, owner=facts)
 
 
-def _install_lib(home: Path, source: Path, name: str) -> None:
+def _install_lib(home: Path, source: Path, prefix: str) -> None:
     """Makes HOME/lib a link to a new directory, in one step. The one before stays, for the workers that run from it."""
-    link, unfinished = home / "lib", home / ".lib.new"
+    link = home / "lib"
     before = link.readlink().name if link.is_symlink() else ""
-    for path in (unfinished, home / name):
-        shutil.rmtree(path, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix=prefix, dir=home))
     try:
-        shutil.copytree(source, unfinished)
-    except (OSError, shutil.Error):
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(source, new, dirs_exist_ok=True)
+        new_link = home / ".lib.new"
+        new_link.unlink(missing_ok=True)
+        new_link.symlink_to(new.name)
+        new_link.rename(link)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
         raise
-    unfinished.rename(home / name)
-    new_link = home / ".lib.link"
-    new_link.unlink(missing_ok=True)
-    new_link.symlink_to(name)
-    new_link.rename(link)
     for old in home.glob("lib-*"):
-        if old.name not in (name, before):
+        if old.name not in (new.name, before):
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -160,7 +159,7 @@ def uninstall(data: str, purge: str, uid: str, gid: str) -> None:
             print(f"{name}: {done.left} is not gitdeploy's and was left alone; the one it replaced is beside it")
     waiting = [] if purge else list(home.glob("spool/*.push"))
     for path in home.iterdir() if home.is_dir() else ():
-        made = path.name in ("bin", "lib", "locks") or path.name.startswith(("lib-", ".lib."))
+        made = path.name in ("bin", "lib", "locks") or path.name.startswith("lib-")
         if purge or made or (path.name == "spool" and not waiting):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -177,7 +176,9 @@ def _require_free(lock: Path) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UnfitError(f"a deployment is running: {lock} is held", "try again when it has ended: gitdeploy status") from error
+            raise UnfitError(
+                f"a deployment is running: {lock} is held", "try again when it has ended: gitdeploy status"
+            ) from error
 
 
 def _enrolled(data: Path) -> dict[str, Path]:
