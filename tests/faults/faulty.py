@@ -27,7 +27,6 @@ import gitdeploy.cli
 import gitdeploy.cli.worker
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
-from gitdeploy.supervisor import Supervisor
 
 STATE = ("enqueue", "end", "update", "stage", "end_stage")
 SPOOL = ("done", "persist", "sweep", "set_aside")
@@ -119,6 +118,8 @@ class Saboteur:
 
         @functools.wraps(method)
         def wrapped(*args: Any, **options: Any) -> Any:
+            if name == "state.enqueue":
+                self.app = args[1]  # a worker's process is for one app
             number = self.begin(name)
             result = method(*args, **options)
             self.end(name, number)
@@ -159,8 +160,6 @@ def main() -> int:
         for owner, names, kind in ((State, STATE, "state"), (Spool, SPOOL, "spool")):
             for name in names:
                 setattr(owner, name, saboteur.wrap(f"{kind}.{name}", getattr(owner, name)))
-        run_child = Supervisor._run_child
-        Supervisor._run_child = lambda self, app: (setattr(saboteur, "app", app), run_child(self, app))[1]
         make_site = gitdeploy.cli.worker.make_site
         gitdeploy.cli.worker.make_site = lambda environ: watch(make_site(environ), saboteur)
         sys.addaudithook(saboteur.audit)
