@@ -7,12 +7,12 @@ repository has either its old hook or gitdeploy's: files change by rename.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitdeploy import pushoptions
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.hookconf import FILE, HookConf
 from gitdeploy.ownedfiles import locked, make_directory, open_directory, read_file, write_file
@@ -29,10 +29,11 @@ MOVED_MARK = b"\n# gitdeploy reference-transaction hook"
 HOOK_DIRECTORIES = ("custom_hooks", "hooks")
 """Below a repository: where Gogs' own hook looks for others, and where git looks."""
 
-PUSH_OPTIONS = b"[receive] # by gitdeploy, for `git push -o`\n\tadvertisePushOptions = true\n"
-"""Added to the repository's config: git refuses push options that the server does not advertise (git-config(1))."""
+GITEA = "post-receive.d"
+GITEA_HOOK = "gitdeploy"
+"""Below hooks/: where the hooks of Gitea and Forgejo look for others, and the name of gitdeploy's among them."""
 
-MAX_HOOK = MAX_CONFIG = 1_000_000
+MAX_HOOK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,33 @@ def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, a
     """
     with _opened(data, repository) as directory:
         owner = os.fstat(directory)
-        name = HOOK_DIRECTORIES[bare]
-        hooks = make_directory(directory, name, 0o755, owner)
+        name, file = (HOOK_DIRECTORIES[bare], HOOK)
+        giteas = -1 if bare else _open_giteas(directory)
+        if giteas >= 0:
+            name, file = f"hooks/{GITEA}", GITEA_HOOK
+        hooks = giteas if giteas >= 0 else make_directory(directory, name, 0o755, owner)
         try:
-            kept = _keep(hooks, repository / name)
-            changed = write_file(hooks, HOOK, hook_text(), mode=0o755, owner=owner)
+            kept = giteas < 0 and _keep(hooks, repository / name)
+            changed = write_file(hooks, file, hook_text(), mode=0o755, owner=owner)
         finally:
             os.close(hooks)
-        if not bare:
+        if not bare and giteas < 0:
             changed |= _follow_moves(directory, owner)
-        changed |= _offer_push_options(directory)
+        changed |= pushoptions.offer(directory)
         changed |= write_file(directory, FILE, conf.render(), mode=0o644, owner=owner, mtime_ns=as_of_ns)
-    return Enrolled(repository / name / HOOK, changed, repository / name / KEPT if kept else None)
+    return Enrolled(repository / name / file, changed, repository / name / KEPT if kept else None)
+
+
+def _open_giteas(directory: int) -> int:
+    """Opens the directory of hooks that Gitea or Forgejo runs beside its own, for merges, too; -1 if there is none."""
+    try:
+        hooks = os.open("hooks", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            return os.open(GITEA, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=hooks)
+        finally:
+            os.close(hooks)
+    except OSError:
+        return -1
 
 
 def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> bool:
@@ -135,24 +151,6 @@ def _follow_moves(directory: int, owner: os.stat_result) -> bool:
         os.close(hooks)
 
 
-def _offer_push_options(directory: int) -> bool:
-    text = read_file(directory, "config", MAX_CONFIG)
-    if text is None or PUSH_OPTIONS in text:
-        return False
-    return _write_config(directory, text + (b"" if text.endswith(b"\n") else b"\n") + PUSH_OPTIONS)
-
-
-def _withdraw_push_options(directory: int) -> None:
-    text = read_file(directory, "config", MAX_CONFIG)
-    if text is not None and PUSH_OPTIONS in text:
-        _write_config(directory, text.replace(PUSH_OPTIONS, b""))
-
-
-def _write_config(directory: int, text: bytes) -> bool:
-    facts = _stat(directory, "config")
-    return write_file(directory, "config", text, mode=stat.S_IMODE(facts.st_mode), owner=facts)
-
-
 def remove(data: Path, repository: Path) -> Removed:
     """Takes gitdeploy out of a repository and puts back what was there before. Does nothing if it is not enrolled.
 
@@ -163,7 +161,11 @@ def remove(data: Path, repository: Path) -> Removed:
     with _opened(data, repository) as directory:
         # The conf first: without it, the hook does nothing.
         found = _unlink(directory, FILE)
-        _withdraw_push_options(directory)
+        pushoptions.withdraw(directory)
+        giteas = _open_giteas(directory)
+        if giteas >= 0:
+            found |= is_ours(read_file(giteas, GITEA_HOOK, MAX_HOOK)) and _unlink(giteas, GITEA_HOOK)
+            os.close(giteas)
         for name in HOOK_DIRECTORIES:
             try:
                 hooks = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)

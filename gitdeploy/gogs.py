@@ -46,6 +46,7 @@ LAYOUTS = (
     Layout("gogs/conf/app.ini", "gogs", container=True),  # the official images
     Layout("custom/conf/app.ini", ".", container=False),  # on the host; DIR is the directory with the gogs binary
     Layout("gogs/custom/conf/app.ini", "gogs", container=False),  # on the host; DIR is the home directory around it
+    Layout("gitea/conf/app.ini", "gitea", container=True),  # the official images of Gitea and Forgejo
 )
 
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 Trigger = Literal["push", "move", "deploy", "rollback"]
-TRIGGERS = get_args(Trigger)
 
 HEADER = "gitdeploy-push 1"
 ZERO = re.compile(r"0{40}(0{24})?")
@@ -60,6 +59,7 @@ class PushRecord:
         repo: directory of the repository as the Git server sees it.
         user: who pushed, as the Git server says it, "" if it does not.
         console: name of the pusher's FIFO in the spool, "" if nobody listens.
+        held_back: whether the Git server passes output on to the pusher only when it is much (see gitdeploy.relay).
         options: push options, in order.
         refs: in order.
         trigger: "push"; "move" where a ref was found moved without a push that runs the hook (a merge in the web page, a
@@ -73,6 +73,7 @@ class PushRecord:
     refs: tuple[RefUpdate, ...]
     user: str = ""
     console: str = ""
+    held_back: bool = False
     options: tuple[str, ...] = ()
     trigger: Trigger = "push"
     release: int = 0
@@ -118,8 +119,8 @@ def parse_record(name: str, data: bytes) -> PushRecord:
     if not APP_NAME.fullmatch(app) or ".." in app:
         raise BadRecordError(f"expected 'app owner/repo', found {app[:80]!r}")
     trigger = single.get("trigger", "push")
-    if trigger not in TRIGGERS:
-        raise BadRecordError(f"expected trigger {' or '.join(TRIGGERS)}, found {trigger[:80]!r}")
+    if trigger not in get_args(Trigger):
+        raise BadRecordError(f"expected trigger push, move, deploy or rollback, found {trigger[:80]!r}")
     release = single.get("release", "0")
     if not re.fullmatch(r"[0-9]{1,15}", release):
         raise BadRecordError(f"expected a number in 'release', found {release[:80]!r}")
@@ -130,6 +131,7 @@ def parse_record(name: str, data: bytes) -> PushRecord:
         refs=tuple(_ref(value) for value in fields.get("ref", [])),
         user=_text(single.get("user", ""))[:100],
         console=_console(name, single.get("console", "")),
+        held_back="held-back" in single,
         options=tuple(_text(value) for value in fields.get("option", [])),
         trigger=cast(Trigger, trigger),
         release=int(release),
@@ -211,8 +213,7 @@ def choose(
 ) -> Choice:
     """Picks the push to deploy: the newest one, at its ref's tip.
 
-    Seconds are too coarse to order pushes and hooks may overtake each other, so the repository itself says which commit
-    is the newest; the record tells that something happened and who did it.
+    Seconds are too coarse to order pushes and hooks overtake each other, so the repository itself says which commit is newest.
 
     Args:
         records: all that wait for one app.
@@ -244,7 +245,6 @@ def choose(
         commit = tip(update.name) or update.new
         exact = [record for record, u in candidates if u.name == update.name and u.new == commit and record.follows_ref]
         # Of a push and the move that it caused, the push stands: somebody may be listening.
-        exact.sort(key=lambda record: record.trigger == "push")
-        newest = exact[-1] if exact else newest
+        newest = max(exact, key=lambda record: (record.trigger == "push", record.order), default=newest)
     superseded = tuple(record for record, _ in candidates if record is not newest)
     return Choice(newest, update.name, commit, superseded, dropped)

@@ -31,7 +31,7 @@ class Pushers:
         """The relay to this record's pusher, opened at the first call."""
         with self._mutex:
             if record.name not in self._relays:
-                self._relays[record.name] = Relay(self._path(record))
+                self._relays[record.name] = Relay(self._path(record), held_back=record.held_back)
             return self._relays[record.name]
 
     def tell(self, record: PushRecord, text: str) -> None:

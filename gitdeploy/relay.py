@@ -1,6 +1,11 @@
 """The pusher's end of the console: a FIFO that a hook (or the command line) reads, written without ever waiting for it.
 
 A pusher may read slowly, stop reading, or go away; a deployment never notices. What does not fit is skipped and said so.
+
+Over HTTP, a Git server in Go passes output on when its buffers are full: 2 KB of the response and 4 KB of the connection
+(net/http, bufferBeforeChunkingSize and newBufioWriterSize). So each burst of lines is followed by enough zero bytes to push it
+through. The pusher sees none of them: git-receive-pack packs what a hook prints in pieces of 128 bytes (copy_to_sideband), and
+git shows a piece up to its first zero byte (demultiplex_sideband). Lines therefore begin at a multiple of 128.
 """
 
 from __future__ import annotations
@@ -20,11 +25,25 @@ FLUSH_TIMEOUT = 5.0
 """Seconds that closing waits for a slow reader."""
 
 
+PIECE = 128
+"""Bytes that git-receive-pack reads from a hook and packs at a time."""
+
+FILLING = 48 * PIECE
+"""Zero bytes that push a line through both buffers."""
+
+BURST = 0.2
+"""Seconds between two bursts of lines that are pushed through: what comes meanwhile shares the filling."""
+
+
 class Relay:
     """Writes text to one FIFO from a thread of its own. Never raises and never blocks, except `close`, for a bounded time."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the FIFO; without a reader, or if it is no FIFO, the relay is closed from the start."""
+    def __init__(self, path: Path, *, held_back: bool = False) -> None:
+        """Opens the FIFO; without a reader, or if it is no FIFO, the relay is closed from the start.
+
+        `held_back`: whether output is to be pushed through the buffers of a Git server.
+        """
+        self._held_back = held_back
         self._queue: deque[bytes] = deque()
         self._size = 0
         self._skipped = 0
@@ -64,8 +83,12 @@ class Relay:
 
     def _run(self) -> None:
         try:
+            if self._held_back:
+                self._write(b"\n")  # the hook reads it to know that a worker has come, and shows no empty line
             while data := self._next():
-                self._write(data)
+                self._write(data + filling(len(data)) if self._held_back else data)
+                if self._held_back:
+                    self._pause()
         except OSError:
             pass  # the pusher has gone
         finally:
@@ -84,6 +107,10 @@ class Relay:
             self._size = self._skipped = 0
             return data
 
+    def _pause(self) -> None:
+        with self._ready:
+            self._ready.wait_for(lambda: self._closing, BURST)
+
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
@@ -91,6 +118,11 @@ class Relay:
                 view = view[os.write(self._fd, view) :]
             except BlockingIOError:
                 select.select([], [self._fd], [])
+
+
+def filling(size: int) -> bytes:
+    """Zero bytes to follow so many bytes of text. Pure."""
+    return bytes(-size % PIECE + FILLING)
 
 
 def _open_fifo(path: Path) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.console import Console, harmless
-from gitdeploy.relay import Relay
+from gitdeploy.relay import PIECE, Relay, filling
 
 
 @pytest.fixture
@@ -163,3 +163,19 @@ def test_a_pusher_who_goes_away_is_forgotten(fifo: Path) -> None:
         relay.send("x\n")
     relay.close()
     assert not relay.connected
+
+
+@pytest.mark.parametrize("size", [1, 127, 128, 129, 5000])
+def test_filling_ends_at_a_whole_piece_and_is_more_than_go_buffers(size: int) -> None:
+    filled = size + len(filling(size))
+    assert filled % PIECE == 0
+    assert filled - size >= 2048 + 4096 - 230  # of which the packets' own headers are the rest
+
+
+def test_a_relay_to_a_server_that_holds_back_fills_each_burst(fifo: Path) -> None:
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    relay = Relay(fifo, held_back=True)
+    relay.send("one\n")
+    relay.close()
+    assert os.read(reader, 100_000) == b"\none\n" + filling(4)
+    os.close(reader)
