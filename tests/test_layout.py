@@ -34,7 +34,14 @@ LOWER_PARTS = {
 }
 
 # Decisions: no clock, no network, no files, no processes, no Docker. Of config, only two modules read files.
-DECISIONS = ("gitdeploy.push", "gitdeploy.version", "gitdeploy.release", "gitdeploy.records", "gitdeploy.config")
+DECISIONS = (
+    "gitdeploy.push",
+    "gitdeploy.reconcile",
+    "gitdeploy.version",
+    "gitdeploy.release",
+    "gitdeploy.records",
+    "gitdeploy.config",
+)
 READ_CONFIG_FILES = ("gitdeploy.config.files", "gitdeploy.config.load")
 EFFECTS = {
     *("asyncio", "concurrent", "fcntl", "glob", "http", "io", "multiprocessing", "os", "random", "secrets", "select"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 
 import docker
 
@@ -102,3 +103,30 @@ def test_doctor_finds_nothing_wrong_until_there_is(app: Deployable) -> None:
     ((check, found),) = broken()
     assert check == "agent"
     assert "0.0.0" in found
+
+
+def test_a_ref_that_moves_without_a_push_with_and_without_a_hook_to_tell(app: Deployable) -> None:
+    """As at a merge in the web page, and as at a restored backup."""
+    app.clone.release("1.0.0")
+    assert "1.0.0 is live" in app.clone.push(app.remote).text
+    git = [*app.agent.gogs.as_owner(), "git", "-C", str(app.repository)]
+    for version, options in (("1.0.1", []), ("1.0.2", ["-c", "core.hooksPath=/dev/null"])):
+        commit = app.clone.release(version)
+        assert app.clone.push(app.remote, "HEAD:refs/heads/feature").code == 0
+        subprocess.run([*git, *options, "update-ref", "refs/heads/main", commit], check=True)
+        expected = ("move", "succeeded", version)
+        wait_until(lambda: _newest(app) == expected, 60, f"{version}, after {_newest(app)}")  # noqa: B023
+    assert len(app.agent.history(app.name)) == 3
+
+
+def _newest(app: Deployable) -> tuple[str, str, str]:
+    newest = app.agent.history(app.name)[0]
+    return newest["trigger"], newest["status"], newest["version"]
+
+
+def test_deploy_and_roll_back_by_hand(app: Deployable) -> None:
+    for version in ("1.0.0", "1.0.1"):
+        app.clone.release(version)
+        app.clone.push(app.remote)
+    assert "1.0.0 is live" in app.agent.run("rollback", app.name)
+    assert "1.0.1 is live" in app.agent.run("deploy", app.name)
