@@ -36,7 +36,7 @@ fail() {
 }
 
 checkout=$(cd "$(dirname "$0")" && pwd -P) || exit 3
-data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge=''
+data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge='' demo=''
 
 before=''
 for argument; do
@@ -69,11 +69,13 @@ while [ "$left" -gt 0 ]; do
         --all) all=yes ;;
         --uninstall) uninstall=yes ;;
         --purge) purge=yes ;;
-        --demo) exec sh "$checkout/gitdeploy/demo/demo.sh" ;;
+        --demo) demo=yes ;;
         --help | -h) usage && exit 0 ;;
         *) fail "$option: no such option" "./install.sh --help" 2 ;;
     esac
 done
+
+[ -z "$demo" ] || exec sh "$checkout/gitdeploy/demo/demo.sh" ${wheels:+--wheels "$wheels"}
 
 # check_usage OPTION…: the options for `gitdeploy enrol`.
 check_usage() {

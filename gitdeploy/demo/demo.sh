@@ -1,233 +1,235 @@
 #!/bin/sh
-# What install.sh --demo does: the whole way of a push, for real, in a temporary directory. A Docker Engine (the one that answers,
-# else a private one), a registry, a data directory shaped like Gogs', a small Python app, and two versions of it by `git push`.
-# In the end, or at Ctrl-C, all of it is removed again; Debian packages that had to be installed stay.
+# ./install.sh --demo: everything gitdeploy does, in a temporary directory: a data directory as Gogs has it, a registry, an app,
+# two pushes. Takes the Docker Engine that answers, else starts one of its own; removes all of it at the end.
+#
+#   demo.sh [--wheels DIR]      the option is passed on to install.sh
 set -u
 unset IFS
+checkout=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 3
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+app=demo/dev-app container=gitdeploy-demo dir='' engine='' registry='' bridge='' policy=''
 
-app=gitdeploy-demo/dev-app
-container=gitdeploy-demo
-base=gitdeploy-demo/python:1
-bridge=gitdeploy-demo
-here=$(cd "$(dirname "$0")" && pwd -P)
-checkout=$(cd "$here/../.." && pwd -P)
-engine='' registry='' rules='' started=''
+say() {
+    printf '\n\033[1m%s\033[0m\n' "$1"
+}
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-
-# fail MESSAGE WHAT-TO-DO
 fail() {
-    printf 'install.sh --demo: %s\n    what to do: %s\n' "$1" "$2" >&2
+    printf 'demo: %s\n    what to do: %s\n' "$1" "$2" >&2
     exit 3
 }
 
-# --- what the demo needs ---------------------------------------------------------------------------------------------------
-
-# A command that is needed, and the Debian package to take if it is missing.
-needs='
-dockerd docker.io
-docker docker.io
-docker-registry docker-registry
-busybox busybox-static
-git git
-curl curl
-ip iproute2
-iptables-save iptables
-'
-
-install_packages() {
-    missing=$(printf %s "$needs" | while read -r command package; do
-        [ -z "$command" ] || command -v "$command" >/dev/null || echo "$package"
-    done | sort -u)
-    /usr/bin/python3 -c 'import pip' 2>/dev/null || missing="$missing python3-pip"
-    # shellcheck disable=SC2086 # words
-    set -- $missing
-    [ $# -gt 0 ] || return 0
-    command -v apt-get >/dev/null || fail "missing: $*" "install these; the demo can do so on Debian only"
-    say "Installing $*"
-    # Debian starts the services of a package unless this file says 101 (invoke-rc.d(8)).
-    policy=/usr/sbin/policy-rc.d
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
-        own_policy=yes
+clean_up() {
+    trap '' EXIT HUP INT TERM
+    [ -z "$policy" ] || rm -f "$policy"
+    [ -n "$dir" ] || exit
+    say "Removing all of it"
+    [ ! -x "$dir/data/gitdeploy/bin/gitdeploy" ] || "$checkout/install.sh" --data "$dir/data" --uninstall --purge >/dev/null
+    if [ -z "$engine" ]; then
+        # shellcheck disable=SC2046 # a list
+        docker rm --force --volumes $(docker ps --all --quiet --filter "label=gitdeploy.app=$app") >/dev/null 2>&1
+        # shellcheck disable=SC2046 # a list
+        docker rmi --force $(docker images --quiet --filter "label=gitdeploy.app=$app") gitdeploy-demo/python >/dev/null 2>&1
+    else
+        stop_engine
     fi
-    DEBIAN_FRONTEND=noninteractive
-    export DEBIAN_FRONTEND
-    apt-get update --quiet=2 </dev/null &&
-        apt-get install --quiet=2 --yes --no-remove --no-install-recommends "$@" </dev/null >/dev/null
-    result=$?
-    [ -z "${own_policy:-}" ] || rm -f "$policy"
-    [ "$result" = 0 ] || fail "apt-get could not install $*" "see its message above"
+    [ -z "$registry" ] || kill "$registry"
+    [ -z "$bridge" ] || ip link delete "$bridge"
+    rm -rf "$dir"
 }
 
-# await SECONDS COMMAND…: until the command succeeds.
-await() {
-    tries=$(($1 * 20))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.05
+# install PACKAGE…: Debian's, without starting their services, now or with the machine.
+install() {
+    [ "$(id -u)" = 0 ] || fail "these packages are missing: $*" "as root: apt-get install $*"
+    command -v apt-get >/dev/null || fail "these programs are missing: $*" "install them; only on Debian and Ubuntu this can do it"
+    say "Installing $*"
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update --quiet=2 </dev/null
+    apt-get install --quiet=2 --yes --no-remove --no-install-recommends "$@" </dev/null >/dev/null ||
+        fail "apt-get could not install $*" "see its message above"
+    [ -z "$policy" ] || rm -f "$policy"
+    policy=''
+    [ ! -d /run/systemd/system ] || for service; do
+        case $service in
+            docker.io) systemctl --quiet disable docker.service docker.socket containerd.service ;;
+            docker-registry) systemctl --quiet disable docker-registry.service ;;
+        esac
     done
 }
 
-start_engine() {
-    if docker version >/dev/null 2>&1; then
-        say "Using the Docker Engine that is here ($(docker version --format '{{.Server.Version}}'))"
-        return
-    fi
-    say "Starting a Docker Engine for the demo"
-    rules=$work/iptables
-    iptables-save >"$rules" || rules=''
-    if ! { ip link add "$bridge" type bridge && ip address add 10.213.213.1/24 dev "$bridge" && ip link set "$bridge" up; }; then
-        fail "no network bridge can be made" "run this on a machine of its own, not in a container without privileges"
-    fi
-    DOCKER_HOST=unix://$work/docker.sock
-    export DOCKER_HOST
-    printf '{}\n' >"$work/daemon.json"
-    dockerd --config-file="$work/daemon.json" --data-root="$work/docker" --exec-root="$work/docker-run" --bridge="$bridge" \
-        --pidfile="$work/docker.pid" --host="$DOCKER_HOST" >"$work/dockerd.log" 2>&1 &
-    engine=$!
-    await 60 docker version || { tail -n 5 "$work/dockerd.log" >&2 && fail "the Docker Engine does not start" "see above"; }
-    echo "Docker Engine $(docker version --format '{{.Server.Version}}') at $DOCKER_HOST"
+install_programs() {
+    set --
+    command -v docker >/dev/null && docker version >/dev/null 2>&1 || command -v dockerd >/dev/null || set -- docker.io
+    command -v docker >/dev/null || ! apt-cache show docker-cli >/dev/null 2>&1 || set -- "$@" docker-cli
+    command -v docker-registry >/dev/null || set -- "$@" docker-registry
+    command -v git >/dev/null || set -- "$@" git
+    command -v curl >/dev/null || set -- "$@" curl
+    command -v ip >/dev/null || set -- "$@" iproute2
+    /usr/bin/python3 -c 'import pip' 2>/dev/null || set -- "$@" python3 python3-pip
+    [ $# = 0 ] || install "$@"
 }
 
-# free_port: a TCP port of 127.0.0.1 that nothing listens on.
+# free_port WISH: that port of this machine, or another one if it is taken.
 free_port() {
-    /usr/bin/python3 -I -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    /usr/bin/python3 -c 'import socket, sys
+for port in (int(sys.argv[1]), 0):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            continue
+        print(probe.getsockname()[1])
+        break' "$1"
+}
+
+# An engine with everything in our directory, that leaves the firewall and the network of this machine as they are.
+start_engine() {
+    [ "$(id -u)" = 0 ] || fail "no Docker Engine answers, and only root can start one" "run this as root, or start Docker"
+    say "No Docker Engine answers: starting one in $dir"
+    ip link add gd-demo type bridge || fail "the network bridge gd-demo cannot be made" "does another demo run? ip link delete gd-demo"
+    bridge=gd-demo
+    ip address add 10.213.97.1/24 dev "$bridge"
+    ip link set "$bridge" up
+    export DOCKER_HOST="unix://$dir/docker.sock"
+    dockerd --data-root "$dir/docker" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" --host "$DOCKER_HOST" \
+        --bridge "$bridge" --iptables=false --ip-forward=false --containerd-namespace gitdeploy-demo \
+        --containerd-plugins-namespace gitdeploy-demo-plugins >"$dir/dockerd.log" 2>&1 &
+    engine=$!
+    wait_for "$engine" docker version || fail "the engine does not start: $(tail -n 1 "$dir/dockerd.log")" "see $dir/dockerd.log"
+}
+
+# Stops it with its containers, and what it leaves behind if it could not start.
+stop_engine() {
+    kill "$engine" 2>/dev/null
+    wait "$engine" 2>/dev/null
+    [ ! -e "$dir/exec/containerd/containerd.pid" ] || kill "$(cat "$dir/exec/containerd/containerd.pid")" 2>/dev/null
+    grep -o " $dir/[^ ]*" /proc/self/mounts | sort -r | while read -r mount; do umount "$mount"; done
 }
 
 start_registry() {
-    registry_port=$(free_port)
-    {
-        echo 'version: 0.1'
-        echo 'log: { level: error, accesslog: { disabled: true } }'
-        echo "storage: { filesystem: { rootdirectory: '$work/registry' } }"
-        echo "http: { addr: '127.0.0.1:$registry_port' }"
-    } >"$work/registry.yml"
-    docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
+    registry_port=$(free_port 5000)
+    say "Starting a registry on 127.0.0.1:$registry_port"
+    cat >"$dir/registry.yml" <<END
+version: 0.1
+log: { level: warn }
+storage: { filesystem: { rootdirectory: $dir/registry } }
+http: { addr: 127.0.0.1:$registry_port }
+END
+    docker-registry serve "$dir/registry.yml" >"$dir/registry.log" 2>&1 &
     registry=$!
-    await 10 curl -fs "http://127.0.0.1:$registry_port/v2/" || fail "the registry does not start" "see $work/registry.log"
-    echo "a registry listens on 127.0.0.1:$registry_port"
+    wait_for "$registry" curl --silent --fail "http://127.0.0.1:$registry_port/v2/" ||
+        fail "the registry does not start: $(tail -n 1 "$dir/registry.log")" "see the message"
 }
 
-# The machine's own Python and busybox as a base image: no registry has to be reached for it.
+# wait_for PROCESS COMMAND…: until the command succeeds; fails when the process ends or half a minute passes.
+wait_for() {
+    process=$1
+    shift
+    tries=150
+    until "$@" >/dev/null 2>&1; do
+        kill -0 "$process" 2>/dev/null && [ "$tries" -gt 0 ] || return 1
+        tries=$((tries - 1))
+        sleep 0.2
+    done
+}
+
+# What is there under the demo's names would be taken over, and removed at the end.
+require_free_names() {
+    found=$(docker ps --all --quiet --filter "name=^/$container\$" && docker ps --all --quiet --filter "label=gitdeploy.app=$app")
+    [ -z "$found" ] || fail "there are containers of another demo" "end it, or: docker rm --force $(echo "$found" | sort -u | xargs)"
+}
+
+# The base image: this machine's Python and the libraries it loads.
 make_base_image() {
-    python=$(basename "$(readlink -f /usr/bin/python3)")
-    root=$work/base
-    mkdir -p "$root/bin" "$root/usr/bin" "$root/tmp"
-    cp "$(command -v busybox)" "$root/bin/busybox"
-    ln -s busybox "$root/bin/sh"
+    say "Making a base image of this machine's Python"
+    python=$(readlink -f /usr/bin/python3)
+    name=${python##*/}
     {
-        dpkg -L "$python-minimal" "lib$python-minimal" "lib$python-stdlib"
-        find "/usr/lib/$python/lib-dynload" "/usr/bin/$python" -type f -exec ldd {} + 2>/dev/null | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p'
-        echo /lib64/ld-linux-x86-64.so.2
-        echo /lib/ld-linux-aarch64.so.1
-    } | sort -u | while read -r file; do
-        [ ! -f "$file" ] || printf '%s\n' "$file"
-    done >"$work/files"
-    tar --create --dereference --files-from="$work/files" --exclude='*/test/*' --exclude='/usr/share/*' \
-        --file=- 2>/dev/null | tar --extract --directory="$root" --file=- 2>/dev/null
-    ln -s "$python" "$root/usr/bin/python3"
-    tar --create --directory="$root" --file=- . | docker import --change 'ENV PATH=/usr/bin:/bin' - "$base" >/dev/null ||
-        fail "the base image cannot be made" "see above"
+        dpkg -L "$name-minimal" "lib$name-minimal" "lib$name-stdlib" | grep -v -e /share/ -e /lib-dynload/
+        ldd "$python" | grep -o '/[^ ]*'
+        echo /usr/bin/python3
+    } | sort --unique >"$dir/files"
+    tar --create --dereference --no-recursion --files-from "$dir/files" 2>/dev/null |
+        docker import - gitdeploy-demo/python >/dev/null || fail "the base image cannot be made" "see the message above"
 }
 
-# --- a data directory as Gogs keeps it -------------------------------------------------------------------------------------
-
-make_gogs() {
-    data=$work/data
-    repository=$data/git/gogs-repositories/$app.git
-    mkdir -p "$data/gogs/conf" "$data/gogs/log/hooks" "${repository%/*}"
-    printf '[repository]\nROOT = /data/git/gogs-repositories\n' >"$data/gogs/conf/app.ini"
-    git init --quiet --bare --initial-branch=main "$repository"
-    rm -rf "$repository/hooks"
-    mkdir "$repository/hooks"
-    # Gogs' own hook calls the gogs binary, which runs the custom hook; here a shell script stands in for the binary.
-    printf '#!/usr/bin/env sh\n"%s" hook --config="%s" post-receive\n' "$data/gogs/gogs" "$data/gogs/conf/app.ini" \
+make_repository() {
+    say "Making a data directory as Gogs has it, with the repository $app"
+    mkdir -p "$dir/data/gogs/conf" "$dir/data/git/gogs-repositories"
+    printf '[repository]\nROOT = /data/git/gogs-repositories\n' >"$dir/data/gogs/conf/app.ini"
+    cp "$checkout/gitdeploy/demo/gogs" "$dir/gogs"
+    repository=$dir/data/git/gogs-repositories/$app.git
+    git init --quiet --bare "$repository"
+    git --git-dir "$repository" symbolic-ref HEAD refs/heads/main
+    rm -f "$repository"/hooks/*
+    printf '#!/usr/bin/env sh\n"%s" hook --config=%s post-receive\n' "$dir/gogs" "'$dir/data/gogs/conf/app.ini'" \
         >"$repository/hooks/post-receive"
-    printf '#!/bin/sh\n[ ! -x custom_hooks/post-receive ] || custom_hooks/post-receive\n' >"$data/gogs/gogs"
-    chmod 755 "$repository/hooks/post-receive" "$data/gogs/gogs"
+    chmod 755 "$dir/gogs" "$repository/hooks/post-receive"
+
+    cp -R "$checkout/gitdeploy/demo/app" "$dir/clone"
+    cd "$dir/clone" || exit
+    git init --quiet
+    git symbolic-ref HEAD refs/heads/main
+    git config user.name Alice
+    git config user.email alice@example.com
+    git config core.sshCommand "$dir/gogs"
+    git config ssh.variant simple
+    git remote add origin "git@gogs:$app.git"
 }
 
-# release VERSION: commits it and pushes, in the environment that Gogs gives its hooks.
+# release VERSION: what a developer does.
 release() {
-    echo "$1" >"$work/clone/VERSION"
-    git -C "$work/clone" add --all
-    git -C "$work/clone" -c user.name=Alice -c user.email=alice@example.com commit --quiet --message "Release $1"
-    say "\$ git push        # version $1"
-    GOGS_AUTH_USER_NAME=alice GOGS_REPO_ID=1 SSH_ORIGINAL_COMMAND=1 git -C "$work/clone" push "$repository" main ||
-        fail "git push failed" "see above"
-    started=yes
-    await 10 answers "$1" || fail "http://127.0.0.1:$port does not answer with version $1" "see what the push said above"
-    printf '\n$ curl http://127.0.0.1:%s\n' "$port"
-    curl -s "http://127.0.0.1:$port"
+    say "\$ echo $1 >VERSION && git commit -am 'Release $1' && git push"
+    echo "$1" >VERSION
+    git add --all && git commit --quiet --message "Release $1" && git push --set-upstream origin main || exit
+    say "\$ curl http://127.0.0.1:$port"
+    curl --silent --show-error "http://127.0.0.1:$port" || exit
 }
-
-answers() { curl -s -m 1 "http://127.0.0.1:$port" | grep -qF "$1"; }
 
 look_around() {
-    say "$app 0.0.2 runs. Tags in the registry:"
-    curl -s "http://127.0.0.1:$registry_port/v2/$app/tags/list"
-    say "Deployments:"
-    "$data/gitdeploy/bin/gitdeploy" history "$app"
-    say "Look around:"
+    printf '\nLook around, in another terminal:\n\n'
+    [ -z "$engine" ] || echo "    export DOCKER_HOST=$DOCKER_HOST"
     cat <<END
     curl http://127.0.0.1:$port
-    $data/gitdeploy/bin/gitdeploy status        # also: logs $app, rollback $app, doctor
-    cat $data/gitdeploy/config.toml
-    ${engine:+DOCKER_HOST=$DOCKER_HOST }docker ps
-    cd $work/clone                    # edit, raise VERSION, commit, then:
-    git push $repository main
+    $gitdeploy status
+    $gitdeploy logs $app
+    $gitdeploy rollback $app
+    docker ps
+    cat $dir/data/gitdeploy/config.toml
+    cd $dir/clone && echo 0.0.3 >VERSION && git commit -am 'Release 0.0.3' && git push
+
 END
-}
-
-# shellcheck disable=SC2317 # called by a trap
-clean_up() {
-    trap '' INT TERM HUP
-    [ -z "$started" ] || printf '\nRemoving the demo.\n'
-    docker rm --force "$container" >/dev/null 2>&1
-    if [ -z "$engine" ]; then # an engine that is not the demo's: leave nothing there
-        docker images --quiet --filter "label=gitdeploy.app=$app" | sort -u | xargs -r docker rmi --force >/dev/null 2>&1
-        docker rmi "$base" >/dev/null 2>&1
-    else
-        kill "$engine" && wait "$engine"
-        umount "$work/docker-run/netns/default" "$work/docker"/*/* 2>/dev/null
-        [ -z "$rules" ] || iptables-restore <"$rules"
-        ip link delete "$bridge"
+    if [ -t 0 ]; then
+        printf 'Press Enter to remove all of it. '
+        read -r _
     fi
-    [ -z "$registry" ] || kill "$registry"
-    rm -rf "$work"
 }
 
-[ "$(id -u)" = 0 ] || fail "the demo starts servers and may install packages: it has to be run by root" "sudo ./install.sh --demo"
-[ -r /etc/debian_version ] || fail "this is no Debian" "install gitdeploy itself: ./install.sh --help"
-work=$(mktemp -d "${TMPDIR:-/tmp}/gitdeploy-demo-XXXXXX") || exit 3
-chmod 755 "$work"
-install_packages
-# Neither the person's git nor pip settings change what the demo does.
-GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-export GIT_CONFIG_GLOBAL GIT_CONFIG_NOSYSTEM
-if docker container inspect "$container" >/dev/null 2>&1; then
-    rm -rf "$work"
-    fail "there is a container $container already: another demo?" "end that one, or: docker rm -f $container"
-fi
 trap clean_up EXIT
-trap 'exit 130' INT TERM HUP
-start_engine
+trap 'exit 130' HUP INT TERM
+install_programs
+dir=$(mktemp -d "${TMPDIR:-/tmp}/gitdeploy-demo.XXXXXX") || exit 3
+docker version >/dev/null 2>&1 || start_engine
+require_free_names
 start_registry
 make_base_image
-make_gogs
-port=$(free_port)
-say "\$ ./install.sh --data DIR --repo $app --image 127.0.0.1:$registry_port/$app --publish 127.0.0.1:$port:80"
-"$checkout/install.sh" --data "$data" --repo "$app" --image "127.0.0.1:$registry_port/$app" --container "$container" \
-    --publish "127.0.0.1:$port:80" || exit
-git init --quiet --initial-branch=main "$work/clone"
-cp "$here"/app/* "$work/clone"
+make_repository
+
+say "Installing gitdeploy"
+port=$(free_port 8080)
+gitdeploy=$dir/data/gitdeploy/bin/gitdeploy
+echo "\$ ./install.sh --data $dir/data --repo $app --container $container --image 127.0.0.1:$registry_port/dev-app --publish $port:80"
+"$checkout/install.sh" --data "$dir/data" --repo "$app" --container "$container" \
+    --image "127.0.0.1:$registry_port/dev-app" --publish "$port:80" "$@" || exit
+
 release 0.0.1
 release 0.0.2
+
+say "\$ curl http://127.0.0.1:$registry_port/v2/dev-app/tags/list"
+curl --silent --show-error "http://127.0.0.1:$registry_port/v2/dev-app/tags/list"
+say "\$ gitdeploy history $app"
+"$gitdeploy" history "$app"
 look_around
-if [ -t 0 ] && [ -t 1 ]; then
-    printf '\nEverything stays until you press Enter here. '
-    read -r _
-fi

@@ -1,36 +1,60 @@
-"""install.sh --demo, as a new user runs it, on the engine of the tests."""
+"""./install.sh --demo, with an engine that answers and with one of its own: it works, and nothing is left of it."""
 
 from __future__ import annotations
 
-import os
+import json
+import re
 import subprocess
 from pathlib import Path
 
-import docker
-
-CHECKOUT = Path(__file__).parents[2]
+from tests.install.conftest import Installer
 
 
-def test_two_pushes_and_nothing_left(wheels: Path, engine_url: str, docker_client: docker.DockerClient, tmp_path: Path) -> None:
-    before = {image.id for image in docker_client.images.list(all=True)}
-    environ = {**os.environ, "DOCKER_HOST": engine_url, "TMPDIR": str(tmp_path)}
-    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
-    done = subprocess.run(
-        [CHECKOUT / "install.sh", "--demo"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**environ, **pip},
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for version in ("0.0.1", "0.0.2"):
-        assert f"remote: gitdeploy-demo/dev-app {version} is live at" in done.stdout + done.stderr
-        assert f"Hello from dev-app {version}\n" in done.stdout
-    tags = done.stdout.partition('"tags":')[2].partition("}")[0]
-    assert all(f'"{tag}"' in tags for tag in ("0.0.1", "0.0.2", "latest"))
+def check(text: str) -> None:
+    """Both versions answered and are in the registry."""
+    assert re.findall(r"^hello from dev-app .*$", text, re.MULTILINE) == [
+        "hello from dev-app 0.0.1",
+        "hello from dev-app 0.0.2",
+    ]
+    assert "remote: demo/dev-app 0.0.2 is live at http://" in text
+    (line,) = re.findall(r'^\{"name":"dev-app".*$', text, re.MULTILINE)
+    assert set(json.loads(line)["tags"]) == {"0.0.1", "0.0.2", "latest"}
+
+
+def test_with_the_engine_that_answers(installer: Installer, engine_url: str, tmp_path: Path) -> None:
+    def on_engine() -> str:
+        command = ["docker", "--host", engine_url, "ps", "--all", "--quiet"]
+        images = ["docker", "--host", engine_url, "images", "--quiet", "--filter", "label=gitdeploy.app=demo/dev-app"]
+        return "".join(subprocess.run(c, check=True, capture_output=True, text=True).stdout for c in (command, images))
+
+    before = on_engine()
+    installer.environ |= {"TMPDIR": str(tmp_path), "DOCKER_HOST": engine_url}
+    text = installer.run("--demo", "--wheels", installer.wheels)
+    assert "No Docker Engine answers" not in text
+    check(text)
+    assert on_engine() == before
     assert list(tmp_path.iterdir()) == []
-    assert docker_client.containers.list(all=True, filters={"name": "gitdeploy-demo"}) == []
-    tagged = {tag for image in docker_client.images.list() if image.id not in before for tag in image.tags}
-    assert not any("gitdeploy-demo" in tag for tag in tagged)
+
+
+def test_with_an_engine_of_its_own(installer: Installer, open_path: Path) -> None:
+    # A network and a /run of its own hide the engine that the machine may have.
+    hide = "mount -t tmpfs none /run; ip link set lo up; unset DOCKER_HOST;"
+    installer.environ["TMPDIR"] = str(open_path)
+    own = ["unshare", "--mount", "--net", "sh", "-c", f'{hide} "$@" || exit; ip -brief link | grep -v "^lo "; true', "sh"]
+    text = installer.run("--demo", "--wheels", installer.wheels, prefix=own)
+    assert f"No Docker Engine answers: starting one in {open_path}/gitdeploy-demo." in text
+    check(text)
+    assert text.rstrip().endswith("Removing all of it\x1b[0m")
+    assert list(open_path.iterdir()) == []
+
+
+def test_stopped_in_the_middle(installer: Installer, engine_url: str, tmp_path: Path) -> None:
+    installer.environ |= {"TMPDIR": str(tmp_path), "DOCKER_HOST": engine_url}
+    with installer.start("--demo", "--wheels", installer.wheels) as process:
+        assert process.stdout is not None
+        while "Installing gitdeploy" not in (line := process.stdout.readline()):
+            assert line, "the demo ended early"
+        process.terminate()
+        assert "Removing all of it" in process.communicate(timeout=120)[0]
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The demo's application: a page that says its version."""
+"""The demo's application: says its version on port 80."""
 
 import signal
 import sys
@@ -8,12 +8,12 @@ from pathlib import Path
 VERSION = Path("VERSION").read_text().strip()
 
 
-class Page(BaseHTTPRequestHandler):
-    """Answers every GET with one line."""
+class Handler(BaseHTTPRequestHandler):
+    """Answers every GET with one line of text."""
 
     def do_GET(self) -> None:
-        """Says the version."""
-        text = f"Hello from dev-app {VERSION}\n".encode()
+        """The version."""
+        text = f"hello from dev-app {VERSION}\n".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(text)))
@@ -22,4 +22,4 @@ class Page(BaseHTTPRequestHandler):
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the first process of a container has no default action
-ThreadingHTTPServer(("", 80), Page).serve_forever()
+ThreadingHTTPServer(("", 80), Handler).serve_forever()
