@@ -12,7 +12,7 @@ from gitdeploy.config import snapshot
 from gitdeploy.config.model import Config
 from gitdeploy.console import Console
 from gitdeploy.deploy import Job, deploy, roll_back
-from gitdeploy.engine.types import Engine
+from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, StageFailed
 from gitdeploy.journal import Journal
 from gitdeploy.limits import build_slot, require_space

@@ -12,8 +12,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
 from gitdeploy import probe
-from gitdeploy.config.model import Health, Publish
-from gitdeploy.engine.types import Cancel, Container, Engine, Image
+from gitdeploy.config.model import Publish
+from gitdeploy.config.sections import Health
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Cancel, Container, Image
 from gitdeploy.errors import Cancelled, StageFailed
 
 TICK = 0.05

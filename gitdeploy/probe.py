@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from gitdeploy.config.model import Health
+from gitdeploy.config.sections import Health
 from gitdeploy.engine.types import Container
 
 CONNECT = 1.0

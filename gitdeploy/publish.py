@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gitdeploy.engine.types import Cancel, Credentials, Engine, Output
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Cancel, Credentials, Output
 from gitdeploy.errors import Cancelled, RegistryError
 
 PAUSES = (1.0, 5.0)

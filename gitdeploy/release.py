@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitdeploy.config.model import App, Build
+from gitdeploy.config.model import App
+from gitdeploy.config.sections import Build
 
 APP = "gitdeploy.app"
 RELEASE = "gitdeploy.release"

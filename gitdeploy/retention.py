@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.types import Engine, Image, Output
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Image, Output
 from gitdeploy.errors import EngineError, UsageError
 from gitdeploy.records import Deployment
 from gitdeploy.release import APP, VERSION

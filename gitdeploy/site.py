@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitdeploy.config.model import App, Config
-from gitdeploy.engine.types import Credentials, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Credentials
 from gitdeploy.hookconf import Mode
 from gitdeploy.spool import Spool
 from gitdeploy.state import State

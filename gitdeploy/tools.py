@@ -11,7 +11,8 @@ from pathlib import Path
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.config.model import App, Config
 from gitdeploy.console import Console
-from gitdeploy.engine.types import Credentials, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Credentials
 from gitdeploy.journal import Journal
 from gitdeploy.state import State
 

@@ -16,7 +16,7 @@ from gitdeploy.cancel import CancelFlag
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
-from gitdeploy.engine.types import Engine
+from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import ConfigError, GitdeployError, StageFailed
 from gitdeploy.ledger import Ledger
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns

@@ -12,9 +12,11 @@ from typing import Any
 import docker
 import pytest
 
-from gitdeploy.config.model import Health, Publish
+from gitdeploy.config.model import Publish
+from gitdeploy.config.sections import Health
 from gitdeploy.engine.client import connect
-from gitdeploy.engine.types import Container, ContainerSpec, Engine, Image
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container, ContainerSpec, Image
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.health import Check, Waiter, gone_wrong, patience, pick
 from gitdeploy.release import APP

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from gitdeploy import probe
-from gitdeploy.config.model import Health, Publish
+from gitdeploy.config.model import Publish
+from gitdeploy.config.sections import Health
 from gitdeploy.engine.types import Container
 
 QUICK = Health(timeout=1.0)

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from gitdeploy.config.model import App, Build, Publish, Push
+from gitdeploy.config.model import App, Publish
+from gitdeploy.config.sections import Build, Push
 from gitdeploy.release import Release, address, base_images, container_labels, container_name, image_references, recipe
 
 APP = App(name="devops/dev-app", image="6ain/dev-app", container="dev-app", publish=(Publish("", 8080, 80),))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gitdeploy.config.model import App, Retain
+from gitdeploy.config.model import App
+from gitdeploy.config.sections import Retain
 from gitdeploy.engine.types import ContainerSpec, Image
 from gitdeploy.errors import UsageError
 from gitdeploy.records import Deployment

@@ -18,7 +18,8 @@ from gitdeploy.doctor.registry import examine_registries
 from gitdeploy.doctor.repository import Expected, Repository, examine_repository, find_repositories, judge_repositories
 from gitdeploy.doctor.secrets import examine_secrets
 from gitdeploy.doctor.waiting import examine_queue
-from gitdeploy.engine.types import Credentials, Engine, EngineInfo
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.enrol import hook_text
 from gitdeploy.errors import ConfigError, GitdeployError
 from gitdeploy.gogs import Gogs, has_gogs, read_gogs

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from gitdeploy.config.model import Canary
+from gitdeploy.config.sections import Canary
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import Cancelled, StageFailed
+from gitdeploy.rollout.blue_green import blue_green
 from gitdeploy.rollout.context import Outcome, Rollout
 from gitdeploy.rollout.found import alias
 from gitdeploy.rollout.overlap import Overlap
@@ -57,7 +58,12 @@ def _rate(counts: Counts) -> float:
 
 
 def canary(r: Rollout) -> Outcome:
-    """Brings the release live in steps, without an outage; undone as soon as it does worse than the old one."""
+    """Brings the release live in steps, without an outage; undone as soon as it does worse than the old one.
+
+    A rollback goes to what has been tried already, and in a hurry: that takes one step.
+    """
+    if r.reuse:
+        return blue_green(r)
     overlap = Overlap(r)
     if overlap.serves_already:
         return overlap.confirm()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from gitdeploy.engine.types import Cancel, Container, ContainerSpec, Credentials, Engine, Image, Output
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Cancel, Container, ContainerSpec, Credentials, Image, Output
 from gitdeploy.errors import Cancelled
 from gitdeploy.health import Check, Waiter, pick
 from gitdeploy.release import APP, REPLICA, ROLE, Release, container_labels, container_name

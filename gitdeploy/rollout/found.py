@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.types import Container, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.release import APP, RELEASE, REPLICA, ROLE, VERSION
 from gitdeploy.router.config import Server

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import count
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.types import Container, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
 from gitdeploy.release import APP, RELEASE, REPLICA
 from gitdeploy.rollout.takeover import rejoin
 

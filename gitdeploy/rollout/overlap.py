@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from gitdeploy.engine.types import NEVER, Container, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import NEVER, Container
 from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
 from gitdeploy.health import TICK, Check, Waiter, failure, gone_wrong, patience
 from gitdeploy.rollout.arrange import arrange

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.types import NEVER, Container, Credentials, Engine, Output
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import NEVER, Container, Credentials, Output
 from gitdeploy.errors import EngineError, EngineGone, GitdeployError, StageFailed
 from gitdeploy.health import Check, Waiter, pick
 from gitdeploy.rollout.found import Found, Group, active, everyone, look, room, serves_directly, serving
@@ -163,7 +164,8 @@ def _make_whole(r: Recovery, found: Found, group: Group) -> None:
     """Makes all containers of the group run, on ports of their own if they have such. Raises EngineError."""
     if group.routed:
         for container in group.containers:
-            r.engine.start(container.id)
+            if not container.running:
+                r.engine.start(container.id)
     elif not all(map(serves_directly, group.containers)):
         r.output.line(f"{group.version} serves again")
         _free_the_ports(r, found, group)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.types import Container, Engine, Output
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container, Output
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.rollout.found import alias
 from gitdeploy.rollout.takeover import free_ports, put_back

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.types import Container, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineError
 from gitdeploy.release import APP
 from gitdeploy.rollout.found import serves_directly

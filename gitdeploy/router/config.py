@@ -14,7 +14,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gitdeploy.config.model import App, Health, Publish, Router
+from gitdeploy.config.model import App, Publish
+from gitdeploy.config.sections import Health, Router
 from gitdeploy.errors import StageFailed
 from gitdeploy.health import Check
 
@@ -99,7 +100,7 @@ def published(app: App) -> tuple[Publish, ...]:
 
 
 def backend(port: int) -> str:
-    """The name of the frontend and of the backend of a container port."""
+    """The name of the backend of a container port."""
     return f"port-{port}"
 
 
@@ -183,7 +184,7 @@ def _resolvers() -> list[str]:
 
 
 def _frontend(number: int, port: int) -> list[str]:
-    return [f"frontend {backend(port)}", f"    bind :{LISTEN + number}", f"    default_backend {backend(port)}"]
+    return [f"frontend public-{port}", f"    bind :{LISTEN + number}", f"    default_backend {backend(port)}"]
 
 
 def _backend(s: Settings, port: int) -> list[str]:

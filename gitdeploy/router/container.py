@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.types import Container, ContainerSpec, Credentials, Engine, Output
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container, ContainerSpec, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError, StageFailed
 from gitdeploy.release import APP, ROLE
 from gitdeploy.router.config import ALIAS, DIRECTORY, FILE, Settings, published, render
 from gitdeploy.router.haproxy import Haproxy
 
-RESTART = "unless-stopped"
+RESTART = "always"
+"""After a kill of the engine itself, "unless-stopped" would leave it stopped: the engine takes its own kill for a wish."""
 
 CHECK_LIMIT = 30.0
 """Seconds for HAProxy's check of a configuration."""

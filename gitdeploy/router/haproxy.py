@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from gitdeploy.engine.types import Container, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.router import runtime
 from gitdeploy.router.config import (

@@ -36,7 +36,7 @@ Content = bytes | Large
 def inflate(compressed: bytes | memoryview, size: int) -> bytes:
     """The `size` bytes that a zlib stream expands to; what follows the stream is ignored. Raises Damaged."""
     try:
-        data = zlib.decompress(compressed, bufsize=size + 1)
+        data = zlib.decompress(compressed, bufsize=size)
     except zlib.error as error:
         raise Damaged(str(error)) from None
     if len(data) != size:

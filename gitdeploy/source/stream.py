@@ -13,7 +13,7 @@ from gitdeploy.source.objects import BLOB
 from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, MAX_LINK, SYMLINK, show
 from gitdeploy.source.walk import Item
 
-CHUNK = 256 << 10
+CHUNK = 128 << 10
 """Bytes that a chunk of the stream has at least, those around large files excepted."""
 
 

@@ -8,6 +8,7 @@ finds them again.
 from __future__ import annotations
 
 import struct
+from functools import cache
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
@@ -16,6 +17,7 @@ MAX_PLAIN = 100
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s8s247x")
 _LONG_NAME = b"././@LongLink"
+_NOBODY, _TIME, _MAGIC = b"0000000\0", b"00000000000\0", b"ustar  \0"
 
 
 def file(name: bytes, size: int, *, executable: bool = False) -> bytes:
@@ -54,6 +56,11 @@ def _long(kind: bytes, value: bytes) -> bytes:
 
 def _header(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes:
     digits = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
-    fields = (name, b"%07o\0" % mode, b"0000000\0", b"0000000\0", digits, b"00000000000\0")
-    block = _HEADER.pack(*fields, b" " * 8, kind, link, b"ustar  \0")
-    return b"%b%06o\0 %b" % (block[:148], sum(block), block[156:])
+    checksum = _fixed_sum(kind, mode) + sum(name) + sum(digits) + sum(link)
+    return _HEADER.pack(name, b"%07o\0" % mode, _NOBODY, _NOBODY, digits, _TIME, b"%06o\0 " % checksum, kind, link, _MAGIC)
+
+
+@cache
+def _fixed_sum(kind: bytes, mode: int) -> int:
+    """What the fields that are the same for every entry of a kind add to its checksum, whose own field counts as spaces."""
+    return sum(_HEADER.pack(b"", b"%07o\0" % mode, _NOBODY, _NOBODY, b"", _TIME, b" " * 8, kind, b"", _MAGIC))

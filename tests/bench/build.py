@@ -22,7 +22,8 @@ from pathlib import Path
 import docker
 
 from gitdeploy.engine.client import connect
-from gitdeploy.engine.types import BuildRequest, Engine
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import BuildRequest
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import open_repository
 from tests.support.engine import PrivateEngine

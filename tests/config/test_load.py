@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitdeploy.config.load import parse_config
-from gitdeploy.config.model import App, Publish, Router, Volume
+from gitdeploy.config.model import App, Publish, Volume
 from gitdeploy.config.problems import MAX_PROBLEMS
+from gitdeploy.config.sections import Router
 from gitdeploy.errors import ConfigError
 from tests.config.loading import FILE, config, problems
 

@@ -11,11 +11,13 @@ from typing import Any
 import docker
 import pytest
 
-from gitdeploy.config.model import EMPTY, Publish, Volume
+from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.ports import port_holder
+from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.reference import split
-from gitdeploy.engine.types import ContainerSpec, Engine
+from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
 from tests.support.fake_engine import FakeEngine, Run
 from tests.support.images import BaseImages

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import docker
 import pytest
 
 from gitdeploy.engine.client import connect
-from gitdeploy.engine.types import Engine
+from gitdeploy.engine.protocol import Engine
 from tests.rollout.site import Site
 from tests.support.images import BaseImages
 
@@ -23,28 +23,32 @@ CMD ["python3", "-u", "/server.py"]
 """
 
 
-def build(client: docker.DockerClient, base: str, tag: str) -> None:
-    """An image of tests/rollout/server.py."""
+def build(client: docker.DockerClient, dockerfile: str, files: Mapping[str, Path], tag: str) -> str:
+    """Builds an image from a Dockerfile and files of this machine (name → path); returns its tag."""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for name, content in (
-            ("Dockerfile", DOCKERFILE.format(base=base).encode()),
-            ("server.py", Path(__file__).with_name("server.py").read_bytes()),
-        ):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(dockerfile)
+        tar.addfile(entry, io.BytesIO(dockerfile.encode()))
+        for name, path in files.items():
+            tar.add(path.resolve(), name)
     context.seek(0)
-    client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True)
+    client.images.build(fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True)
+    return tag
+
+
+def build_server(client: docker.DockerClient, base: str) -> str:
+    """An image of tests/rollout/server.py."""
+    files = {"server.py": Path(__file__).with_name("server.py")}
+    return build(client, DOCKERFILE.format(base=base), files, "gitdeploy-test/rollout:1")
 
 
 @pytest.fixture(scope="session")
 def server_image(docker_client: docker.DockerClient, base_images: BaseImages) -> Iterator[str]:
     """The test application."""
-    tag = "gitdeploy-test/rollout:1"
-    build(docker_client, base_images.python, tag)
+    tag = build_server(docker_client, base_images.python)
     yield tag
-    docker_client.images.remove(tag, force=True)
+    docker_client.images.remove(tag)
 
 
 @pytest.fixture(scope="session")

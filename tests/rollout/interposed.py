@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gitdeploy.engine.types import Engine
+from gitdeploy.engine.protocol import Engine
 
 EFFECTS = {
     *("create", "start", "stop", "remove", "rename", "signal", "put_files", "set_restart"),

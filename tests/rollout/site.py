@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event
 
-from gitdeploy.config.model import App, Health, Publish, Router
-from gitdeploy.engine.types import Container, Engine
+from gitdeploy.config.model import App, Publish
+from gitdeploy.config.sections import Canary, Health, Router
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
 from gitdeploy.release import APP, ROLE, Release
 from gitdeploy.rollout import STRATEGIES
 from gitdeploy.rollout.context import Outcome, Rollout
@@ -62,6 +64,7 @@ class Site:
             container=name.replace("/", "-"),
             publish=(Publish("", port, 80),),
             strategy="blue-green",
+            canary=Canary(duration=0.5),
             stop_timeout=1.0,
             health=Health(start_period=10.0, interval=0.1),
             router=Router(image=router_image, drain_timeout=3.0),

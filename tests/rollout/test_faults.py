@@ -6,15 +6,18 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 import docker
 import pytest
 
-from gitdeploy.config.model import Canary, Health, Publish
+from gitdeploy.config.model import Publish
+from gitdeploy.config.sections import Canary, Health
 from gitdeploy.errors import Cancelled, GitdeployError, RegistryError, StageFailed
 from tests.rollout.clients import Load
+from tests.rollout.conftest import build
 from tests.rollout.interposed import Interposed
 from tests.rollout.site import Site
 from tests.support.images import BaseImages
@@ -141,6 +144,18 @@ def test_an_image_that_cannot_be_pushed(live: Site) -> None:
 
     with fails(live, "denied"):
         live.deploy("2", published=denied)
+
+
+def test_an_image_without_a_shell(live: Site, docker_client: docker.DockerClient, base_images: BaseImages) -> None:
+    """Nothing is run in the app's containers."""
+    dockerfile = f"FROM {base_images.busybox} AS tools\nFROM scratch\nCOPY --from=tools /bin/busybox /httpd\n"
+    dockerfile += 'COPY page /www/page\nEXPOSE 80\nCMD ["/httpd", "-f", "-p", "80", "-h", "/www"]\n'
+    live.image = build(docker_client, dockerfile, {"page": Path(__file__)}, "gitdeploy-test/bare:1")
+    live.deploy("2")
+    assert get(f"{live.url}page") == Path(__file__).read_text()
+    for container in live.containers():
+        live.engine.remove(container.id, force=True)
+    docker_client.images.remove("gitdeploy-test/bare:1")
 
 
 def test_a_port_held_by_another_program(site: Site) -> None:

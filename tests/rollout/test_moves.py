@@ -10,7 +10,8 @@ from typing import Any
 import docker
 import pytest
 
-from gitdeploy.config.model import Health, Publish, Retain, Volume
+from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config.sections import Health, Retain
 from gitdeploy.errors import StageFailed
 from tests.rollout.clients import Load
 from tests.rollout.interposed import Interposed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitdeploy.config.model import Canary
+from gitdeploy.config.sections import Canary
 from tests.rollout.clients import Load
 from tests.rollout.site import Site
 from tests.support.net import get

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from gitdeploy.config.model import Canary, Publish
+from gitdeploy.config.model import Publish
+from gitdeploy.config.sections import Canary
 from gitdeploy.rollout.recovery import recover, serving_release
 from tests.rollout.interposed import Interposed, KillAt, Killed
 from tests.rollout.site import Site, answers

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gitdeploy.config.model import App, Health, Publish
+from gitdeploy.config.model import App, Publish
+from gitdeploy.config.sections import Health
 from gitdeploy.errors import StageFailed
 from gitdeploy.health import Check
 from gitdeploy.router.config import Server, Settings, published, quoted, render, settings, shape
@@ -31,8 +32,8 @@ def lines(s: Settings, **servers: Server) -> list[str]:
 def test_a_frontend_for_each_port() -> None:
     text = lines(made())
     assert [line for line in text if line.startswith(("frontend", "bind", "default_backend", "backend"))] == [
-        *("frontend port-80", "bind :8000", "default_backend port-80", "backend port-80"),
-        *("frontend port-443", "bind :8001", "default_backend port-443", "backend port-443"),
+        *("frontend public-80", "bind :8000", "default_backend port-80", "backend port-80"),
+        *("frontend public-443", "bind :8001", "default_backend port-443", "backend port-443"),
     ]
 
 

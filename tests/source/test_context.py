@@ -79,8 +79,8 @@ def test_everything_of_a_tree(repo: GitRepo) -> None:
     found = context(repo, ODD)
     files = {name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name: f for name, f in ODD.items()}
     expected = {}
-    for name, file in files.items():
-        file = file if isinstance(file, File) else File(file)
+    for name, data in files.items():
+        file = data if isinstance(data, File) else File(data)
         kind = {"100644": ("file", 0o644), "100755": ("file", 0o755), "120000": ("symlink", 0o777)}[file.mode]
         content = file.data.decode() if kind[0] == "symlink" else sha1(file.data)
         expected[name] = Member(*kind, content)

@@ -79,7 +79,8 @@ class PrivateEngine:
         assert self._namespace.stdout is not None
         if self._namespace.stdout.readline() != "ready\n":
             self.close()
-            raise RuntimeError("no namespaces for a private Docker Engine: run as root with CAP_SYS_ADMIN, or give an engine in DOCKER_HOST")
+            hint = "run as root with CAP_SYS_ADMIN, or give an engine in DOCKER_HOST"
+            raise RuntimeError(f"no namespaces for a private Docker Engine: {hint}")
         (self.directory / "daemon.json").write_text("{}\n")
         try:
             self.start()

@@ -13,19 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from gitdeploy.config.model import EMPTY
+from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.ports import port_holder
-from gitdeploy.engine.types import (
-    NEVER,
-    BuildRequest,
-    Cancel,
-    Container,
-    ContainerSpec,
-    Credentials,
-    EngineInfo,
-    Image,
-    Output,
-)
+from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Container, ContainerSpec, Credentials, EngineInfo, Image, Output
 from gitdeploy.errors import Cancelled, EngineError, NotFound, RegistryError
 
 Method = TypeVar("Method", bound=Callable[..., Any])

@@ -1,0 +1,118 @@
+"""What gitdeploy asks of a container engine, without a word of how.
+
+`engine.client.connect` gives the real one. Everything outside `engine/` depends on this module and `engine.types` only, so that
+no other module imports docker, and importing them is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from gitdeploy.engine.types import (
+    NEVER,
+    BuildRequest,
+    Cancel,
+    Container,
+    ContainerSpec,
+    Credentials,
+    EngineInfo,
+    Image,
+    Output,
+)
+
+
+class Engine(Protocol):
+    """A container engine. Every method may raise EngineError, and UnfitError when the engine cannot be reached."""
+
+    def info(self) -> EngineInfo: ...
+
+    # images
+    def image(self, ref: str) -> Image | None:
+        """The image of that id or reference, None if the engine has none."""
+
+    def images(self, labels: Mapping[str, str]) -> list[Image]:
+        """All images with these labels ("" for any value), newest first."""
+
+    def tag(self, image: str, ref: str) -> None:
+        """Gives the image (id or reference) one more tag, "repository:tag"."""
+
+    def remove_image(self, ref: str) -> bool:
+        """Removes a tag, or an image by id; returns False if there was none. An image in use is an EngineError (409)."""
+
+    def build(
+        self,
+        request: BuildRequest,
+        context: Iterator[bytes],
+        credentials: Credentials,
+        output: Output,
+        cancel: Cancel = NEVER,
+    ) -> str:
+        """Builds from a tar stream and returns the image's id. Raises BuildFailed, RegistryError, Cancelled."""
+
+    def push(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
+        """Pushes one "repository:tag" and returns its digest, "sha256:…". Raises RegistryError, Cancelled. No retries."""
+
+    def pull(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
+        """Pulls one reference and returns the image's id. Raises RegistryError, Cancelled. No retries."""
+
+    def login(self, ref: str, credentials: Credentials) -> None:
+        """Tries the credentials, or anonymous access, at the registry of a reference. Raises RegistryError. No retries."""
+
+    def prune_build_cache(self, keep: int) -> int:
+        """Drops build cache beyond `keep` bytes; returns the bytes freed."""
+
+    # containers
+    def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:
+        """Containers with these labels ("" for any value; {} for every container), newest first; all=False: running only."""
+
+    def container(self, ref: str) -> Container | None:
+        """The container of that id or name as it is now, None if there is none."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Creates a container, joined to its networks, not started; returns its id. A taken name is an EngineError (409)."""
+
+    def start(self, container: str) -> None:
+        """Starts it; a taken host port is an EngineError whose reason names it. Starting a running one does nothing."""
+
+    def stop(self, container: str, timeout: float | None = None) -> None:
+        """Its stop signal, then SIGKILL after `timeout` seconds (None: its own). Stopping a stopped one does nothing."""
+
+    def remove(self, container: str, *, force: bool = False) -> bool:
+        """Removes it with its anonymous volumes; returns False if there was none."""
+
+    def rename(self, container: str, name: str) -> None: ...
+
+    def signal(self, container: str, name: str) -> None:
+        """Sends a signal ("HUP") to its first process."""
+
+    def wait(self, container: str, timeout: float) -> int | None:
+        """Waits until it is not running; returns its exit code, None if `timeout` seconds passed."""
+
+    def logs(self, container: str, tail: int) -> list[str]:
+        """The last lines of its output, stdout and stderr as they came."""
+
+    def exec(self, container: str, command: Sequence[str], stdin: bytes = b"") -> tuple[int, bytes]:
+        """Runs a command in it; returns exit code and combined output."""
+
+    def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
+        """Writes files (name → content) into a directory that exists in it, running or not."""
+
+    def set_restart(self, container: str, policy: str) -> None:
+        """Changes its restart policy ("no", "always", "unless-stopped", "on-failure:N")."""
+
+    # networks
+    def ensure_network(self, name: str, labels: Mapping[str, str]) -> str:
+        """The id of the network of that name, made as a bridge with these labels if there was none."""
+
+    def connect(self, network: str, container: str, aliases: Sequence[str] = ()) -> None: ...
+
+    def disconnect(self, network: str, container: str) -> None: ...
+
+    def networks(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of the networks with these labels."""
+
+    def remove_network(self, name: str) -> bool:
+        """Removes it; returns False if there was none."""
+
+    def close(self) -> None: ...
