@@ -29,7 +29,7 @@ OWNERS = {
 LOWER_PARTS = {
     "gitdeploy.errors": (),
     "gitdeploy.config": ("gitdeploy.errors",),
-    "gitdeploy.engine": ("gitdeploy.errors", "gitdeploy.config.model"),
+    "gitdeploy.engine": ("gitdeploy.errors", "gitdeploy.config.model", "gitdeploy.config.sections"),
     "gitdeploy.source": ("gitdeploy.errors",),
 }
 
@@ -164,8 +164,8 @@ def test_decisions_have_no_effects() -> None:
 
 
 def test_only_the_command_line_is_wired_to_the_engine() -> None:
-    """Everything else knows the engine by `engine.types`, which imports no SDK."""
-    pure = ("gitdeploy.engine.types", "gitdeploy.engine.ports", "gitdeploy.engine.reference")
+    """Everything else knows the engine by `engine.protocol` and `engine.types`, which import no SDK."""
+    pure = tuple(f"gitdeploy.engine.{name}" for name in ("protocol", "types", "ports", "reference"))
     users = [edge for edge in edges() if within(edge[1], "gitdeploy.engine") and not within(edge[0], "gitdeploy.engine")]
     assert [edge for edge in users if edge[1] not in pure and not within(edge[0], "gitdeploy.cli")] == []
 

@@ -58,8 +58,8 @@ class FileFacts:
 def examine_files(home: Path, shared: Path, mode: Mode, server: User | None) -> Iterator[Finding]:
     """Looks at the gitdeploy directory; `server` is the user that the Git server runs as, None if that is not known.
 
-    `shared` is where hooks find the spool. In direct mode the worker runs as that user. An agent's files are its own user's, but
-    for the spool.
+    `shared` is where hooks find the spool. In direct mode the worker runs as that user. An agent has files of its own,
+    but for the spool.
     """
     found = look_at_installation(home)
     direct = mode == "direct"
