@@ -14,7 +14,7 @@ from gitdeploy.gogs import LAYOUTS, Gogs, host_path, parse_ini, read_gogs
 from gitdeploy.hookconf import HookConf
 from tests.support import gogs as support
 
-DOCKER, ON_HOST, AT_HOME = LAYOUTS
+DOCKER, ON_HOST, AT_HOME, *_ = LAYOUTS
 
 
 def conf(app: str) -> HookConf:
