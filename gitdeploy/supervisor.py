@@ -22,6 +22,9 @@ from gitdeploy.spool import Spool
 BUSY = 75
 """Exit status of a child whose app another worker holds (sysexits.h, EX_TEMPFAIL)."""
 
+STOPPED = 143
+"""Exit status after a stop signal, as a shell would tell of SIGTERM: what waits is left for another worker."""
+
 MAX_DEATHS = 3
 """How often an app's process is started again after it died."""
 
@@ -60,15 +63,19 @@ class Supervisor:
         self._deaths: Counter[str] = Counter()
         self._looked_at: dict[str, frozenset[str]] = {}
         self._stopping = False
+        self._failed = False
         self._watched = float("-inf")
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def run(self, unfinished: frozenset[str], *, watch: bool) -> None:
+    def run(self, unfinished: frozenset[str], *, watch: bool) -> int:
         """Works until nothing waits, or, to watch, until a stop signal.
 
         Args:
             unfinished: apps whose last deployment was cut off, to be put right even if no push waits.
             watch: stay and wait for pushes; the hook rings the bell.
+
+        Returns:
+            the exit status: 0, 1 if the work of an app could not be done, STOPPED.
         """
         self._on_signals()
         bell = _open_bell(self.spool.directory / "bell") if watch else -1
@@ -82,7 +89,7 @@ class Supervisor:
                     self._start_watcher()
                     self.alive()
             if not self._children and (self._stopping or not watch):
-                return
+                return self._status(watch)
             self._wait(bell, IDLE if watch else None)
             self._start(self._reap(watch))
 
@@ -128,6 +135,12 @@ class Supervisor:
         except BaseException:
             return 1
 
+    def _status(self, watch: bool) -> int:
+        """The hook waits for a console that no worker may ever open, unless it is told that none will."""
+        if self._stopping:
+            return 0 if watch else STOPPED
+        return 1 if self._failed else 0
+
     def _reap(self, watch: bool) -> set[str]:
         """Collects children that ended; returns the apps to start again because theirs died."""
         died: set[str] = set()
@@ -142,10 +155,14 @@ class Supervisor:
                 self._deaths[app] += 1
                 if self._deaths[app] <= MAX_DEATHS:
                     died.add(app)
+                else:
+                    self._failed = True
             elif os.WEXITSTATUS(status) == 0:
                 self._deaths.pop(app, None)
             elif os.WEXITSTATUS(status) == BUSY and watch:
                 self._looked_at.pop(app, None)  # a worker started by hand has it: look again
+            elif os.WEXITSTATUS(status) not in (0, BUSY):
+                self._failed = True
         return died
 
     def _wait(self, bell: int, timeout: float | None) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gitdeploy.push import PushRecord, RefUpdate
 from gitdeploy.spool import Spool
-from gitdeploy.supervisor import BUSY, MAX_DEATHS, Supervisor
+from gitdeploy.supervisor import BUSY, MAX_DEATHS, STOPPED, Supervisor
 
 NONE: frozenset[str] = frozenset()
 
@@ -138,3 +138,31 @@ def test_a_file_that_is_no_record_is_set_aside(spool: Spool) -> None:
     (spool.directory / "1-a.push").write_text("garbage")
     finish(forked(lambda: Supervisor(spool, lambda app: 0).run(NONE, watch=False)))
     assert [p.name for p in spool.directory.iterdir()] == [".1-a.push.bad"]
+
+
+@pytest.mark.parametrize(("status", "ends_with"), [(0, 0), (BUSY, 0), (1, 1), (3, 1)])
+def test_the_hook_is_told_when_no_worker_deploys(spool: Spool, status: int, ends_with: int) -> None:
+    add(spool, "1-a")
+    pid = os.fork()
+    if pid == 0:
+        os._exit(Supervisor(spool, lambda app: status).run(NONE, watch=False))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == ends_with
+
+
+def test_a_stopped_worker_says_so(spool: Spool) -> None:
+    add(spool, "1-a")
+    started = spool.directory.parent / "started"
+
+    def work(app: str) -> int:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        started.touch()
+        signal.pause()
+        return 0
+
+    pid = os.fork()
+    if pid == 0:
+        os._exit(Supervisor(spool, work).run(NONE, watch=False))
+    while not started.exists():
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == STOPPED

@@ -14,7 +14,7 @@ from gitdeploy.cancel import CancelFlag
 from gitdeploy.cli.context import make_site
 from gitdeploy.errors import UnfitError
 from gitdeploy.site import Site
-from gitdeploy.supervisor import BUSY, Supervisor
+from gitdeploy.supervisor import BUSY, STOPPED, Supervisor
 
 PATIENCE = 2.0
 """Seconds between two looks for a Git server that is not set up yet."""
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Works; returns 0."""
+    """Works; returns 0, 1 if an app's work could not be done, or STOPPED."""
     site = _site(environ, patient=arguments.watch)
     unfinished: frozenset[str] = frozenset()
     if (site.home / "state.db").exists():
@@ -39,13 +39,12 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             unfinished = frozenset(deployment.app for deployment in state.unfinished())
     if arguments.watch:
         _warm_up()
-    Supervisor(site.spool, _child(site), _watcher(site), _heartbeat(site)).run(unfinished, watch=arguments.watch)
-    return 0
+    return Supervisor(site.spool, _child(site), _watcher(site), _heartbeat(site)).run(unfinished, watch=arguments.watch)
 
 
 def _site(environ: Mapping[str, str], *, patient: bool) -> Site:
     """The installation; to watch, waits for a Git server that is not set up yet."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0 if patient else STOPPED))
     told = ""
     while True:
         try:
