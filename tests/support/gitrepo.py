@@ -125,21 +125,24 @@ class Member:
     content: str
 
 
-def members(stream: bytes | Iterable[bytes]) -> dict[str, Member]:
-    """The entries of a tar stream in their order; names decoded with surrogateescape."""
+def members(stream: bytes | Iterable[bytes], below: str = "") -> dict[str, Member]:
+    """The entries of a tar stream in their order, those whose name begins with `below`, without it."""
     data = stream if isinstance(stream, bytes) else b"".join(stream)
     found: dict[str, Member] = {}
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
         for entry in tar:
-            assert entry.name not in found, f"{entry.name} is there twice"
+            name = entry.name.removeprefix(below)
+            assert name not in found, f"{name} is there twice"
+            if not entry.name.startswith(below):
+                continue
             if entry.isdir():
-                found[entry.name] = Member("directory", entry.mode, "")
+                found[name] = Member("directory", entry.mode & 0o7777, "")
             elif entry.issym():
-                found[entry.name] = Member("symlink", 0o777, entry.linkname)
+                found[name] = Member("symlink", 0o777, entry.linkname)
             else:
                 file = tar.extractfile(entry)
                 assert file is not None
-                found[entry.name] = Member("file", entry.mode, hashlib.sha1(file.read()).hexdigest())
+                found[name] = Member("file", entry.mode & 0o7777, hashlib.sha1(file.read()).hexdigest())
     return found
 
 

@@ -1,0 +1,83 @@
+"""What an engine finds in a context: every odd name, mode and symlink, with both builders."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import docker
+import pytest
+
+from gitdeploy.engine.client import connect
+from gitdeploy.engine.types import BuildRequest
+from gitdeploy.source.context import open_context
+from gitdeploy.source.repository import open_repository
+from tests.support.gitrepo import GitRepo, Member, Tree, executable, members, symlink
+from tests.support.recorder import Recorder
+
+LONG = "/".join(["directory" * 5] * 5)
+
+FILES: Tree = {
+    "run.sh": executable(b"#!/bin/sh\n"),
+    "empty": b"",
+    "link": symlink(b"run.sh"),
+    "link out": symlink(b"../../etc/passwd"),
+    "a:b/c d": b"2",
+    "naïve/ü": b"3",
+    b"bytes\xff\xfe/\x80": b"4",
+    "new\nline": b"5",
+    f"{LONG}/deep": b"8",
+    b"\xe9" * 200: b"10",
+    "large": bytes(3_000_000),
+}
+
+
+@pytest.fixture
+def tag(docker_client: docker.DockerClient) -> Iterator[str]:
+    name = f"gitdeploy-context:{uuid.uuid4().hex[:12]}"
+    yield name
+    docker_client.images.remove(name, force=True)
+
+
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+@pytest.mark.parametrize(
+    ("where", "options"),
+    [
+        ("Dockerfile", {}),
+        ("docker/a.Dockerfile", {"dockerfile": "docker/a.Dockerfile"}),
+        ("build/Dockerfile", {"dockerfile": "build/Dockerfile", "directory": "app"}),
+    ],
+)
+def test_files_arrive_as_they_are(
+    docker_client: docker.DockerClient,
+    tmp_path: Path,
+    tag: str,
+    builder: Literal["buildkit", "classic"],
+    where: str,
+    options: dict[str, str],
+) -> None:
+    prefix = options.get("directory", "")
+    files = {os.path.join(os.fsencode(prefix), os.fsencode(name)): file for name, file in FILES.items()}  # noqa: PTH118
+    repo = GitRepo(tmp_path / "app.git")
+    repo.commit({os.fsencode(where): b'FROM scratch\nCOPY . /ctx/\nCMD ["x"]\n', **files})
+    engine = connect(os.environ)
+    with open_repository(repo.path) as opened:
+        context = open_context(opened, opened.resolve("main"), **options)  # type: ignore[arg-type]
+        sent = members(context)
+        request = BuildRequest(dockerfile=context.dockerfile, tags=(tag,), engine=builder)
+        engine.build(request, iter(context), lambda host: None, Recorder())
+    engine.close()
+    assert sent == contents(docker_client, tag)
+    assert len([name for name in sent if sent[name].kind != "directory"]) == len(files) + 1
+
+
+def contents(client: docker.DockerClient, tag: str) -> dict[str, Member]:
+    """What is in /ctx of an image."""
+    container = client.containers.create(tag)
+    try:
+        return members(container.get_archive("/ctx")[0], below="ctx/")
+    finally:
+        container.remove()
