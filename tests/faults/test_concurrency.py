@@ -13,6 +13,8 @@ import pytest
 from tests.faults.conftest import MakeTiny, Tiny
 from tests.support.net import wait_until
 
+pytestmark = pytest.mark.exhaustive  # minutes of full load
+
 APPS, PUSHES = 10, 5
 PARALLEL = 2
 """server.parallel as it is built in."""

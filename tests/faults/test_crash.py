@@ -18,6 +18,8 @@ from tests.faults.faulty import Point
 from tests.support.images import BaseImages
 from tests.support.prober import Prober
 
+pytestmark = pytest.mark.exhaustive  # minutes of full load
+
 ROUTED = 'router = {{ image = "{haproxy}", drain_timeout = "2s" }}\n'
 STRATEGIES = {
     "recreate": 'strategy = "recreate"\n',

@@ -13,6 +13,8 @@ from tests.support.engine import PrivateEngine
 from tests.support.images import BaseImages
 from tests.support.net import wait_until
 
+pytestmark = pytest.mark.exhaustive  # minutes of full load
+
 MOMENTS = {
     "recreate": [
         Point("engine.build", 1, "during"),
