@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import pytest
 
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
+from gitdeploy.rollout import overlap
 from tests.rollout.site import Site
+from tests.support import guards
 from tests.support.images import BaseImages
+from tests.support.net import free_port as find_free_port
 
 DOCKERFILE = """\
 FROM {base}
@@ -57,6 +61,30 @@ def engine(engine_url: str) -> Iterator[Engine]:
     engine = connect({"DOCKER_HOST": engine_url})
     yield engine
     engine.close()
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a switch the old release stays for less time than it would for people."""
+    monkeypatch.setattr(overlap, "WATCH", 0.4)
+    monkeypatch.setattr(overlap, "FOLLOW", 1.2)
+
+
+@pytest.fixture(scope="module")
+def shared_site(
+    engine: Engine, server_image: str, base_images: BaseImages, docker_client: docker.DockerClient
+) -> Iterator[Site]:
+    """An app for the tests of one file that leave it with a release live, as `live` gives it to them."""
+    name = f"devops/shared-{uuid.uuid4().hex[:8]}"
+    yield Site(engine, server_image, name, find_free_port(), base_images.haproxy)
+    guards.remove_app(docker_client, name)
+
+
+@pytest.fixture
+def live(shared_site: Site) -> Site:
+    """An app with a release live, blue-green."""
+    shared_site.start_over()
+    return shared_site
 
 
 @pytest.fixture

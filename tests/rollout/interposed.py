@@ -42,6 +42,17 @@ def changes(name: str, arguments: tuple[Any, ...]) -> bool:
     return name in EFFECTS or (name == "exec" and any("set server" in word for word in arguments[1]))
 
 
+class Count:
+    """Counts the changes that a deployment makes."""
+
+    def __init__(self, engine: Interposed) -> None:
+        self.changes = 0
+        engine.before = self._pass
+
+    def _pass(self, name: str, arguments: tuple[Any, ...]) -> None:
+        self.changes += changes(name, arguments)
+
+
 class KillAt:
     """Kills the deployment right before its Nth change, counted from 0.
 

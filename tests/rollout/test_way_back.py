@@ -56,14 +56,13 @@ def test_only_one_release_is_held(site: Site) -> None:
 
 
 def test_a_rollback_starts_the_release_again_where_it_no_longer_runs(site: Site) -> None:
-    for strategy in ("blue-green", "rolling", "canary", "recreate"):
+    site.deploy("1", release=1)
+    site.deploy("2", release=2)
+    for release, strategy in enumerate(("blue-green", "rolling", "canary", "recreate"), 3):
         site.configure(strategy=strategy)
-        site.deploy("1", release=1)
-        site.deploy("2", release=2)
-        site.deploy("1", release=3, reuse=1)
+        site.deploy("1", release=release, reuse=1)
         assert get(site.url) == "1"
-        assert states(site) == {"3": "running"}
-        site.engine.remove(site.containers()[0].id, force=True)
+        assert states(site) == {f"{release}": "running"}
 
 
 def test_a_release_that_serves_already_is_only_confirmed(site: Site) -> None:
