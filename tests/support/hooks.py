@@ -87,7 +87,7 @@ class HookSite:
         """Starts the hook with these lines ("old new ref") as its input."""
         hook = self.repository / "custom_hooks" / "post-receive"
         process = subprocess.Popen(
-            [*prefix, *self.shell, str(hook)],
+            ["/usr/bin/env", "--default-signal", *prefix, *self.shell, str(hook)],  # whatever is ignored here: nohup, say
             cwd=self.repository,
             env={**self.environ, "GIT_DIR": ".", **(environ or {})},
             stdin=subprocess.PIPE,
