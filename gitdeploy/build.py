@@ -16,8 +16,6 @@ from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import Commit, Repository
 from gitdeploy.tools import Tools
 
-MAX_DOCKERFILE = 1_000_000
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -39,8 +37,8 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     app, commit, references = candidate.app, candidate.commit, candidate.references
     engine = tools.engine()
     context = open_context(repository, commit, directory=app.build.context, dockerfile=app.build.dockerfile, lfs=tools.lfs())
-    dockerfile = repository.read_file(commit, app.build.dockerfile, MAX_DOCKERFILE) or b""
-    bases = [(base, _id(engine.image(base))) for base in base_images(dockerfile.decode("utf-8", "replace"), app.build.args)]
+    dockerfile = context.content.decode("utf-8", "replace")
+    bases = [(base, _id(engine.image(base))) for base in base_images(dockerfile, app.build.args)]
     made = recipe(commit.tree, app.build, bases)
     if not (app.build.no_cache or app.build.pull):
         for image in engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})[:1]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from tempfile import TemporaryFile
+from contextlib import ExitStack
+from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
+from gitdeploy.errors import StageFailed
 from gitdeploy.source.inflate import PIECE, Damaged
 
 COPY = 0x80
@@ -31,17 +33,19 @@ def sizes(delta: bytes) -> tuple[int, int]:
 
 
 def spool(pieces: Iterator[bytes]) -> IO[bytes]:
-    """Writes the pieces to a temporary file without a name; returns it, rewound."""
-    file = TemporaryFile()  # noqa: SIM115 - the caller closes it
+    """Writes the pieces to a temporary file without a name; returns it, rewound. Raises StageFailed if that is impossible."""
     try:
-        for piece in pieces:
-            file.write(piece)
-        file.flush()
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file
+        with ExitStack() as undo:
+            file = undo.enter_context(TemporaryFile())
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            file.seek(0)
+            undo.pop_all()
+            return file
+    except OSError as error:
+        reason = f"a large file of the repository cannot be unpacked into {gettempdir()}: {error.strerror}"
+        raise StageFailed(reason, "free space there; `git gc` on the server may make it unnecessary") from None
 
 
 def apply(base: IO[bytes], delta: IO[bytes]) -> Iterator[bytes]:

@@ -128,11 +128,11 @@ class Repository:
         found = {oid: name for name in names if (oid := self._ref(name)) is not None}
         if not found and _ABBREVIATED.fullmatch(rev):
             found = {oid: oid.hex() for oid in self._abbreviated(rev.lower())}
-        if len({self._commit(oid).id for oid in found} if len(found) > 1 else found) > 1:
-            raise StageFailed(f"{rev[:100]!r} is ambiguous in {self.path}", f"say one of: {', '.join([*found.values()][:5])}")
         if not found:
             reason = f"{rev[:100]!r} is no branch, tag or commit of {self.path}"
             raise StageFailed(reason, "push it first, or give the full ref name or commit id")
+        if len(found) > 1 and len({self._commit(oid).id for oid in found}) > 1:
+            raise StageFailed(f"{rev[:100]!r} is ambiguous in {self.path}", f"say one of: {', '.join([*found.values()][:5])}")
         return next(iter(found))
 
     def _abbreviated(self, digits: str) -> Iterator[bytes]:

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitdeploy.errors import StageFailed
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import open_repository
 from gitdeploy.source.stream import CHUNK
-from tests.support.gitrepo import File, GitRepo, Member, Tree, executable, members, sha1, submodule, symlink
+from tests.support.gitrepo import File, GitRepo, Member, Tree, executable, members, sha1, symlink
 
 DOCKERFILE = b"FROM scratch\nCOPY . /\n"
 
@@ -33,13 +32,6 @@ def stream(repo: GitRepo, rev: str = "main", **options: str) -> bytes:
 def context(repo: GitRepo, files: Tree, **options: str) -> dict[str, Member]:
     repo.commit(files)
     return members(stream(repo, **options))
-
-
-def failure(repo: GitRepo, **options: str) -> StageFailed:
-    with pytest.raises(StageFailed) as caught:
-        stream(repo, **options)
-    assert caught.value.reason.isprintable()
-    return caught.value
 
 
 LONG = "/".join(["directory" * 5] * 8)
@@ -91,7 +83,8 @@ def test_everything_of_a_tree(repo: GitRepo) -> None:
 
 names = st.binary(min_size=1, max_size=120).map(lambda b: b.replace(b"/", b"_").replace(b"\0", b"_"))
 names = names.filter(lambda b: b not in (b".", b"..") and b.lower() != b".git" and b != b".dockerignore")
-contents = st.binary(max_size=2000).map(File) | st.binary(max_size=200).map(executable)
+data = st.binary(max_size=2000).filter(lambda b: not b.startswith(b"version "))  # no pointers of Git LFS
+contents = data.map(File) | data.map(executable)
 links = st.binary(min_size=1, max_size=200).filter(lambda b: b"\0" not in b).map(symlink)
 
 
@@ -221,136 +214,10 @@ def test_an_empty_dockerignore_of_the_dockerfile_beats_the_other(repo: GitRepo) 
     assert context(repo, files).keys() == files.keys()
 
 
-@pytest.mark.parametrize(
-    ("options", "reason", "hint"),
-    [
-        ({"directory": "none"}, "the build context 'none' is not there", "the directories are: d"),
-        ({"directory": "Dockerfile"}, "the build context 'Dockerfile' is a file", "set build.context"),
-        ({"directory": "sub"}, "the build context 'sub' is a submodule", "set build.context"),
-        ({"directory": "../other"}, "the build context '../other' leaves the tree", "inside of the repository"),
-        ({"directory": "/etc"}, "the build context '/etc' leaves the tree", "inside of the repository"),
-        ({"directory": "d/../.."}, "leaves the tree", "inside of the repository"),
-        ({"directory": "out"}, "out is a symlink that leads out of the pushed tree", "point at a file of the repository"),
-        ({"directory": "loop"}, "loop is a symlink that leads out of the pushed tree, or in a circle", "point at"),
-        ({"dockerfile": "none"}, "there is no Dockerfile 'none'", "there is Dockerfile, Dockerfile.dev"),
-        ({"dockerfile": "d/none"}, "there is no Dockerfile 'd/none'", "set build.dockerfile"),
-        ({"dockerfile": "d"}, "the Dockerfile 'd' is a directory", "name a file"),
-        ({"dockerfile": "../Dockerfile"}, "the Dockerfile '../Dockerfile' leaves the tree", "inside of the repository"),
-        ({"dockerfile": "/etc/passwd"}, "the Dockerfile '/etc/passwd' leaves the tree", "inside of the repository"),
-        ({"dockerfile": "passwd"}, "passwd is a symlink that leads out of the pushed tree", "make it a file"),
-        ({"dockerfile": "up"}, "up is a symlink that leads out of the pushed tree", "make it a file"),
-        ({"dockerfile": "huge"}, "huge has 2,000,000 bytes, expected at most 1,048,576", "make huge smaller"),
-        ({"dockerfile": "\x1b[31m"}, r"there is no Dockerfile '\x1b[31m'", "set build.dockerfile"),
-    ],
-)
-def test_what_is_no_context(repo: GitRepo, options: dict[str, str], reason: str, hint: str) -> None:
-    files = {
-        "Dockerfile": DOCKERFILE,
-        "Dockerfile.dev": DOCKERFILE,
-        "d/x": b"",
-        "sub": submodule("1" * 40),
-        "out": symlink(b"../../x"),
-        "loop": symlink(b"loop"),
-        "passwd": symlink(b"/etc/passwd"),
-        "up": symlink(b"d/../../etc"),
-        "huge": bytes(2_000_000),
-    }
-    repo.commit(files)
-    error = failure(repo, **options)
-    assert reason in error.reason
-    assert hint in error.hint
-
-
-def test_no_dockerfile_at_all(repo: GitRepo) -> None:
-    repo.commit({"a": b""})
-    assert failure(repo).hint == "add one, or set build.dockerfile"
-
-
-def test_a_wrong_dockerignore(repo: GitRepo) -> None:
-    repo.commit({"Dockerfile": DOCKERFILE, ".dockerignore": b"fine\n[a\n"})
-    assert ".dockerignore: the pattern '[a' is wrong" in failure(repo).reason
-    repo.commit({"Dockerfile": DOCKERFILE, ".dockerignore/x": b""})
-    assert ".dockerignore is a directory in commit" in failure(repo).reason
-    repo.commit({"Dockerfile": DOCKERFILE, ".dockerignore": bytes(100_000)})
-    assert ".dockerignore has 100,000 bytes" in failure(repo).reason
-
-
-def test_an_object_that_is_missing_on_the_way(repo: GitRepo) -> None:
-    repo.commit({"Dockerfile": DOCKERFILE, "z": b"gone"})
-    repo.unpack()
-    repo.loose(repo.id("rev-parse", "main:z")).unlink()
-    assert "is missing in" in failure(repo).reason
-
-
-def test_a_large_object_that_is_damaged(repo: GitRepo) -> None:
-    repo.commit({"Dockerfile": DOCKERFILE, "z": random.Random(1).randbytes(5_000_000)})
-    repo.unpack()
-    file = repo.loose(repo.id("rev-parse", "main:z"))
-    file.chmod(0o644)
-    file.write_bytes(file.read_bytes()[:4_000_000])
-    assert "is damaged" in failure(repo).reason
-
-
-HOSTILE = {
-    "dot": [("100644", b".", "blob")],
-    "dot dot": [("40000", b"..", "tree")],
-    "git": [("40000", b".git", "tree")],
-    "git in capitals": [("40000", b".GiT", "tree")],
-    "slash": [("100644", b"a/../../x", "blob")],
-    "absolute": [("100644", b"/etc/passwd", "blob")],
-    "empty name": [("100644", b"", "blob")],
-    "one name twice": [("120000", b"a", "blob"), ("40000", b"a", "tree")],
-    "fifo": [("010644", b"a", "blob")],
-    "device": [("060644", b"a", "blob")],
-    "socket": [("140644", b"a", "blob")],
-    "odd mode": [("9", b"a", "blob")],
-    "tree as blob": [("100644", b"a", "tree")],
-    "blob as tree": [("40000", b"a", "blob")],
-    "commit as blob": [("100644", b"a", "commit")],
-    "link without target": [("120000", b"a", "empty")],
-    "link with a long target": [("120000", b"a", "long")],
-    "link with a NUL": [("120000", b"a", "nul")],
-}
-
-
-@pytest.mark.parametrize("case", HOSTILE)
-@pytest.mark.parametrize("below", [False, True])
-def test_a_hostile_tree_is_refused(repo: GitRepo, case: str, below: bool) -> None:
-    commit = repo.commit({"x": b"1"})
-    oids = {
-        "blob": repo.blob(b"x"),
-        "tree": repo.id("rev-parse", "main^{tree}"),
-        "commit": commit,
-        "empty": repo.blob(b""),
-        "long": repo.blob(b"x" * 5000),
-        "nul": repo.blob(b"a\0b"),
-    }
-    entries = [(mode, name, oids[what]) for mode, name, what in HOSTILE[case]]
-    entries = [("40000", b"z", repo.tree_of(entries))] if below else entries
-    repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), *entries]))
-    error = failure(repo)
-    assert len(error.reason) < 500
-
-
 @pytest.mark.parametrize(("mode", "expected"), [("100664", 0o644), ("100600", 0o644), ("100775", 0o755), ("100700", 0o755)])
 def test_old_modes_are_read_as_git_reads_them(repo: GitRepo, mode: str, expected: int) -> None:
     repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), (mode, b"a", repo.blob(b"x"))]))
     assert members(stream(repo))["a"].mode == expected
-
-
-def test_a_tree_of_many_trees_is_refused(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gitdeploy.source.walk.MAX_ENTRIES", 20_000)
-    blob, tree = repo.blob(b"x"), ""
-    for _ in range(12):
-        entry = ("40000", tree) if tree else ("100644", blob)
-        tree = repo.tree_of([(entry[0], b"%d" % i, entry[1]) for i in range(10)])
-    repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), ("40000", b"z", tree)]))
-    assert "more than 20,000 files" in failure(repo).reason
-
-
-def test_a_path_that_no_kernel_takes_is_refused(repo: GitRepo) -> None:
-    repo.commit({"Dockerfile": DOCKERFILE, "/".join(["d" * 200] * 21): b""})
-    assert "has more than 4,096 bytes" in failure(repo).reason
 
 
 def test_two_thousand_directories_deep(repo: GitRepo) -> None:
@@ -383,5 +250,7 @@ def test_memory_does_not_grow_with_a_file(repo: GitRepo, stored: str) -> None:
         repo.commit({"Dockerfile": DOCKERFILE, "big": data[:-1000]})
         repo.git("repack", "-adfq", "--depth=5", "--window=3", "--threads=1")
         assert b"chain length = 1" in repo.git("verify-pack", "-v", *map(str, repo.path.glob("objects/pack/*.idx")))
-    grown = int(subprocess.run([sys.executable, "-c", MEASURE, repo.path], check=True, capture_output=True).stdout)
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", MEASURE, repo.path], cwd=root, check=True, capture_output=True)
+    grown = int(done.stdout)
     assert grown < 8_000  # KiB
