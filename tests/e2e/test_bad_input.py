@@ -67,7 +67,7 @@ def test_a_base_image_that_does_not_exist(running: Deployable) -> None:
 def test_a_container_that_exits_at_once(running: Deployable) -> None:
     dockerfile = 'FROM gitdeploy-test/python:1\nCMD ["python3", "-c", "print(\'no database\'); raise SystemExit(3)"]\n'
     running.clone.release("1.0.1", {"Dockerfile": dockerfile})
-    failing_push(running, "FAILED at Deploy", "exited with code 3", "no database", "serves again")
+    failing_push(running, "FAILED at Deploy", "the new container exited", "no database", "serves again")
 
 
 def test_a_container_that_is_never_healthy(running: Deployable) -> None:
