@@ -3,8 +3,8 @@
     python -m tests.bench.build [--runs N] [--files N] [--engine-root DIR] [--engine-feature NAME=VALUE]
 
 The same commits are built by each in turn, on the same private engine: the installed one, or Debian's packages unpacked in DIR.
-gitdeploy and `git archive` read the bare repository; `docker build DIR` gets a directory that is checked out
-already, whose checkout is not counted. What starts gitdeploy's Python is not counted either: its worker runs by then.
+gitdeploy and `git archive` read the bare repository; `docker build DIR` gets a directory without .git that is checked out
+already, and its checkout is not counted. What starts gitdeploy's Python is not counted either: its worker runs by then.
 """
 
 from __future__ import annotations
@@ -59,28 +59,26 @@ def main(runs: int, files: int, private: PrivateEngine) -> None:
 
 
 class Repository:
-    """A bare repository, and a clone with a working tree."""
+    """A bare repository, and a working tree beside it, without a .git that `docker build DIR` would send."""
 
     def __init__(self, directory: Path, files: int) -> None:
         self.bare, self.tree = directory / "bare.git", directory / "tree"
         subprocess.run(["git", "init", "--quiet", "--bare", self.bare], check=True)
-        subprocess.run(["git", "init", "--quiet", self.tree], check=True)
         source = random.Random(1)
         for number in range(files):
             path = self.tree / f"d{number % 100:02}" / f"file{number}"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(source.randbytes(TOTAL // files))
         (self.tree / "Dockerfile").write_text(DOCKERFILE)
-        self.git("remote", "add", "origin", str(self.bare))
         self.commit("first")
 
     def git(self, *command: str) -> str:
-        return subprocess.run(["git", "-C", self.tree, *command], check=True, capture_output=True, text=True).stdout
+        where = [f"--git-dir={self.bare}", f"--work-tree={self.tree}"]
+        return subprocess.run(["git", *where, *command], check=True, capture_output=True, text=True).stdout
 
     def commit(self, message: str) -> str:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        self.git("push", "--quiet", "origin", "HEAD:main")
         return self.git("rev-parse", "HEAD").strip()
 
     def same_commit(self) -> str:
@@ -120,9 +118,6 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
             "git -C {bare} archive {commit} | DOCKER_BUILDKIT=1 docker build -q -t bench-archive -"
         ),
         "classic, docker build DIR": command("DOCKER_BUILDKIT=0 docker build -q -t bench-classic {tree}"),
-        "classic, git archive | docker build -": command(
-            "git -C {bare} archive {commit} | DOCKER_BUILDKIT=0 docker build -q -t bench-classic-archive -"
-        ),
     }
 
 
