@@ -3,7 +3,6 @@
 # anywhere else, and writes there as the owner of the repositories, also when root runs it: that user could put a symbolic link
 # in the place of any file, and gains nothing by it.
 set -u
-unset IFS
 
 usage() {
     cat <<'END'

@@ -225,6 +225,7 @@ def main(step: str, *arguments: str) -> int:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         print(f"install.sh: {name}{error.strerror or error}", file=sys.stderr)
+        print("    what to do: DIR/gitdeploy must be of the owner of the repositories, with room: df", file=sys.stderr)
         return UnfitError.exit_code
     return 0
 

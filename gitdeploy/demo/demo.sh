@@ -4,7 +4,6 @@
 #
 #   demo.sh [--wheels DIR]      the option is passed on to install.sh
 set -u
-unset IFS
 checkout=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 3
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 app=demo/dev-app container=gitdeploy-demo dir='' engine='' registry='' bridge='' policy=''
