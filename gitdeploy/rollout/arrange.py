@@ -7,7 +7,7 @@ from gitdeploy.engine.ports import port_holder
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.rollout.context import Rollout
-from gitdeploy.rollout.found import Found, Group, active, look, room, serving
+from gitdeploy.rollout.found import Found, Group, active, carries, look, room, serving
 from gitdeploy.rollout.switch import ByOthers, ByReload, ByStart, ByWeight, Switch, servers
 from gitdeploy.router.config import FULL, Settings, settings
 from gitdeploy.router.container import check, create, fits, has_router, require_image
@@ -37,7 +37,7 @@ def arrange(r: Rollout) -> tuple[Group | None, Switch]:
     if not router.up_to_date:
         check(r.engine, app, wanted)
         return now, ByReload(router, app)
-    if now and now.routed and {s.alias: s.weight for s in router.servers} != dict.fromkeys(now.aliases, FULL):
+    if now and now.routed and not (carries(router.servers, now) and (r.reuse or len(router.servers) == len(now.aliases))):
         router.apply(servers(app, now.containers, FULL))
     return now, ByWeight(router, app)
 

@@ -21,7 +21,7 @@ class Outcome:
     Attributes:
         outage: seconds in which nothing served; 0.0 where the strategy overlaps, None where nothing ran before.
         note: what the pusher should know, "" for nothing.
-        held: seconds for which the old release is kept running; `recovery.release_held` removes it after that.
+        held: seconds for which the old release is kept running; `held.release_held` removes it after that.
     """
 
     outage: float | None

@@ -14,7 +14,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.release import APP, RELEASE, REPLICA, ROLE, VERSION
-from gitdeploy.router.config import Server
+from gitdeploy.router.config import FULL, Server
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,11 @@ def room(app: App, found: Found) -> int:
 def active(servers: Iterable[Server]) -> frozenset[str]:
     """The aliases that get requests. Pure."""
     return frozenset(server.alias for server in servers if server.weight)
+
+
+def carries(servers: Iterable[Server], group: Group) -> bool:
+    """Whether this group gets all requests, each of its containers the same share. Pure."""
+    return {server.alias: server.weight for server in servers if server.weight} == dict.fromkeys(group.aliases, FULL)
 
 
 def everyone(groups: Iterable[Group]) -> Iterator[Container]:

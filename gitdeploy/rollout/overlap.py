@@ -195,11 +195,11 @@ class Overlap:
         The new release serves: what fails here is said, and done by the next deployment.
         """
         r = self.r
-        kept = {c.id for c in [*self.new, *(self.old if hold else ())]}
+        kept = [*self.new, *(self.old if hold else ())]
         try:
-            self.switch.keep(self.new)
+            self.switch.keep(kept)
             take_name(r.engine, r.release.app, self.new[0])
-            others = [c for c in r.containers() if c.id not in kept]
+            others = [c for c in r.containers() if all(c.id != k.id for k in kept)]
             stop_all(r.engine, others, r.release.app.stop_timeout)
             for container in others:
                 r.engine.remove(container.id, force=True)

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import NEVER, Container, Credentials, Output
 from gitdeploy.errors import EngineError, EngineGone, GitdeployError, StageFailed
-from gitdeploy.health import Check, Waiter, pick
-from gitdeploy.rollout.found import Found, Group, active, everyone, look, room, serves_directly, serving
+from gitdeploy.health import Waiter, pick
+from gitdeploy.rollout.found import Found, Group, active, carries, everyone, look, serves_directly, serving
+from gitdeploy.rollout.held import hold_left, release_held, router_settings, serving_release
 from gitdeploy.rollout.names import take_name
 from gitdeploy.rollout.overlap import stop_all
 from gitdeploy.rollout.switch import servers
 from gitdeploy.rollout.takeover import put_back
-from gitdeploy.router.config import FULL, Settings, settings
+from gitdeploy.router.config import FULL
 from gitdeploy.router.container import check as check_config
 from gitdeploy.router.container import create, discard, has_router, require_image, settle
 from gitdeploy.router.haproxy import Haproxy
+
+__all__ = ["recover", "release_held", "serving_release"]
 
 
 @dataclass(frozen=True)
@@ -86,56 +87,11 @@ def recover(
     return 0
 
 
-def serving_release(engine: Engine, app: App) -> int:
-    """The release that serves now, as the router or a container's own ports tell; 0 for none, or one gitdeploy did not make."""
-    found = look(engine, app)
-    servers_now = active(())
-    with suppress(GitdeployError):
-        if found.routers and found.routers[0].running:
-            router = Haproxy(engine, found.routers[0].id, _settings(engine, app, found))
-            router.look()
-            servers_now = active(router.servers)
-    group = serving(found, servers_now)
-    return group.release if group and any(c.running for c in group.containers) else 0
-
-
-def release_held(engine: Engine, app: App, output: Output, now: float) -> float:
-    """Removes old releases that blue-green kept for `hold`, once that time is over.
-
-    Args:
-        now: seconds since the epoch.
-
-    Returns:
-        seconds until the next one is due, 0.0 if none is held.
-    """
-    found = look(engine, app)
-    live = serving_release(engine, app)
-    group = next((g for g in found.groups if g.routed and g.release == live), None)
-    held = [g for g in found.groups if g.routed and g.release != live]
-    if group is None or not held:
-        return 0.0
-    left = _hold_left(app, group, now)
-    if left > 0:
-        return left
-    for old in held:
-        output.line(f"{old.version} was kept for {app.hold:.0f} s and goes now")
-        stop_all(engine, old.containers, app.stop_timeout)
-        for container in old.containers:
-            engine.remove(container.id, force=True)
-    return 0.0
-
-
-def _hold_left(app: App, live: Group, now: float) -> float:
-    """Seconds for which the release before `live` is still to be kept; counted from the start of the live one. Pure."""
-    started = [datetime.fromisoformat(c.started).timestamp() for c in live.containers if c.started]
-    return max(started, default=0.0) + app.hold - now if app.strategy == "blue-green" else 0.0
-
-
 def _router(r: Recovery, found: Found) -> Haproxy | None:
     """The router, running if nobody else holds the ports; its file says what it served last. None if there is none."""
     if not found.routers:
         return None
-    router = Haproxy(r.engine, found.routers[0].id, _settings(r.engine, r.app, found))
+    router = Haproxy(r.engine, found.routers[0].id, router_settings(r.engine, r.app, found))
     running = found.routers[0].running
     if not running and any(map(serves_directly, everyone(g for g in found.groups if not g.routed))):
         return None
@@ -197,12 +153,12 @@ def _route(r: Recovery, found: Found, group: Group, router: Haproxy | None) -> N
         r.output.line(f"a new router takes {group.version} to the ports")
         _free_the_ports(r, found, group)
         require_image(r.engine, r.app, r.credentials, r.output)
-        wanted = _settings(r.engine, r.app, found)
+        wanted = router_settings(r.engine, r.app, found)
         check_config(r.engine, r.app, wanted)
         router = create(r.engine, r.app, wanted)
         router.load(servers(r.app, now, FULL))
         router.start()
-    elif {s.alias: s.weight for s in router.servers} != dict.fromkeys(group.aliases, FULL):
+    elif not carries(router.servers, group):
         r.output.line(f"all requests go to {group.version}")
         if router.up_to_date:
             router.apply(servers(r.app, now, FULL))
@@ -211,18 +167,12 @@ def _route(r: Recovery, found: Found, group: Group, router: Haproxy | None) -> N
     settle(r.engine, r.app, router.container)
 
 
-def _settings(engine: Engine, app: App, found: Found) -> Settings:
-    """The router's settings, with the check that the newest release has."""
-    image = engine.image(found.groups[-1].containers[0].image) if found.groups else None
-    return settings(app, pick(app.health, image, app.publish) if image else Check("uptime"), room(app, found))
-
-
 def _tidy(r: Recovery, found: Found, group: Group) -> None:
     """Gives the name to the group that serves and removes the rest; what is held for a way back stays."""
     first = r.engine.container(group.containers[0].id)
     if first:
         take_name(r.engine, r.app, first)
-    hold = group.routed and _hold_left(r.app, group, r.now()) > 0
+    hold = group.routed and hold_left(r.app, group, r.now()) > 0
     rest = [g for g in found.groups if g is not group and g.release and not (hold and _complete(g))]
     _remove(r, [*everyone(rest), *found.strays])
     if not (group.routed and has_router(r.app)):

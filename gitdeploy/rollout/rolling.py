@@ -40,9 +40,10 @@ def rolling(r: Rollout) -> Outcome:
             r.require_published()
             leaving, remaining = remaining[:stop], remaining[stop:]
             overlap.switch.weigh({**{alias(c): FULL for c in batch}, **{alias(c): 0 for c in leaving}})
+            if not remaining:
+                r.output.line(f"{app.container} {r.release.version} serves")
             overlap.drain(leaving)
             overlap.stop(leaving)
-        r.output.line(f"{app.container} {r.release.version} serves")
     overlap.finish()
     return Outcome(0.0)
 

@@ -52,8 +52,8 @@ class Switch(Protocol):
     def revert(self) -> None:
         """Brings back what was, wherever it had come to."""
 
-    def keep(self, new: Sequence[Container]) -> None:
-        """Forgets all others."""
+    def keep(self, known: Sequence[Container]) -> None:
+        """Forgets all containers but these."""
 
     def counts(self) -> Mapping[str, Counts]:
         """What each container does, by alias; {} where nobody counts."""
@@ -107,8 +107,8 @@ class ByWeight:
             time.sleep(POLL)
         self._router.apply(self._before)
 
-    def keep(self, new: Sequence[Container]) -> None:
-        chosen = set(map(alias, new))
+    def keep(self, known: Sequence[Container]) -> None:
+        chosen = set(map(alias, known))
         self._router.apply([server for server in self._router.servers if server.alias in chosen])
 
     def counts(self) -> Mapping[str, Counts]:
@@ -183,7 +183,7 @@ class ByStart:
             self.old_router.start()
         put_back(self.engine, self.app, [c for c in self.direct if c.running])
 
-    def keep(self, new: Sequence[Container]) -> None:
+    def keep(self, known: Sequence[Container]) -> None:
         settle(self.engine, self.app, self.router.container)
 
     def counts(self) -> Mapping[str, Counts]:
@@ -208,7 +208,7 @@ class ByOthers:
     def revert(self) -> None:
         """Nothing was changed."""
 
-    def keep(self, new: Sequence[Container]) -> None:
+    def keep(self, known: Sequence[Container]) -> None:
         """Nobody remembers anything."""
 
     def counts(self) -> Mapping[str, Counts]:

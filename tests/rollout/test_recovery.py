@@ -12,7 +12,8 @@ import pytest
 from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Canary
 from gitdeploy.errors import StageFailed
-from gitdeploy.rollout.recovery import recover, serving_release
+from gitdeploy.rollout.held import serving_release
+from gitdeploy.rollout.recovery import recover
 from tests.rollout.interposed import Count, Interposed, KillAt, Killed
 from tests.rollout.site import Site, answers
 from tests.support.net import free_port as find_free_port

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from gitdeploy.rollout.recovery import recover, release_held, serving_release
+from gitdeploy.rollout.held import release_held, serving_release
+from gitdeploy.rollout.recovery import recover
 from tests.rollout.clients import Load
 from tests.rollout.site import Site
 from tests.support.net import get
