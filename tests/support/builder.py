@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,8 +95,9 @@ class Builder:
         return built
 
     def sh(self, built: Built, script: str) -> str:
-        """The output of a shell script in the image."""
-        output: bytes = self.client.containers.run(built.image, ["sh", "-c", script], remove=True)
+        """The output of a shell script in the image; once more if there is none: a busy engine can lose it at the end."""
+        run = partial(self.client.containers.run, built.image, ["sh", "-c", script], remove=True)
+        output: bytes = run() or run()
         return output.decode()
 
     def clean_up(self) -> None:
@@ -140,7 +142,10 @@ def set_when(event: threading.Event, condition: Callable[[], object]) -> threadi
     """Sets the event, from a thread, as soon as the condition is true."""
 
     def wait() -> None:
-        while not condition():
+        while True:
+            with contextlib.suppress(OSError):  # what it looks at may go while it looks
+                if condition():
+                    break
             time.sleep(0.01)
         event.set()
 
