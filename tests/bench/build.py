@@ -67,7 +67,7 @@ class Repository:
         source = random.Random(1)
         for number in range(files):
             path = self.tree / f"d{number % 100:02}" / f"file{number}"
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(source.randbytes(TOTAL // files))
         (self.tree / "Dockerfile").write_text(DOCKERFILE)
         self.commit("first")
