@@ -165,11 +165,12 @@ class Pack:
 
     def _delta_in_memory(self, entry: _Entry) -> tuple[int, bytes] | None:
         """Resolves a chain of deltas from the nearest base that is at hand; None if anything in it is large."""
+        known = self._bases.get((self._file, entry.offset))
         chain: list[_Entry] = []
-        known = None
-        while entry.base and not (known := self._bases.get((self._file, entry.offset))):
+        while entry.base and not known:
             self._follow(chain, entry)
-            entry = self._entry(entry.base)
+            known = self._bases.get((self._file, entry.base))
+            entry = self._entry(entry.base) if not known else entry
         if any(link.size > LARGE for link in (*chain, entry)):
             return None
         kind, data = known or (entry.kind, self._whole(entry))
@@ -185,6 +186,7 @@ class Pack:
         return kind, data
 
     def _delta_on_disk(self, entry: _Entry) -> tuple[int, Large]:
+        """The same for large objects."""
         chain: list[_Entry] = []
         while entry.base:
             self._follow(chain, entry)
