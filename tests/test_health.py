@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from typing import Any
 import docker
 import pytest
 
+import gitdeploy
+from gitdeploy import probe
 from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Health
 from gitdeploy.engine.client import connect
@@ -193,3 +197,18 @@ def test_healthcheck_of_the_image(
         containers.wait(started, Check("image"))
     assert failed.value.reason == reason
     assert failed.value.tail[-1] == "health: no database"
+
+
+def test_a_worker_in_a_container_knows_the_engines_machine(
+    containers: Containers, base_images: BaseImages, docker_client: docker.DockerClient
+) -> None:
+    """On the host it is loopback; in a container of its own it is the way out."""
+    assert probe.engine_host() == "127.0.0.1"
+    script = "cd /tmp && tar x && python3 -c 'from gitdeploy.probe import engine_host; print(engine_host())'"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.add(Path(gitdeploy.__file__).parent, "gitdeploy")
+    started = containers.run("sleep 60", image=base_images.python)
+    code, output = containers.engine.exec(started, ["sh", "-c", script], buffer.getvalue())
+    attributes = docker_client.containers.get(started).attrs["NetworkSettings"]
+    assert (code, output.decode().strip()) == (0, attributes["Networks"]["bridge"]["Gateway"])

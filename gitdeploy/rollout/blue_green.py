@@ -12,12 +12,13 @@ def blue_green(r: Rollout) -> Outcome:
     if overlap.serves_already:
         return overlap.confirm()
     with overlap.undone_on_failure():
-        if not overlap.reuse():
+        reused = overlap.reuse()
+        if not reused:
             overlap.bring_up(r.release.app.replicas)
         r.require_published()
         outage = overlap.move_all()
         overlap.drain(overlap.old)
-    hold = r.release.app.hold if overlap.group and overlap.group.routed else 0.0
+    hold = r.release.app.hold if overlap.group and overlap.group.routed and not reused else 0.0
     overlap.finish(hold=hold > 0)
     note = f"blue-green, {overlap.group.version} is kept for {hold:.0f} s" if overlap.group and hold else ""
     return Outcome(outage, note, hold)

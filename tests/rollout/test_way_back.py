@@ -28,11 +28,11 @@ def test_the_old_release_is_held_for_an_instant_way_back(site: Site) -> None:
     assert recover(site.engine, site.app, site.output, time.monotonic) == 2
     assert states(site) == {"1": "running", "2": "running"}, "recovery leaves what is held"
     with Load(site.port) as load:
-        site.deploy("1", release=3, reuse=1)
+        assert site.deploy("1", release=3, reuse=1).held == 0.0
     assert load.lost == {}
     assert get(site.url) == "1"
-    (back,) = [c for c in site.containers() if c.name == site.app.container]
-    assert (back.labels["gitdeploy.release"], back.started) == ("1", started)
+    (back,) = site.containers()
+    assert (back.name, back.labels["gitdeploy.release"], back.started) == (site.app.container, "1", started)
     assert "the containers of 1 still run" in site.output.text
     assert serving_release(site.engine, site.app) == 1
 
