@@ -17,15 +17,16 @@ import hypothesis
 import pytest
 
 from tests.support import apps, gogs, guards, smart_http, sshd
-from tests.support.engine import PrivateEngine
+from tests.support.engine import PREFIX, PrivateEngine
 from tests.support.images import RECIPES, BaseImages, archive
 from tests.support.net import free_port as find_free_port
 from tests.support.net import isolate_network
 from tests.support.registry import Registry, serve
+from tests.support.summary import Summary
 from tests.support.wheels import download
 
 CACHE = Path(__file__).parent.parent / ".cache" / "tests"
-ENGINE_USED = pytest.StashKey[str]()
+SUMMARY = pytest.StashKey[Summary]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,7 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("exhaustive" if config.getoption("--exhaustive") else "default")
     guards.forbid_reading_private_files()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that fixtures end what they started, as on Ctrl-C
-    if not os.environ.get("DOCKER_HOST"):
+    config.stash[SUMMARY] = Summary()
+    config.pluginmanager.register(config.stash[SUMMARY], "gitdeploy-summary")
+    several = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if not (os.environ.get("DOCKER_HOST") or several):  # several processes isolate themselves, each for its own engine
         isolate_network()
 
 
@@ -65,10 +69,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says which engine the tests ran on."""
-    if ENGINE_USED in config.stash:
-        terminalreporter.write_line(f"engine: {config.stash[ENGINE_USED]}")
+@pytest.fixture(scope="session")
+def summary(pytestconfig: pytest.Config) -> Summary:
+    """What the run says in its end."""
+    return pytestconfig.stash[SUMMARY]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -107,11 +111,12 @@ def engine_url(request: pytest.FixtureRequest, isolated_environment: None) -> st
 
 
 @pytest.fixture(scope="session")
-def docker_client(engine_url: str, pytestconfig: pytest.Config) -> Iterator[docker.DockerClient]:
+def docker_client(engine_url: str, summary: Summary) -> Iterator[docker.DockerClient]:
     """The SDK's own client, to look at the engine independently of gitdeploy. In the end nothing of ours may be left there."""
     client = docker.DockerClient(base_url=engine_url, timeout=120)
     info = client.info()
-    pytestconfig.stash[ENGINE_USED] = f"{info['ServerVersion']}, {info['Driver']}, {engine_url}"
+    where = "private" if PREFIX in engine_url else engine_url
+    summary.engines.add(f"{info['ServerVersion']}, {info['Driver']}, {where}")
     before = guards.ours(client)
     yield client
     left = guards.ours(client) - before

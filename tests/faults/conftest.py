@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: tiny apps in an installation whose worker can be killed at any effect; and the fault table."""
+"""Fixtures of the fault tests: tiny apps in an installation whose worker can be killed at any effect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -29,59 +29,6 @@ EXPOSE 80
 CMD ["httpd", "-f", "-p", "80", "-h", "/www"]
 """
 QUICK = '\nhealth = { interval = "50ms", start_period = "10s" }\n'
-
-
-@dataclass
-class Row:
-    """One line of the fault table.
-
-    Attributes:
-        known: points that there are.
-        tried: those at which something was killed or taken away.
-        held: those after which everything was as promised.
-    """
-
-    known: int = 0
-    tried: int = 0
-    held: int = 0
-
-
-@dataclass
-class FaultTable:
-    """What was tried and what held, by kind of fault."""
-
-    rows: dict[str, Row] = field(default_factory=dict)
-
-    def row(self, name: str) -> Row:
-        """The line of that name."""
-        return self.rows.setdefault(name, Row())
-
-
-TABLE = pytest.StashKey[FaultTable]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Begins an empty table."""
-    config.stash[TABLE] = FaultTable()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints the fault table."""
-    rows = config.stash.get(TABLE, FaultTable()).rows
-    if rows:
-        terminalreporter.write_line(f"{'fault':<44}{'points':>8}{'tried':>8}{'held':>8}")
-        for name, row in rows.items():
-            terminalreporter.write_line(f"{name:<44}{row.known:>8}{row.tried:>8}{row.held:>8}")
-        total = [sum(getattr(row, key) for row in rows.values()) for key in ("known", "tried", "held")]
-        terminalreporter.write_line(f"{'all':<44}{total[0]:>8}{total[1]:>8}{total[2]:>8}")
-
-
-@pytest.fixture
-def fault_table(pytestconfig: pytest.Config) -> FaultTable:
-    """The table that is printed in the end."""
-    if TABLE not in pytestconfig.stash:
-        pytestconfig.stash[TABLE] = FaultTable()
-    return pytestconfig.stash[TABLE]
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import FaultTable, MakeTiny, Tiny
+from tests.faults.conftest import MakeTiny, Tiny
 from tests.faults.faulty import Point
 from tests.support.images import BaseImages
 from tests.support.prober import Prober
+from tests.support.summary import Summary
 
 pytestmark = pytest.mark.exhaustive  # minutes of full load
 
@@ -156,7 +157,7 @@ def test_kill_at_every_effect(
     victim: str,
     make_tiny: MakeTiny,
     base_images: BaseImages,
-    fault_table: FaultTable,
+    summary: Summary,
     pytestconfig: pytest.Config,
 ) -> None:
     tiny = make_tiny(STRATEGIES[strategy].format(haproxy=base_images.haproxy))
@@ -164,7 +165,7 @@ def test_kill_at_every_effect(
     effects = tiny.effects(lambda: tiny.push("1"))
     every = list(points(effects))
     chosen = every if pytestconfig.getoption("--exhaustive") else sample(every, SAMPLES[strategy])
-    row = fault_table.row(f"{WHAT[victim]}, {strategy}")
+    row = summary.row(f"{WHAT[victim]}, {strategy}")
     row.known += len(every)
     wrong: list[str] = []
     for number, point in enumerate(chosen, 2):

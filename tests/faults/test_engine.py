@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.conftest import FaultTable, MakeTiny
+from tests.faults.conftest import MakeTiny
 from tests.faults.faulty import Point
 from tests.faults.test_crash import STRATEGIES, Trial
 from tests.support.engine import PrivateEngine
 from tests.support.images import BaseImages
 from tests.support.net import wait_until
+from tests.support.summary import Summary
 
 pytestmark = pytest.mark.exhaustive  # minutes of full load
 
@@ -50,12 +51,12 @@ def test_dockerd_is_killed_and_started_again(
     restarted: PrivateEngine,
     make_tiny: MakeTiny,
     base_images: BaseImages,
-    fault_table: FaultTable,
+    summary: Summary,
     pytestconfig: pytest.Config,
 ) -> None:
     tiny = make_tiny(STRATEGIES[strategy].format(haproxy=base_images.haproxy))
     assert "0 is live" in tiny.push("0").text
-    row = fault_table.row(f"dockerd killed, {strategy}")
+    row = summary.row(f"dockerd killed, {strategy}")
     row.known += len(MOMENTS[strategy])
     wrong: list[str] = []
     chosen = MOMENTS[strategy] if pytestconfig.getoption("--exhaustive") else MOMENTS[strategy][::3]

@@ -24,6 +24,9 @@ from types import TracebackType
 
 from tests.support.net import DIES_WITH_US, wait_until
 
+PREFIX = "gitdeploy-engine-"
+"""Of the names of their directories."""
+
 # What another Docker on this machine keeps in /run and /etc/docker must be neither seen nor touched. The first process of the
 # namespace ignores SIGCHLD, which makes the kernel reap what a killed dockerd leaves: it takes a zombie for a live containerd.
 NAMESPACE_INIT = """
@@ -58,7 +61,7 @@ class PrivateEngine:
 
     def __init__(self, root: Path | None = None, features: tuple[str, ...] = ()) -> None:
         """`root`: where the engine's Debian packages are unpacked, None for the installed ones; `features`: for `--feature`."""
-        self.directory = Path(tempfile.mkdtemp(prefix="gitdeploy-engine-"))
+        self.directory = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.directory.chmod(0o711)
         self.socket = self.directory / "docker.sock"
         self.url = f"unix://{self.socket}"

@@ -170,7 +170,7 @@ def archive(name: str, cache_directory: Path) -> Path:
     path = cache_directory / f"{name}-{key}.tar"
     if not path.exists():
         cache_directory.mkdir(parents=True, exist_ok=True)
-        outdated = list(cache_directory.glob(f"{name}-*.tar"))
+        outdated = set(cache_directory.glob(f"{name}-*.tar")) - {path}
         unfinished = path.with_suffix(f".{os.getpid()}")
         unfinished.write_bytes(image_archive(f"{PREFIX}/{name}:1", recipe().tar(), config))
         unfinished.rename(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -26,5 +28,7 @@ def download(cache_directory: Path) -> Path:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(unfinished)]
         command = in_machine_network(*pip, "--constraint", str(CONSTRAINTS), *requirements)
         subprocess.run(command, check=True, env={**os.environ, "HOME": str(REAL_HOME)})  # pip's own settings name its index
-        unfinished.rename(directory)
+        with contextlib.suppress(OSError):  # another process of the same run was faster
+            unfinished.rename(directory)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return directory
