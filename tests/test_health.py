@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -204,11 +202,11 @@ def test_a_worker_in_a_container_knows_the_engines_machine(
 ) -> None:
     """On the host it is loopback; in a container of its own it is the way out."""
     assert probe.engine_host() == "127.0.0.1"
-    script = "cd /tmp && tar x && python3 -c 'from gitdeploy.probe import engine_host; print(engine_host())'"
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        tar.add(Path(gitdeploy.__file__).parent, "gitdeploy")
+    package = Path(gitdeploy.__file__).parent
     started = containers.run("sleep 60", image=base_images.python)
-    code, output = containers.engine.exec(started, ["sh", "-c", script], buffer.getvalue())
+    modules = {f"gitdeploy/{path.relative_to(package)}": path.read_bytes() for path in package.rglob("*.py")}
+    containers.engine.put_files(started, "/tmp", modules)
+    script = "cd /tmp && python3 -c 'from gitdeploy.probe import engine_host; print(engine_host())'"
+    code, output = containers.engine.exec(started, ["sh", "-c", script])
     attributes = docker_client.containers.get(started).attrs["NetworkSettings"]
     assert (code, output.decode().strip()) == (0, attributes["Networks"]["bridge"]["Gateway"])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import socket
 import struct
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
@@ -25,21 +22,15 @@ class Inside:
         lines = Lines()
         return lines.feed(self._api.logs(container, tail=tail)) + lines.rest()
 
-    def exec(self, container: str, command: Sequence[str], stdin: bytes = b"") -> tuple[int, bytes]:
-        wanted = {"Cmd": list(command), "AttachStdin": bool(stdin), "AttachStdout": True, "AttachStderr": True}
+    def exec(self, container: str, command: Sequence[str]) -> tuple[int, bytes]:
+        wanted = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
         run: str = self._api.call("POST", f"/containers/{part(container)}/exec", json=wanted).json()["Id"]
-        where = endpoint(self._api)
         how = {"Content-Type": "application/json"}
-        with upgrade(where, f"/exec/{run}/start", how, protocol="tcp", body=b"{}") as streams:
-            # A thread of its own, for a command may print before it reads, and end without reading all.
-            sender = threading.Thread(target=_send, args=(streams, stdin, where.kind != "tls"), name="stdin", daemon=True)
-            sender.start()
+        with upgrade(endpoint(self._api), f"/exec/{run}/start", how, protocol="tcp", body=b"{}") as streams:
             try:
                 output = b"".join(frames(streams.makefile("rb")))
             except OSError as error:
                 raise self._api.broken(error) from error
-            _shut(streams, socket.SHUT_RDWR)
-            sender.join()
         code: int = self._api.call("GET", f"/exec/{run}/json").json()["ExitCode"]
         return code, output
 
@@ -65,16 +56,3 @@ def archive(files: Mapping[str, bytes], mode: int) -> bytes:
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
-
-
-def _send(streams: socket.socket, data: bytes, end: bool) -> None:
-    """Sends a command's input, and its end where that does not end the output, too."""
-    with contextlib.suppress(OSError):
-        streams.sendall(data)
-        if end:
-            _shut(streams, socket.SHUT_WR)
-
-
-def _shut(streams: socket.socket, how: int) -> None:
-    with contextlib.suppress(OSError):  # the engine may have been quicker
-        streams.shutdown(how)

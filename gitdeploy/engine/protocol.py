@@ -92,8 +92,8 @@ class Engine(Protocol):
     def logs(self, container: str, tail: int) -> list[str]:
         """The last lines of its output, stdout and stderr as they came."""
 
-    def exec(self, container: str, command: Sequence[str], stdin: bytes = b"") -> tuple[int, bytes]:
-        """Runs a command in it; returns exit code and combined output."""
+    def exec(self, container: str, command: Sequence[str]) -> tuple[int, bytes]:
+        """Runs a command in it, without input; returns exit code and combined output."""
 
     def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
         """Writes files (name → content) into a directory that exists in it, running or not."""

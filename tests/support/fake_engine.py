@@ -79,7 +79,7 @@ class FakeEngine:
     ) -> None:
         self.before = before
         self.behave = behave
-        self.on_exec: Callable[[str, Sequence[str], bytes], tuple[int, bytes]] = lambda name, command, stdin: (0, b"")
+        self.on_exec: Callable[[str, Sequence[str]], tuple[int, bytes]] = lambda name, command: (0, b"")
         self.calls: list[str] = []
         self.registry: dict[str, Image] = {}
         self.used_ports: set[int] = set()
@@ -285,11 +285,11 @@ class FakeEngine:
         return output[max(0, len(output) - tail) :]
 
     @_call
-    def exec(self, container: str, command: Sequence[str], stdin: bytes = b"") -> tuple[int, bytes]:
+    def exec(self, container: str, command: Sequence[str]) -> tuple[int, bytes]:
         found = self._found(container)
         if not found.running:
             raise EngineError(f"container {found.name} is not running", 409)
-        return self.on_exec(found.name, command, stdin)
+        return self.on_exec(found.name, command)
 
     @_call
     def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:

@@ -15,7 +15,7 @@ import pytest
 from gitdeploy.engine.dial import Endpoint
 from tests.support import dial_stdio
 from tests.support.net import DIES_WITH_US, free_port, listens, wait_until
-from tests.support.sshd import CLIENT, CONFIG, privilege_separation
+from tests.support.sshd import CLIENT, CONFIG, make_privilege_separation
 
 COMMAND = 'command="{python} {script} {socket}" {key}'
 
@@ -33,7 +33,8 @@ def serve(engine_url: str, directory: Path, patch: pytest.MonkeyPatch) -> Iterat
     (directory / "ssh").chmod(0o755)
     patch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
     server = [*DIES_WITH_US, "/usr/sbin/sshd", "-D", "-e", "-f", str(directory / "sshd_config")]
-    with privilege_separation(), (directory / "sshd.log").open("wb") as log:
+    make_privilege_separation()
+    with (directory / "sshd.log").open("wb") as log:
         process = subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             wait_until(lambda: listens(port), 10, "sshd")

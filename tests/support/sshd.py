@@ -68,7 +68,8 @@ def serve(gogs: Gogs, directory: Path, environment: Mapping[str, str]) -> Iterat
     key = KEY.format(command=command, config=gogs.app_ini, key=(directory / "user.pub").read_text())
     (directory / "authorized_keys").write_text(variables + key)
     (directory / "sshd_config").write_text(CONFIG.format(port=server.port, directory=directory))
-    with privilege_separation(), (directory / "sshd.log").open("wb") as log:
+    make_privilege_separation()
+    with (directory / "sshd.log").open("wb") as log:
         process = subprocess.Popen(
             [*DIES_WITH_US, "/usr/sbin/sshd", "-D", "-e", "-f", str(directory / "sshd_config")],
             stdin=subprocess.DEVNULL,
@@ -85,14 +86,6 @@ def serve(gogs: Gogs, directory: Path, environment: Mapping[str, str]) -> Iterat
             process.wait()
 
 
-@contextlib.contextmanager
-def privilege_separation() -> Iterator[None]:
-    """The directory that sshd wants to exist."""
-    if PRIVILEGE_SEPARATION.exists():
-        yield
-        return
-    PRIVILEGE_SEPARATION.mkdir(mode=0o755)
-    try:
-        yield
-    finally:
-        PRIVILEGE_SEPARATION.rmdir()
+def make_privilege_separation() -> None:
+    """Makes the directory that sshd wants to exist. It stays, for another test process may run an sshd, too."""
+    PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
