@@ -14,8 +14,6 @@ from tests.support.images import BaseImages
 from tests.support.net import wait_until
 from tests.support.summary import Summary
 
-pytestmark = pytest.mark.exhaustive  # minutes of full load
-
 MOMENTS = {
     "recreate": [
         Point("engine.build", 1, "during"),
