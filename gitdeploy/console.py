@@ -116,11 +116,8 @@ class Console:
             self._log.info("… the log is cut here: it reached server.log_size")
 
     def close(self) -> None:
-        """Lets the pushers go and closes the log."""
-        with self._mutex:
-            relays, self._relays = self._relays, []
-        for relay in relays:
-            relay.close()
+        """Closes the log. Pushers still listen: they go when the push has left the spool, for until then a hook takes the
+        end of its console for the death of the worker."""
         logger.remove(self._sink)
 
 

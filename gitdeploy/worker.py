@@ -32,6 +32,17 @@ RACE = 60.0
 """Seconds by which a hook may be slower than whoever watches the refs."""
 
 
+def apps_that_hold(state: State) -> frozenset[str]:
+    """Apps that blue-green may keep an old release for: one that was to go while no worker ran is still there."""
+    return frozenset(app for app in state.apps() if _holding(state.live(app)))
+
+
+def _holding(live: Deployment | None) -> App | None:
+    """The configuration of what is live, if that says to hold the release before it."""
+    app = snapshot.load(live.config) if live else None
+    return app if app and app.strategy == "blue-green" and app.hold else None
+
+
 def _holds(repository: Repository, commit: str) -> bool:
     """Whether the repository has this commit."""
     try:
@@ -101,17 +112,19 @@ class Worker:
 
     def _hold(self, tried: Container[str]) -> bool:
         """Stays while blue-green keeps the old release for `hold`, and removes that after it; returns whether a push came."""
-        live = self.state.live(self.name)
-        app = snapshot.load(live.config) if live and self._engine else None
-        if app is None or app.strategy != "blue-green" or not app.hold:
+        app = _holding(self.state.live(self.name))
+        if app is None:
             return False
-        while left := release_held(self.engine(), app, _Note(self.name), self.site.now()):
-            until = self.site.clock() + left
-            while self.site.clock() < until:
-                if self._waiting(tried):
-                    return True
-                if self.stop.wait(INTERVAL):
-                    return False
+        try:
+            while left := release_held(self.engine(), app, _Note(self.name), self.site.now()):
+                until = self.site.clock() + left
+                while self.site.clock() < until:
+                    if self._waiting(tried):
+                        return True
+                    if self.stop.wait(INTERVAL):
+                        return False
+        except GitdeployError as error:
+            log.note(f"{self.name}: what was held is left to the next deployment: {error.reason}")
         return False
 
     def _put_right(self) -> None:

@@ -14,6 +14,7 @@ from gitdeploy.cancel import CancelFlag
 from gitdeploy.cli.context import make_site
 from gitdeploy.errors import UnfitError
 from gitdeploy.site import Site
+from gitdeploy.state import State
 from gitdeploy.supervisor import BUSY, STOPPED, Supervisor
 
 PATIENCE = 2.0
@@ -34,11 +35,13 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Works; returns 0, 1 if an app's work could not be done, or STOPPED."""
     site = _site(environ, patient=arguments.watch)
     unfinished: frozenset[str] = frozenset()
+    if arguments.watch:
+        _warm_up()
     if (site.home / "state.db").exists():
         with site.open_state() as state:
             unfinished = frozenset(deployment.app for deployment in state.unfinished())
-    if arguments.watch:
-        _warm_up()
+            if arguments.watch:
+                unfinished |= _apps_that_hold(state)
     return Supervisor(site.spool, _child(site), _watcher(site), _heartbeat(site)).run(unfinished, watch=arguments.watch)
 
 
@@ -98,6 +101,12 @@ def _warm_up() -> None:
     """Imports what every deployment needs, once, before the forks."""
     import gitdeploy.engine.client  # noqa: PLC0415
     import gitdeploy.worker  # noqa: F401, PLC0415
+
+
+def _apps_that_hold(state: State) -> frozenset[str]:
+    from gitdeploy.worker import apps_that_hold  # noqa: PLC0415
+
+    return apps_that_hold(state)
 
 
 def _child(site: Site) -> Callable[[str], int]:

@@ -4,7 +4,7 @@
 
 The clients: wrk on 8 keep-alive connections, one that opens a connection for every request, one 10-second request after the
 other, and a WebSocket that counts. A WebSocket that outlives the drain limit is cut then and not before, counted apart.
-After that: what HAProxy costs, with an app that does nothing, and how long a rollback takes.
+After that: what HAProxy costs, with an app that does nothing.
 """
 
 from __future__ import annotations
@@ -185,22 +185,6 @@ def haproxys_cost(engine: Engine, client: docker.DockerClient, base: BaseImages)
         remove(engine, site)
 
 
-def rollbacks(site: Site, runs: int) -> None:
-    """From the command to all requests on the earlier release."""
-    for name, hold in (("blue-green, held", 3600.0), ("blue-green", 0.0), ("rolling", 0.0), ("recreate", 0.0)):
-        site.configure(strategy=name.partition(",")[0], hold=hold, replicas=1)
-        seconds = []
-        for number in range(runs):
-            old, new = 10_000 + 2 * number, 10_001 + 2 * number
-            site.deploy("old", release=old)
-            site.deploy("new", release=new)
-            output = site.output = Timed()
-            began = time.monotonic()
-            site.deploy("old", release=new + 100_000, reuse=old)
-            seconds.append((output.served or time.monotonic()) - began)
-        print(f"rollback, {name:<24}{statistics.median(seconds):6.2f} s", flush=True)
-
-
 def remove(engine: Engine, site: Site) -> None:
     for container in engine.containers({"gitdeploy.app": site.app.name}):
         engine.remove(container.id, force=True)
@@ -221,8 +205,6 @@ def main(runs: int) -> None:
         strategies(site, runs)
         print()
         haproxys_cost(engine, client, base)
-        print()
-        rollbacks(site, max(1, runs // 4))
 
 
 if __name__ == "__main__":

@@ -43,10 +43,12 @@ class Deployable:
 
 
 @pytest.fixture
-def installed(gogs_dir: gogs.Gogs, engine_url: str, monkeypatch: pytest.MonkeyPatch) -> Installed:
+def installed(gogs_dir: gogs.Gogs, engine_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
     """gitdeploy in `gogs_dir`, on the test's engine."""
     monkeypatch.setenv("DOCKER_HOST", engine_url)
-    return install(gogs_dir, {"DOCKER_HOST": engine_url})
+    site = install(gogs_dir, {"DOCKER_HOST": engine_url})
+    yield site
+    site.kill_workers()
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ MakeTiny = Callable[..., Tiny]
 
 
 @pytest.fixture
-def installed(gogs_dir: gogs.Gogs, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installed:
+def installed(gogs_dir: gogs.Gogs, engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
     """gitdeploy in `gogs_dir`; its worker obeys the plan in `tmp_path`."""
     monkeypatch.setenv("DOCKER_HOST", engine_url)
     site = install(gogs_dir, {"DOCKER_HOST": engine_url})
@@ -125,7 +125,8 @@ def installed(gogs_dir: gogs.Gogs, engine_url: str, tmp_path: Path, monkeypatch:
     ]
     script.write_text("\n".join([*lines, ""]))
     script.chmod(0o755)
-    return site
+    yield site
+    site.kill_workers()
 
 
 @pytest.fixture

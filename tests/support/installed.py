@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -59,6 +61,14 @@ class Installed:
         """Adds text to the end of config.toml."""
         with (self.home / "config.toml").open("a") as file:
             file.write(text)
+
+    def kill_workers(self) -> None:
+        """kill -9 of all workers of this installation; there may be none."""
+        ours = f"GITDEPLOY_HOME={self.home}".encode()
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):  # ended meanwhile
+                if ours in environ.read_bytes().split(b"\0"):
+                    os.kill(int(environ.parent.name), signal.SIGKILL)
 
     def history(self, app: str) -> list[dict[str, Any]]:
         """The app's deployments, newest first."""
