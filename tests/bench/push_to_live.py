@@ -9,21 +9,15 @@ and their ratio, and the outage that a client saw.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import docker
-
+from tests.bench.ground import ground
 from tests.support import apps, gogs, registry
-from tests.support.engine import PrivateEngine
-from tests.support.guards import GIT_CONFIG
-from tests.support.images import RECIPES, archive
 from tests.support.installed import install
 from tests.support.net import free_port, isolate_network
 from tests.support.prober import Prober
@@ -46,15 +40,7 @@ done
 
 def main(runs: int) -> None:
     """Runs the comparison."""
-    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, PrivateEngine() as engine:
-        directory = Path(name)
-        (directory / "home").mkdir()
-        (directory / "home" / ".gitconfig").write_text(GIT_CONFIG)
-        os.environ.update(DOCKER_HOST=engine.url, HOME=str(directory / "home"), DOCKER_CONFIG=str(directory / "home"))
-        client = docker.DockerClient(base_url=engine.url, timeout=120)
-        for recipe in RECIPES:
-            with archive(recipe, Path(".cache/tests/images")).open("rb") as file:
-                client.images.load(file)
+    with ground() as (directory, client):
         (directory / "registry").mkdir()
         with registry.serve(directory / "registry") as running:
             compare(directory, running.host, runs)

@@ -12,17 +12,12 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import docker
-
+from tests.bench.ground import ground
 from tests.support import apps, gogs
-from tests.support.engine import PrivateEngine
-from tests.support.guards import GIT_CONFIG
-from tests.support.images import RECIPES, BaseImages, archive
+from tests.support.images import BaseImages
 from tests.support.installed import Installed, install
 from tests.support.net import free_port, get, isolate_network, wait_until
 
@@ -47,14 +42,7 @@ canary = {{ duration = "1s" }}
 
 def main(runs: int) -> None:
     """Runs the comparison."""
-    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, PrivateEngine() as engine:
-        directory = Path(name)
-        (directory / "home").mkdir()
-        (directory / "home" / ".gitconfig").write_text(GIT_CONFIG)
-        os.environ.update(DOCKER_HOST=engine.url, HOME=str(directory / "home"), DOCKER_CONFIG=str(directory / "home"))
-        client = docker.DockerClient(base_url=engine.url, timeout=120)
-        for recipe in RECIPES:
-            client.images.load(archive(recipe, Path(".cache/tests/images")).read_bytes())
+    with ground() as (directory, client):
         site = install(gogs.create(directory / "data"), {})
         for number, (title, strategy) in enumerate(STRATEGIES.items()):
             app, container, port = f"bench/app{number}", f"bench-{number}", free_port()

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import docker
 
@@ -27,11 +26,11 @@ from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Canary
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
+from tests.bench.ground import ground
 from tests.rollout.clients import Slow, WebSocket
 from tests.rollout.conftest import build, build_server
 from tests.rollout.site import Lines, Site
-from tests.support.engine import PrivateEngine
-from tests.support.images import RECIPES, BaseImages, archive
+from tests.support.images import BaseImages
 from tests.support.net import free_port, isolate_network
 from tests.support.prober import Prober
 
@@ -191,14 +190,10 @@ def remove(engine: Engine, site: Site) -> None:
 
 
 def main(runs: int) -> None:
-    with PrivateEngine() as private:
-        client = docker.DockerClient(base_url=private.url, timeout=120)
-        for recipe in RECIPES:
-            client.images.load(archive(recipe, Path(".cache/tests/images")).read_bytes())
+    with ground() as (_, client):
         base = BaseImages()
         build_server(client, base.python)
-        engine = connect({"DOCKER_HOST": private.url})
-        os.environ["DOCKER_HOST"] = private.url
+        engine = connect(os.environ)
         site = Site(engine, "gitdeploy-test/rollout:1", "bench/app", free_port(), base.haproxy)
         site.configure(router=replace(site.app.router, drain_timeout=DRAIN), publish=(Publish("", site.port, 80),))
         print(f"engine {client.version()['Version']}, {runs} redeployments each under load\n")
