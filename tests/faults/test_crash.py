@@ -140,10 +140,12 @@ class Trial:
 
 def held(path: str) -> bool:
     """Whether a process has the file open (an app's lock: as long as its worker lives)."""
-    for entry in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            if str(entry.readlink()) == path:
-                return True
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            for entry in list((process / "fd").iterdir()):
+                with contextlib.suppress(OSError):
+                    if str(entry.readlink()) == path:
+                        return True
     return False
 
 
