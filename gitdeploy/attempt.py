@@ -150,6 +150,7 @@ def _run(a: Attempt, console: Console) -> Outcome:
         credentials=a.site.credentials,
         build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
         lfs=a.site.lfs,
+        submodules=a.site.submodules,
         now=a.site.now,
         clock=a.site.clock,
     )

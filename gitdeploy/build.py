@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from gitdeploy.config.model import App
 from gitdeploy.console import Console
+from gitdeploy.engine.dockerfile import base_images
+from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest, Image
-from gitdeploy.errors import StageFailed
+from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.journal import Running
-from gitdeploy.release import APP, RECIPE, TREE, base_images, image_labels, recipe
+from gitdeploy.release import APP, RECIPE, TREE, image_labels, recipe
 from gitdeploy.secretfile import read_secret
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import Commit, Repository
@@ -36,9 +38,16 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
     app, commit, references = candidate.app, candidate.commit, candidate.references
     engine = tools.engine()
-    context = open_context(repository, commit, directory=app.build.context, dockerfile=app.build.dockerfile, lfs=tools.lfs())
+    context = open_context(
+        repository,
+        commit,
+        directory=app.build.context,
+        dockerfile=app.build.dockerfile,
+        lfs=tools.lfs(),
+        submodules=tools.submodules(repository.path),
+    )
     dockerfile = context.content.decode("utf-8", "replace")
-    bases = [(base, _id(engine.image(base))) for base in base_images(dockerfile, app.build.args)]
+    bases = [(base, _id(engine, base)) for base in base_images(dockerfile, app.build.args)]
     made = recipe(commit.tree, app.build, bases)
     if not (app.build.no_cache or app.build.pull):
         for image in engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})[:1]:
@@ -72,7 +81,14 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     return built
 
 
-def _id(image: Image | None) -> str:
+def _id(engine: Engine, base: str) -> str:
+    """The id of a base image, "" where the engine lists none."""
+    try:
+        image = engine.image(base)
+    except EngineError as error:
+        if error.status != 400:
+            raise
+        return ""  # no name of an image: for the builder to say, which may read the Dockerfile in another way
     return image.id if image else ""
 
 

@@ -51,6 +51,19 @@ LAYOUTS = (
 
 
 @dataclass(frozen=True)
+class Address:
+    """Where a Git server says that it is reached.
+
+    Attributes:
+        hosts: names in the URLs of its repositories, lower case, over HTTP or SSH.
+        prefix: path of its web address: "gogs" for https://example.com/gogs/.
+    """
+
+    hosts: frozenset[str]
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
 class Gogs:
     """One Gogs, found by its data directory.
 
@@ -60,6 +73,7 @@ class Gogs:
         root: the directory of all repositories, ROOT/owner/repo.git.
         lfs: its store of Git LFS objects, None if it is not on this disk.
         layout: which kind of installation it is.
+        web: where it says that it is reached.
     """
 
     data: Path
@@ -67,6 +81,7 @@ class Gogs:
     root: Path
     lfs: Path | None
     layout: Layout
+    web: Address
 
     @property
     def homes(self) -> tuple[str, ...]:
@@ -192,7 +207,7 @@ def read_gogs(data: Path) -> Gogs:
     if not root.is_dir():
         hint = f"correct [repository] ROOT in {ini}, or mount that directory at the same place on this machine"
         raise UnfitError(f"{ini}: [repository] ROOT: expected a directory, found nothing at {root}", hint)
-    return Gogs(data, ini, root, _lfs(data, layout, sections), layout)
+    return Gogs(data, ini, root, _lfs(data, layout, sections), layout, address(sections))
 
 
 def _root(data: Path, layout: Layout, ini: Path, sections: Ini) -> Path:
@@ -210,3 +225,16 @@ def _lfs(data: Path, layout: Layout, sections: Ini) -> Path | None:
         return None
     path = host_path(data, layout, settings.get("OBJECTS_PATH", "data/lfs-objects"))
     return path if path.is_dir() else None
+
+
+def address(sections: Ini) -> Address:
+    """Where app.ini says that the server is reached: [server] EXTERNAL_URL (ROOT_URL in older ones and in Gitea), DOMAIN and
+    SSH_DOMAIN, which may refer to one another as "%(DOMAIN)s". Pure."""
+    server = {"PROTOCOL": "http", "DOMAIN": "localhost", "HTTP_PORT": "3000", **sections.get("server", {})}
+
+    def value(key: str) -> str:
+        return re.sub(r"%\((\w+)\)s", lambda found: server.get(found[1], ""), server.get(key, ""))
+
+    url = re.match(r"\w+://(?:[^/@]*@)?(\[[^]/]*\]|[^/:]*)(?::\d*)?/*(.*)", value("EXTERNAL_URL") or value("ROOT_URL"))
+    names = (value("DOMAIN"), value("SSH_DOMAIN"), url[1] if url else "")
+    return Address(frozenset(name.lower() for name in names if name), url[2].strip("/") if url else "")

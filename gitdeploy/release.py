@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -23,8 +23,6 @@ ROLE = "gitdeploy.role"
 REPLICA = "gitdeploy.replica"
 TREE = "gitdeploy.tree"
 RECIPE = "gitdeploy.recipe"
-
-_FROM = re.compile(r"^\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -80,23 +78,6 @@ def image_references(app: App, version: str, commit: str, ref: str) -> tuple[str
     branch = re.sub(r"[^A-Za-z0-9_.-]", "-", ref.removeprefix("refs/heads/").removeprefix("refs/tags/")).lstrip(".-")
     filled = [t.format(version=version, commit=commit[:12], branch=branch or "none") for t in app.push.tags]
     return tuple(f"{app.image}:{tag[:128]}" for tag in dict.fromkeys([version, *filled]))
-
-
-def base_images(dockerfile: str, args: Mapping[str, str]) -> tuple[str, ...]:
-    """Images that a Dockerfile is built from, without stages and "scratch"; build args are filled in where they have values."""
-    values: dict[str, str] = {}
-    stages: set[str] = set()
-    bases: list[str] = []
-    for line in dockerfile.splitlines():
-        if arg := re.match(r"^\s*ARG\s+([A-Za-z_][A-Za-z0-9_]*)(?:=(\S*))?", line, re.IGNORECASE):
-            values[arg[1]] = args.get(arg[1], (arg[2] or "").strip("\"'"))
-        elif found := _FROM.match(line):
-            image = re.sub(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", lambda m: values.get(m[1], ""), found[1])
-            if image.lower() not in stages and image != "scratch":
-                bases.append(image)
-            if found[2]:
-                stages.add(found[2].lower())
-    return tuple(dict.fromkeys(bases))
 
 
 def recipe(tree: str, build: Build, bases: Sequence[tuple[str, str]]) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.protocol import Engine
@@ -15,6 +16,9 @@ from gitdeploy.engine.types import Credentials
 from gitdeploy.hookconf import Mode
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
+
+if TYPE_CHECKING:
+    from gitdeploy.source.submodules import Resolver
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Site:
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
+        submodules: says, for an app's bare repository, where the submodules of its commits are.
         host: this machine's name, for "is live at".
         refresh_hook: brings what an app's hook knows up to date with the config; never fails a deployment.
         install_hook: puts the hook into an app's repository, or brings it up to date; returns whether anything changed.
@@ -47,6 +52,7 @@ class Site:
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
     lfs: Callable[[], Path | None]
+    submodules: Callable[[Path], Resolver]
     host: str
     refresh_hook: Callable[[App, Config, Path], None]
     install_hook: Callable[[App, Config, Path], bool]

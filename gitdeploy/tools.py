@@ -14,6 +14,7 @@ from gitdeploy.console import Console
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials
 from gitdeploy.journal import Journal
+from gitdeploy.source.submodules import Resolver
 from gitdeploy.state import State
 
 
@@ -26,6 +27,7 @@ class Tools:
         credentials: an app's registry credentials.
         build_slot: held while building, so that the box is not overrun.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
+        submodules: says, for the app's bare repository, where the submodules of its commits are.
         now: seconds since the epoch.
         clock: seconds, monotonic.
     """
@@ -39,5 +41,6 @@ class Tools:
     credentials: Callable[[App], Credentials]
     build_slot: Callable[[], AbstractContextManager[None]]
     lfs: Callable[[], Path | None]
+    submodules: Callable[[Path], Resolver]
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic

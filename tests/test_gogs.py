@@ -10,7 +10,7 @@ import pytest
 
 from gitdeploy.enrol import enrol
 from gitdeploy.errors import UnfitError, UsageError
-from gitdeploy.gogs import LAYOUTS, Gogs, host_path, parse_ini, read_gogs
+from gitdeploy.gogs import LAYOUTS, Address, Gogs, address, host_path, parse_ini, read_gogs
 from gitdeploy.hookconf import HookConf
 from tests.support import gogs as support
 
@@ -106,6 +106,25 @@ def test_no_lfs_store_on_this_disk(tmp_path: Path, text: str) -> None:
     data = data_directory(tmp_path / "data", text)
     (data / "git/gogs-repositories").mkdir(parents=True)
     assert read_gogs(data).lfs is None
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts", "prefix"),
+    [
+        ("", {"localhost"}, ""),
+        ("[server]\nDOMAIN = Git.Example.com\nEXTERNAL_URL = https://git.example.com/\n", {"git.example.com"}, ""),
+        ("[server]\nEXTERNAL_URL = https://code.example.com:8443/gogs/\n", {"localhost", "code.example.com"}, "gogs"),
+        ("[server]\nDOMAIN = a\nSSH_DOMAIN = b\nROOT_URL = http://user@c/x/y\n", {"a", "b", "c"}, "x/y"),
+        (
+            "[server]\nDOMAIN = a\nSSH_DOMAIN = %(DOMAIN)s\nEXTERNAL_URL = %(PROTOCOL)s://%(DOMAIN)s:%(HTTP_PORT)s/g\n",
+            *({"a"}, "g"),
+        ),
+        ("[server]\nDOMAIN = 192.0.2.7\nEXTERNAL_URL = http://[2001:db8::1]:3000/\n", {"192.0.2.7", "[2001:db8::1]"}, ""),
+        ("[server]\nDOMAIN = %(NONE)s\nEXTERNAL_URL = nonsense\n", set(), ""),
+    ],
+)
+def test_where_it_is_reached(text: str, hosts: set[str], prefix: str) -> None:
+    assert address(parse_ini(text)) == Address(frozenset(hosts), prefix)
 
 
 def test_not_a_data_directory(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from gitdeploy.config.model import App, Publish
 from gitdeploy.config.sections import Build, Push
-from gitdeploy.release import Release, address, base_images, container_labels, container_name, image_references, recipe
+from gitdeploy.release import Release, address, container_labels, container_name, image_references, recipe
 
 APP = App(name="devops/dev-app", image="6ain/dev-app", container="dev-app", publish=(Publish("", 8080, 80),))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -37,21 +37,6 @@ def test_containers_tell_what_they_are() -> None:
         "gitdeploy.role": "app",
     }
     assert container_name(release, 2) == "dev-app.12.2"
-
-
-@pytest.mark.parametrize(
-    ("dockerfile", "args", "bases"),
-    [
-        ("FROM python:3\n", {}, ("python:3",)),
-        ("FROM --platform=linux/amd64 python:3 AS b\nFROM b\nFROM scratch\n", {}, ("python:3",)),
-        ("ARG BASE=alpine:3\nFROM ${BASE}\n", {}, ("alpine:3",)),
-        ("ARG BASE=alpine:3\nFROM $BASE\n", {"BASE": "debian:12"}, ("debian:12",)),
-        ("from a as X\nFROM x\nFROM a\n", {}, ("a",)),
-        ("not a dockerfile \0", {}, ()),
-    ],
-)
-def test_base_images(dockerfile: str, args: dict[str, str], bases: tuple[str, ...]) -> None:
-    assert base_images(dockerfile, args) == bases
 
 
 def test_the_recipe_changes_with_what_decides_the_image_and_nothing_else() -> None:

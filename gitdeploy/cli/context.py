@@ -8,6 +8,7 @@ import pwd
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gitdeploy.agent.prepare import prepare
 from gitdeploy.config.load import load_config
@@ -22,6 +23,9 @@ from gitdeploy.push import APP_NAME, full_patterns
 from gitdeploy.site import Site
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
+
+if TYPE_CHECKING:
+    from gitdeploy.source.submodules import Resolver
 
 
 def make_site(environ: Mapping[str, str]) -> Site:
@@ -60,6 +64,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         connect=lambda: connect(environ),
         credentials=lambda app: load_credentials(environ, app.push.auth_file),
         lfs=lambda: gogs().lfs if has_gogs(data) else None,
+        submodules=lambda repository: _submodules(gogs() if has_gogs(data) else None, repository),
         host=socket.gethostname(),
         homes=homes,
         mode=mode,
@@ -80,6 +85,16 @@ def install_hook(data: Path, app: App, config: Config, repository: Path, conf: H
 def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:
     with contextlib.suppress(GitdeployError, OSError):
         refresh(data, repository, conf, as_of_ns=config.source.stat().st_mtime_ns)
+
+
+def _submodules(gogs: Gogs | None, repository: Path) -> Resolver:
+    """Finds the submodules of the app with this repository among those of the same Git server."""
+    from gitdeploy.source.submodules import SameServer, refuse  # noqa: PLC0415 (dulwich takes its time to import)
+
+    if gogs is None:
+        return refuse
+    owner = repository.parent.name if repository.parent.parent == gogs.root else ""
+    return SameServer(gogs.root, owner, gogs.web.hosts, gogs.web.prefix)
 
 
 def become(home: Path) -> None:

@@ -27,6 +27,12 @@ CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
 }
 """The flags that the classic builder has; moby's builder/dockerfile/dispatchers.go."""
 
+PLATFORM_ARGS = frozenset(f"{side}{what}" for side in ("BUILD", "TARGET") for what in ("PLATFORM", "OS", "ARCH", "VARIANT"))
+"""Build arguments that BuildKit fills in by itself; with the classic builder they are empty, and nobody is told."""
+
+GIT_SOURCE = re.compile(r"git@|git://|https?://[^\s#]+\.git(?:#|$)")
+"""What ADD clones with BuildKit; the classic builder takes it for a file, or downloads a web page."""
+
 
 @dataclass(frozen=True)
 class Instruction:
@@ -103,9 +109,13 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(image for image in images if image and image != "scratch" and "$" not in image)
 
 
-def beyond_classic(text: str) -> Iterator[tuple[int, str]]:
-    """Lines, from 1, with what they have that only BuildKit can do."""
+def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Lines, from 1, with what they have that only BuildKit can do; takes the build arguments."""
     for instruction in parse(text):
+        if instruction.keyword == "ARG":
+            yield from ((instruction.line, f"ARG {word}") for word in instruction.words if word in PLATFORM_ARGS - args.keys())
+        if instruction.keyword == "ADD":
+            yield from ((instruction.line, f"ADD {word}") for word in instruction.words[:-1] if GIT_SOURCE.match(word))
         if instruction.heredocs:
             yield instruction.line, f"{instruction.keyword} <<{instruction.heredocs[0]}"
         for flag in instruction.flags:
@@ -155,9 +165,9 @@ def _instruction(line: int, text: str) -> Instruction:
 
 def _sources(instruction: Instruction) -> Iterator[str]:
     if instruction.keyword == "COPY" and "from" in instruction.flags:
-        yield instruction.flags["from"]
+        yield instruction.flags["from"].strip("\"'")
     if instruction.keyword == "RUN":
-        yield from re.findall(r"(?:^|,)from=([^,]+)", instruction.flags.get("mount", ""))
+        yield from (found.strip("\"'") for found in re.findall(r"(?:^|,)from=([^,]+)", instruction.flags.get("mount", "")))
 
 
 def _expand(text: str, values: Mapping[str, str]) -> str:

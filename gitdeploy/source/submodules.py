@@ -47,7 +47,7 @@ class SameServer:
 
     Attributes:
         root: the directory of repositories, <owner>/<name>.git in it in lower case.
-        owner: of the app.
+        owner: of the app, "" to allow public repositories only.
         hosts: names under which the server is reached, over HTTP or SSH.
         prefix: path of its web address: "gogs" for https://example.com/gogs/.
     """

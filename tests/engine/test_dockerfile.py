@@ -53,6 +53,9 @@ def test_instructions(text: str, expected: list[tuple[int, str, dict[str, str], 
         ("FROM a AS x\nCOPY --from=x / /\nCOPY --from=0 / /\nCOPY --from=reg:5000/b:1 / /", {}, ("a", "reg:5000/b:1")),
         ("FROM a\nRUN --mount=type=bind,from=b,target=/b --mount=from=c,target=/c x", {}, ("a", "b", "c")),
         ("FROM a\nRUN <<EOF\nFROM nothing\nEOF", {}, ("a",)),
+        ("FROM a\nCOPY --from='b:1' / /\nCOPY --from=\"c\" / /", {}, ("a", "b:1", "c")),
+        ('ARG BASE="alpine:3"\nFROM ${BASE}\nFROM $BASE', {"BASE": "debian:12"}, ("debian:12",)),
+        ("not a dockerfile \0", {}, ()),
         ("FROM", {}, ()),
     ],
 )
@@ -88,17 +91,21 @@ def test_syntax_image(text: str, expected: str) -> None:
         ("FROM a\nRUN true \\\n && true\nRUN <<EOF\necho\nEOF\nCOPY <<-'X Y' /x\nX Y\n", [(4, "RUN <<EOF"), (7, "COPY <<X Y")]),
         ("FROM a\nRUN cat <<'EOF' > /x\nEOF", [(2, "RUN <<EOF")]),
         ("FROM a\nONBUILD COPY --link a b", [(2, "COPY --link")]),
+        ("ARG TARGETOS\nFROM a\nARG TARGETARCH BUILDPLATFORM=x\nARG ARCH", [(1, "ARG TARGETOS"), (3, "ARG TARGETARCH")]),
+        ("ARG BUILDOS\nFROM a", []),  # given as a build argument
+        ("FROM a\nADD https://x/y.git#v1 /y\nADD git@x:y.git z /", [(2, "ADD https://x/y.git#v1"), (3, "ADD git@x:y.git")]),
+        ("FROM a\nADD https://x/y.tar.gz x.git /y.git", []),
     ],
 )
 def test_what_the_classic_builder_cannot_do(text: str, expected: list[tuple[int, str]]) -> None:
-    assert list(beyond_classic(text)) == expected
+    assert list(beyond_classic(text, {"BUILDOS": "linux"})) == expected
 
 
 @given(st.text(alphabet=st.sampled_from("FROMrun \t\\\"'#=<>-$a{}:\n\r`"), max_size=80), st.dictionaries(st.text(), st.text()))
 def test_no_text_is_too_strange(text: str, args: dict[str, str]) -> None:
     assert all(0 < instruction.line <= len(text.splitlines()) for instruction in parse(text))
     base_images(text, args)
-    list(beyond_classic(text))
+    list(beyond_classic(text, args))
     syntax_image(text)
 
 
