@@ -82,8 +82,9 @@ def build(
 
 def unable(request: BuildRequest, text: str) -> list[str]:
     """What this builder cannot do, with the Dockerfile's lines. Pure."""
-    found = [f"{request.dockerfile} line {line}: {what}" for line, what in beyond_classic(text)]
-    return [*found, *(["build.secrets"] if request.secrets else [])]
+    found = [f"{request.dockerfile} line {line}: {what}" for line, what in beyond_classic(text, request.args)]
+    settings = {"build.secrets": bool(request.secrets), "build.inline_cache": request.inline_cache}
+    return [*found, *(name for name, wanted in settings.items() if wanted)]
 
 
 def registry_config(images: Iterable[str], credentials: Credentials) -> str:

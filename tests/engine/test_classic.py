@@ -17,11 +17,11 @@ from tests.support.builder import Builder
 
 def test_what_needs_buildkit_is_refused_before_anything_runs(classic: Builder) -> None:
     dockerfile = "FROM BASE\nRUN --mount=type=cache,target=/c true\n\nRUN <<EOF\nEOF\nCOPY --chmod=755 a /\n"
-    refused = classic.run(dockerfile, secrets={"token": b"x"}, dockerfile="build/Dockerfile")
+    refused = classic.run(dockerfile, secrets={"token": b"x"}, inline_cache=True, dockerfile="build/Dockerfile")
     assert isinstance(refused.failure, BuildFailed)
     assert refused.failure.reason == (
         "the classic builder cannot do this: build/Dockerfile line 2: RUN --mount; build/Dockerfile line 4: RUN <<EOF;"
-        " build/Dockerfile line 6: COPY --chmod; build.secrets"
+        " build/Dockerfile line 6: COPY --chmod; build.secrets; build.inline_cache"
     )
     assert 'build.engine = "buildkit"' in refused.failure.hint
     assert refused.output.lines == []
