@@ -14,6 +14,7 @@ from gitdeploy import console as log
 from gitdeploy.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.config import snapshot
+from gitdeploy.config.load import apply_options
 from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
 from gitdeploy.engine.protocol import Engine
@@ -190,6 +191,16 @@ class Worker:
         with open_repository(path) as repository:
             return choose(waiting, full_patterns(app.branch), repository.tip, lambda commit: _holds(repository, commit))
 
+    def _overtakes(self, newer: PushRecord, job: Job) -> bool:
+        """Whether a push that came during a deployment asks for another one: it may tell of the same commit once more, or late,
+        or of a ref that is gone, or ask to be skipped."""
+        try:
+            _, skip = apply_options(job.app, newer.options)
+            choice = self._choose(job.app, job.repository, [newer])
+        except GitdeployError:
+            return False
+        return not skip and choice.record is not None and (not newer.follows_ref or choice.commit != job.commit)
+
     def _told_twice(self, record: PushRecord, choice: Choice) -> Deployment | None:
         """The deployment that this record tells of once more: the hook and whoever watches the refs may both tell of a push."""
         newest = self.state.newest(self.name, choice.ref)
@@ -211,7 +222,7 @@ class Worker:
             queue.append(newer)
             if len(queue) > job.app.queue:
                 self.ledger.supersede(queue.pop(0), f"{job.app.queue} newer pushes of {self.name} wait (queue)")
-            if job.app.on_new_push == "cancel":
+            if job.app.on_new_push == "cancel" and self._overtakes(newer, job):
                 cancel.set("newer push")
 
         work = Attempt(
