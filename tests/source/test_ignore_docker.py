@@ -182,8 +182,12 @@ def speaks_buildkit(docker: str) -> bool:
 def test_like_the_context_that_buildkit_sees(
     docker: str, engine_url: str, checkout: Path, repo: GitRepo, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
+    # Newer engines send a client the patterns with what is not ASCII encoded, which older clients take literally.
+    newest = version(docker) >= 23
+    files = ignore_files(newest=newest) if newest else ignore_files(newest=False).filter(bytes.isascii)
+
     @settings(max_examples=200 if pytestconfig.getoption("--exhaustive") else 15, deadline=None)
-    @given(ignore_files(newest=version(docker) >= 23))
+    @given(files)
     def compare(text: bytes) -> None:
         (checkout / ".dockerignore").write_bytes(text)
         out = tmp_path / "out.tar"
