@@ -10,6 +10,7 @@ import pytest
 
 from gitdeploy.engine import buildkit as module
 from gitdeploy.engine.buildkit import failed, query
+from gitdeploy.engine.lines import LONGEST
 from gitdeploy.engine.progress import Failure
 from gitdeploy.engine.types import BuildRequest
 from gitdeploy.errors import BuildFailed, RegistryError
@@ -159,6 +160,18 @@ def test_progress_that_cannot_be_read_does_not_stop_a_build(buildkit: Builder, m
     monkeypatch.setattr(module.trace, "decode", lambda data: read(data[:-1] if len(data) % 2 else data))
     built = buildkit.good(f"FROM BASE\nRUN echo {unique()}\n")
     assert sum("cannot read" in line for line in built.output.lines) == 1
+
+
+def test_a_line_of_a_megabyte_arrives_as_far_as_buildkit_passes_it_on(buildkit: Builder) -> None:
+    script = r"head -c 1000000 /dev/zero | tr '\0' x; echo; sleep 2; echo next"
+    built = buildkit.good(f"FROM BASE\nRUN {script}\n", no_cache=True)
+    *parts, last = [line.strip() for line in built.output.lines if line.startswith("    ")]
+    assert last == "next"
+    whole = "".join(parts)
+    passed_on = len(whole) - len(whole.lstrip("x"))
+    # BuildKit clips what a step prints at 200 KiB a second, or says so and goes on (util/progress/logs).
+    assert passed_on == 1_000_000 or (passed_on >= 200_000 and "output clipped, log limit" in whole)
+    assert max(map(len, parts)) <= LONGEST
 
 
 def test_the_query_names_what_was_asked_for_and_nothing_else() -> None:
