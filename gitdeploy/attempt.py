@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gitdeploy import console as log
 from gitdeploy import report
-from gitdeploy.cancel import CancelFlag
+from gitdeploy.cancel import CancelFlag, Reason
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import Config
 from gitdeploy.console import Console
@@ -35,6 +35,12 @@ ENGINE_INTERVAL = 0.25
 
 HISTORY = 1000
 """Deployments that a prune looks at."""
+
+
+CANCELLED: Mapping[Reason, str] = {
+    "request": "`gitdeploy cancel` asked for it",
+    "newer push": 'a newer push came, and on_new_push is "cancel"',
+}
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,8 @@ def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool
     if isinstance(result, Cancelled) and a.cancel.reason == "stop":
         console.line("gitdeploy is being stopped; this deployment is kept and done when it runs again")
         return False
+    if isinstance(result, Cancelled):
+        result.reason = CANCELLED.get(a.cancel.reason, result.reason)
     if isinstance(result, Outcome):
         a.state.end(a.row.id, "succeeded", finished=now, outage=result.outage, retained=1)
     else:

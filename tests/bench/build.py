@@ -4,37 +4,53 @@
 
 The same commits are built by each in turn, on the same private engine: the installed one, or Debian's packages unpacked in DIR.
 gitdeploy and `git archive` read the bare repository; `docker build DIR` gets a directory without .git that is checked out
-already, and its checkout is not counted. What starts gitdeploy's Python is not counted either: its worker runs by then.
+already, and its checkout is counted only where the name says so. What starts gitdeploy's Python is not counted: its worker runs
+by then. "Built all the same" is gitdeploy without its look for an image of the same tree. In the end a running step is
+cancelled: counted is from the wish until the builder has returned and no process of the step is left.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import docker
 
+from gitdeploy.build import Candidate, build
+from gitdeploy.config.model import App
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest
+from gitdeploy.errors import Cancelled
+from gitdeploy.journal import Running
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import open_repository
+from gitdeploy.source.submodules import refuse
+from gitdeploy.tools import Tools
+from tests.support.builder import archive as tar
+from tests.support.builder import running
 from tests.support.engine import PrivateEngine
 from tests.support.guards import GIT_CONFIG
 from tests.support.images import BaseImages, archive
-from tests.support.net import isolate_network
+from tests.support.net import isolate_network, wait_until
 from tests.support.recorder import Recorder
 
 DOCKERFILE = f"FROM {BaseImages().busybox}\nWORKDIR /app\nCOPY . /app\nRUN ls | wc -l > /count\n"
 TOTAL = 53_000_000  # bytes in all files together
 ENVIRONMENT = {"PATH": f"/usr/bin:{os.environ['PATH']}"}  # Debian's docker command builds with BuildKit by itself
+
+APP = App(name="bench/app", image="bench-deployed", container="bench-app")
 
 Way = Callable[[str], object]
 
@@ -53,16 +69,21 @@ def main(runs: int, files: int, private: PrivateEngine) -> None:
         print(
             f"engine {client.version()['Version']}, {files} files of {TOTAL / 1e6:.0f} MB, {runs} runs each, in turn; medians"
         )
+        said = subprocess.run(["docker", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+        print(f"the docker command: {said}")
         for change in (repository.same_commit, repository.same_files, repository.one_file):
             compare(change, ways(repository, engine), runs)
+        seconds = [cancelled(engine, f"{number}.5") for number in range(10**6, 10**6 + runs)]
+        print(f"\ncancelling a step: {statistics.median(seconds):.3f} s   ({min(seconds):.3f} to {max(seconds):.3f})")
         engine.close()
 
 
 class Repository:
-    """A bare repository, and a working tree beside it, without a .git that `docker build DIR` would send."""
+    """A bare repository, a working tree beside it without a .git that `docker build DIR` would send, a place for another."""
 
     def __init__(self, directory: Path, files: int) -> None:
-        self.bare, self.tree = directory / "bare.git", directory / "tree"
+        self.bare, self.tree, self.checkout = directory / "bare.git", directory / "tree", directory / "checkout"
+        self.checkout.mkdir()
         subprocess.run(["git", "init", "--quiet", "--bare", self.bare], check=True)
         source = random.Random(1)
         for number in range(files):
@@ -98,6 +119,12 @@ class Repository:
 def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
     """The ways to build a commit of it."""
 
+    def deployed(commit_id: str) -> None:
+        with open_repository(repository.bare) as source:
+            commit = source.resolve(commit_id)
+            candidate = Candidate(APP, commit, "1", ("bench-deployed:1", "bench-deployed:latest"))
+            build(candidate, source, tools(engine), Running())
+
     def ours(commit_id: str) -> None:
         with open_repository(repository.bare) as source:
             context = open_context(source, source.resolve(commit_id))
@@ -106,13 +133,19 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
 
     def command(template: str) -> Way:
         def run(commit_id: str) -> None:
-            script = template.format(bare=repository.bare, tree=repository.tree, commit=commit_id)
+            places = {"bare": repository.bare, "tree": repository.tree, "checkout": repository.checkout}
+            script = template.format(**places, commit=commit_id)
             subprocess.run(script, shell=True, check=True, capture_output=True)  # noqa: S602 (our own words)
 
         return run
 
     return {
-        "gitdeploy": ours,
+        "gitdeploy": deployed,
+        "gitdeploy, built all the same": ours,
+        "BuildKit, git checkout, docker build DIR": command(
+            "GIT_INDEX_FILE={checkout}.index git --git-dir={bare} --work-tree={checkout} checkout -q -f {commit} -- .;"
+            " DOCKER_BUILDKIT=1 docker build -q -t bench-checkout {checkout}"
+        ),
         "BuildKit, docker build DIR": command("DOCKER_BUILDKIT=1 docker build -q -t bench-dir {tree}"),
         "BuildKit, git archive | docker build -": command(
             "git -C {bare} archive {commit} | DOCKER_BUILDKIT=1 docker build -q -t bench-archive -"
@@ -121,14 +154,47 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
     }
 
 
+def tools(engine: Engine) -> Tools:
+    """What a deployment has at hand for a build, as far as it uses that."""
+    used = {
+        "engine": lambda: engine,
+        "console": Recorder(),
+        "cancel": threading.Event(),
+        "credentials": lambda app: lambda host: None,
+        "build_slot": contextlib.nullcontext,
+        "lfs": lambda: None,
+        "submodules": lambda repository: refuse,
+        "now": time.time,
+    }
+    return cast(Tools, SimpleNamespace(**used))
+
+
+def cancelled(engine: Engine, mark: str) -> float:
+    """Seconds from the wish to cancel a running step until it is gone and the builder has returned."""
+    cancel = threading.Event()
+    wished: list[float] = []
+
+    def wish() -> None:
+        wait_until(lambda: running(mark), 60, "the step")
+        wished.append(time.monotonic())
+        cancel.set()
+
+    threading.Thread(target=wish).start()
+    context = tar({"Dockerfile": f"FROM {BaseImages().busybox}\nRUN sleep {mark}\n"})
+    with contextlib.suppress(Cancelled):
+        engine.build(BuildRequest("Dockerfile", ("bench-none:1",)), iter([context]), lambda host: None, Recorder(), cancel)
+    wait_until(lambda: not running(mark), 60, "the end of the step")
+    return time.monotonic() - wished[0]
+
+
 def compare(change: Callable[[], str], ways: dict[str, Way], runs: int) -> None:
     """Builds what `change` commits, each way in turn, and prints the medians."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for run in range(runs + 1):
-        for way, build in ways.items():
+        for way, build_it in ways.items():
             commit_id = change()
             started = time.monotonic()
-            build(commit_id)
+            build_it(commit_id)
             if run:  # the first fills the caches
                 seconds[way].append(time.monotonic() - started)
     ours = statistics.median(seconds["gitdeploy"])

@@ -38,6 +38,7 @@ def test_lfs_objects_and_submodules_of_the_same_gogs(app: Deployable, docker_cli
 
 
 def test_an_lfs_object_that_is_missing_and_a_submodule_from_elsewhere(app: Deployable) -> None:
+    app.site.gogs.put_lfs_object(b"another")
     app.clone.release("1", {"picture": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 9\n"})
     missing = app.clone.push(app.remote).text
     assert "FAILED at Build: the Git LFS object of picture (aaaaaaaaaaaa…, 9 bytes) is not at" in missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from gitdeploy.push import PushRecord, RefUpdate, render_record
+from gitdeploy.push import PushRecord, RefUpdate, Trigger, render_record
 from gitdeploy.spool import new_name
 from tests.e2e.conftest import Deployable
 from tests.support.builder import running
@@ -29,28 +30,36 @@ class Building:
 
     Attributes:
         mark: an argument of that step's process.
-        told: waits for the push, returns what the pusher read.
-        left: what the engine has of builds: ids of containers, and how many connections.
+        push: the `git push`, if there is a pusher.
+        before: the containers and the number of connections that the engine had before.
     """
 
     app: Deployable
     mark: str
-    told: Callable[[], str]
-    left: Callable[[], tuple[set[str], int]]
+    push: subprocess.Popen[str] | None
+    client: docker.DockerClient
     before: tuple[set[str], int]
 
-    def gone(self) -> bool:
-        """Whether neither the step nor the worker nor anything else of the build is there."""
-        if running(self.mark) or workers(self.app):
-            return False
-        (containers, connections), (had_containers, had_connections) = self.left(), self.before
-        return containers == had_containers and connections <= had_connections
+    def told(self) -> str:
+        """What the pusher read, up to the end."""
+        assert self.push
+        return self.push.communicate(timeout=60)[0]
+
+    def wait_until_gone(self) -> None:
+        """Waits until neither the step nor the worker nor anything else of the build is there."""
+        wait_until(lambda: not workers(self.app), 30, "the end of the worker")
+        assert not running(self.mark)
+        containers, connections = left(self.client)
+        assert containers == self.before[0]
+        assert connections <= self.before[1]
 
 
-def connections(url: str) -> int:
-    """How many connections the engine has, by its socket: a session is one, and so is a build."""
-    lines = Path("/proc/net/unix").read_text().splitlines()
-    return sum(line.endswith(f" {url.removeprefix('unix://')}") and line.split()[5] == "03" for line in lines)
+def left(client: docker.DockerClient) -> tuple[set[str], int]:
+    """Ids of the engine's containers, and how many connections it has, by its socket: a session is one, and so is a build."""
+    containers = {str(container.id) for container in client.containers.list(all=True)}
+    socket = os.environ["DOCKER_HOST"].removeprefix("unix://")
+    sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return containers, sum(words[-1] == socket and words[5] == "03" for words in sockets)
 
 
 def workers(app: Deployable) -> list[int]:
@@ -64,47 +73,66 @@ def workers(app: Deployable) -> list[int]:
     return found
 
 
+def tell(app: Deployable, commit: str, trigger: Trigger) -> None:
+    """Records that the commit is there, as the hook does, without a worker or a console."""
+    name, spool = new_name(time.time()), app.site.home / "spool"
+    ref = RefUpdate("0" * 40, commit, "refs/heads/main")
+    record = PushRecord(name, app.name, str(app.site.gogs.repository(app.name)), (ref,), trigger=trigger)
+    (spool / f"{name}.tmp").write_bytes(render_record(record))
+    (spool / f"{name}.tmp").rename(spool / f"{name}.push")
+
+
+Begin = Callable[[bool], Building]
+
+
 @pytest.fixture(params=["buildkit", "classic"])
-def building(app: Deployable, request: pytest.FixtureRequest, docker_client: docker.DockerClient, engine_url: str) -> Building:
+def begin(app: Deployable, request: pytest.FixtureRequest, docker_client: docker.DockerClient) -> Begin:
+    """Begins to deploy the first version; takes whether there is a pusher."""
     app.site.configure(f'on_new_push = "cancel"\nbuild = {{ engine = "{request.param}" }}\n')
 
-    def left() -> tuple[set[str], int]:
-        return {str(c.id) for c in docker_client.containers.list(all=True)}, connections(engine_url)
+    def begin(pusher: bool) -> Building:
+        before = left(docker_client)
+        mark = f"{uuid.uuid4().int % 10**8 + 10**8}"
+        commit = app.clone.release("1", {"Dockerfile": f"FROM gitdeploy-test/python:1\nRUN sleep {mark}\n"})
+        push = None
+        if pusher:
+            push = app.clone.start_push(app.remote)
+        else:
+            app.clone.push(app.remote, "HEAD:refs/heads/aside")
+            app.clone.git("-C", app.remote.url, "update-ref", "refs/heads/main", commit)
+        wait_until(lambda: running(mark), 60, "the build step")
+        return Building(app, mark, push, docker_client, before)
 
-    before = left()
-    mark = f"{uuid.uuid4().int % 10**8 + 10**8}"
-    app.clone.release("1", {"Dockerfile": f"FROM gitdeploy-test/python:1\nRUN sleep {mark}\n"})
-    push = app.clone.start_push(app.remote)
-    wait_until(lambda: running(mark), 60, "the build step")
-    return Building(app, mark, lambda: push.communicate(timeout=60)[0], left, before)
+    return begin
 
 
-def test_by_the_command(building: Building) -> None:
+def test_by_the_command(begin: Begin) -> None:
+    building = begin(True)
     app = building.app
     assert "cancelled" in app.site.run("cancel", app.name).stdout
-    assert not running(building.mark)
+    building.wait_until_gone()
     assert "was cancelled at Build" in building.told()
-    wait_until(building.gone, 30, "the end of everything of the build")
     assert [d["status"] for d in app.site.history(app.name)] == ["cancelled"]
 
 
-def test_by_a_newer_push(building: Building) -> None:
+def test_by_a_newer_push(begin: Begin) -> None:
+    building = begin(True)
     app = building.app
     app.clone.release("2", {"Dockerfile": QUICK})
-    second = app.clone.push(app.remote)
-    assert "2 is live" in second.text
+    assert "2 is live" in app.clone.push(app.remote).text
     assert not running(building.mark)
-    assert "newer push" in building.told()
+    assert "was cancelled at Build: a newer push came" in building.told()
     assert [(d["version"], d["status"]) for d in app.site.history(app.name)] == [("2", "succeeded"), ("1", "superseded")]
 
 
-def test_by_a_stop_signal_and_the_push_is_kept(building: Building) -> None:
+def test_by_a_stop_signal_which_keeps_the_push(begin: Begin) -> None:
+    building = begin(False)
     app = building.app
     for worker in workers(app):
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGTERM)
-    assert "kept and done when it runs again" in building.told()
-    wait_until(building.gone, 30, "the end of everything of the build")
+    building.wait_until_gone()
+    assert "kept and done when it runs again" in app.site.run("logs", app.name).stdout
     assert len(list((app.site.home / "spool").glob("*.push"))) == 1
     app.clone.release("2", {"Dockerfile": QUICK})
     assert "2 is live" in app.clone.push(app.remote).text
@@ -116,12 +144,7 @@ def test_a_push_that_is_told_twice_does_not_cancel_itself(app: Deployable) -> No
     commit = app.clone.release("1", {"Dockerfile": f"{QUICK}RUN sleep {mark}\n"})
     push = app.clone.start_push(app.remote)
     wait_until(lambda: running(mark), 60, "the build step")
-    name = new_name(time.time())
-    ref = RefUpdate("0" * 40, commit, "refs/heads/main")
-    again = render_record(PushRecord(name, app.name, str(app.site.gogs.repository(app.name)), (ref,), trigger="move"))
-    spool = app.site.home / "spool"
-    (spool / f"{name}.tmp").write_bytes(again)
-    (spool / f"{name}.tmp").rename(spool / f"{name}.push")
+    tell(app, commit, "move")
     assert "1 is live" in push.communicate(timeout=60)[0]
-    wait_until(lambda: not list(spool.glob("*.push")), 30, "the second record's end")
+    wait_until(lambda: not list((app.site.home / "spool").glob("*.push")), 30, "the second record's end")
     assert [d["status"] for d in app.site.history(app.name)] == ["succeeded"]
