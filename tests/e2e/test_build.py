@@ -73,3 +73,12 @@ def test_a_tree_is_built_once_unless_a_base_image_is_another(
     assert "already built" not in app.site.run("deploy", app.name, first).stdout
     assert file_of(docker_client, app, "/made") == "two\n"
     docker_client.images.remove(base)
+
+
+def test_a_build_secret_whose_file_is_not_there(app: Deployable) -> None:
+    app.site.configure('build = { secrets = { token = "/nonexistent/token" } }\n')
+    app.clone.release("1")
+    text = app.clone.push(app.remote).text
+    assert "FAILED at Build: " in text
+    assert f'apps."{app.name}".build.secrets.token' in text
+    assert "/nonexistent/token" in text
