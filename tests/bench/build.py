@@ -156,9 +156,10 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
 
 def tools(engine: Engine) -> Tools:
     """What a deployment has at hand for a build, as far as it uses that."""
+    output = Recorder()
     used = {
         "engine": lambda: engine,
-        "console": Recorder(),
+        "console": SimpleNamespace(line=output.line, progress=output.progress, redact=set()),
         "cancel": threading.Event(),
         "credentials": lambda app: lambda host: None,
         "build_slot": contextlib.nullcontext,
