@@ -17,15 +17,12 @@ import os
 import random
 import statistics
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
-
-import docker
 
 from gitdeploy.build import Candidate, build
 from gitdeploy.config.model import App
@@ -38,11 +35,11 @@ from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import open_repository
 from gitdeploy.source.submodules import refuse
 from gitdeploy.tools import Tools
+from tests.bench.ground import ground
 from tests.support.builder import archive as tar
 from tests.support.builder import running
 from tests.support.engine import PrivateEngine
-from tests.support.guards import GIT_CONFIG
-from tests.support.images import BaseImages, archive
+from tests.support.images import BaseImages
 from tests.support.net import isolate_network, wait_until
 from tests.support.recorder import Recorder
 
@@ -57,13 +54,8 @@ Way = Callable[[str], object]
 
 def main(runs: int, files: int, private: PrivateEngine) -> None:
     """Runs the comparison."""
-    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, private:
-        directory = Path(name)
-        (directory / ".gitconfig").write_text(GIT_CONFIG)
-        os.environ.update(ENVIRONMENT, DOCKER_HOST=private.url, HOME=name, DOCKER_CONFIG=name)
-        client = docker.DockerClient(base_url=private.url, timeout=120)
-        with archive("busybox", Path(".cache/tests/images")).open("rb") as file:
-            client.images.load(file)
+    with ground(private) as (directory, client):
+        os.environ.update(ENVIRONMENT)
         repository = Repository(directory, files)
         engine = connect(os.environ)
         print(

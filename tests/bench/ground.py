@@ -16,9 +16,10 @@ from tests.support.images import RECIPES, archive
 
 
 @contextmanager
-def ground() -> Iterator[tuple[Path, docker.DockerClient]]:
-    """An empty directory, and the client of an engine that DOCKER_HOST names until the context ends."""
-    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, PrivateEngine() as engine:
+def ground(private: PrivateEngine | None = None) -> Iterator[tuple[Path, docker.DockerClient]]:
+    """An empty directory, and the client of an engine that DOCKER_HOST names until the context ends: the installed one if no
+    other is given."""
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, private or PrivateEngine() as engine:
         home = Path(name, "home")
         home.mkdir()
         (home / ".gitconfig").write_text(GIT_CONFIG)

@@ -10,20 +10,15 @@ of Python, Checkout, Read VERSION and Build. The same pushes to a repository wit
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
-import docker
-
+from tests.bench.ground import ground
 from tests.support import apps, gogs
 from tests.support.engine import PrivateEngine
-from tests.support.guards import GIT_CONFIG
-from tests.support.images import RECIPES, archive
 from tests.support.installed import Installed, install
 from tests.support.net import free_port, isolate_network
 
@@ -33,14 +28,7 @@ TOTAL = 53_000_000  # bytes in all files together
 
 def main(runs: int, files: int, private: PrivateEngine) -> None:
     """Runs the measurement."""
-    with tempfile.TemporaryDirectory(prefix="gitdeploy-bench-") as name, private:
-        directory = Path(name)
-        (directory / ".gitconfig").write_text(GIT_CONFIG)
-        os.environ.update(DOCKER_HOST=private.url, HOME=name, DOCKER_CONFIG=name)
-        client = docker.DockerClient(base_url=private.url, timeout=120)
-        for recipe in RECIPES:
-            with archive(recipe, Path(".cache/tests/images")).open("rb") as file:
-                client.images.load(file)
+    with ground(private) as (directory, client):
         server = gogs.create(directory / "data")
         site = install(server, {})
         site.enrol(APP, "bench/known", free_port(), "push = { enabled = false }\n", container="known")
