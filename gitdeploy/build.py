@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gitdeploy.config.formats import image_key
 from gitdeploy.config.model import App
 from gitdeploy.console import Console
 from gitdeploy.engine.dockerfile import base_images
@@ -50,7 +51,8 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     bases = [(base, _id(engine, base)) for base in base_images(dockerfile, app.build.args)]
     made = recipe(commit.tree, app.build, bases)
     if not (app.build.no_cache or app.build.pull):
-        for image in engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})[:1]:
+        found = engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})
+        for image in [image for image in found if is_own(image, app)][:1]:
             for reference in references:
                 engine.tag(image.id, reference)
             stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
@@ -79,6 +81,14 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
         )
     stage.note = f"{references[0]} ({context.files} files, {context.bytes / 1e6:.1f} MB sent)"
     return built
+
+
+def is_own(image: Image, app: App) -> bool:
+    """Whether the image is this app's: by a tag, for a label may be another app's lie. Pure.
+
+    What that app's classic build left of a stage, or pulled for its FROM, has the labels that it was given there.
+    """
+    return any(image_key(tag.rpartition(":")[0]) == image_key(app.image) for tag in image.tags)
 
 
 def _id(engine: Engine, base: str) -> str:

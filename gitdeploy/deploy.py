@@ -24,7 +24,7 @@ from gitdeploy.errors import Cancelled, NothingToDo, RegistryError, StageFailed
 from gitdeploy.journal import Running
 from gitdeploy.publish import publish
 from gitdeploy.records import Deployment
-from gitdeploy.release import Release, image_references
+from gitdeploy.release import Release, image_references, label_problem
 from gitdeploy.rollout import STRATEGIES
 from gitdeploy.rollout.context import Outcome, Rollout
 from gitdeploy.secretfile import parse_env_file, read_secret
@@ -178,6 +178,8 @@ def push(release: Release, references: tuple[str, ...], tools: Tools, halt: Canc
 def roll_out(release: Release, image: Image, tools: Tools, pushed: Future[None], reuse: int = 0) -> Outcome:
     """Lets the app's strategy bring the release live; `reuse` is the release that is rolled back to, 0 for none."""
     with tools.journal.stage("Deploy") as stage:
+        if problem := label_problem(release.app, image.labels):
+            raise StageFailed(problem, "take that LABEL out of the Dockerfile, or use another base image")
         rollout = Rollout(
             release=release,
             image=image,

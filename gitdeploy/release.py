@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -97,6 +97,22 @@ def recipe(tree: str, build: Build, bases: Sequence[tuple[str, str]]) -> str:
         list(bases),
     ]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def label_problem(app: App, labels: Iterable[str]) -> str:
+    """Why no container may be made of an image with these labels, "" if one may.
+
+    Containers inherit labels, and a Dockerfile is written by whoever may push: it must not speak in gitdeploy's name, nor,
+    where a proxy goes by labels, tell that proxy what is the server's to tell (router.labels).
+    """
+    proxies = {label.partition(".")[0] for label in app.router.labels}
+    for label in sorted(labels):
+        family, dot, _ = label.partition(".")
+        if family == "gitdeploy" and dot and label not in (APP, TREE, RECIPE):
+            return f"the image has the label {label!r}: labels that begin with gitdeploy. are gitdeploy's own"
+        if family in proxies and label not in app.router.labels:
+            return f"the image has the label {label!r}: what begins with {family}. is set by router.labels of config.toml alone"
+    return ""
 
 
 def address(app: App, host: str) -> str:

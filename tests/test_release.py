@@ -7,8 +7,16 @@ import re
 import pytest
 
 from gitdeploy.config.model import App, Publish
-from gitdeploy.config.sections import Build, Push
-from gitdeploy.release import Release, address, container_labels, container_name, image_references, recipe
+from gitdeploy.config.sections import Build, Push, Router
+from gitdeploy.release import (
+    Release,
+    address,
+    container_labels,
+    container_name,
+    image_references,
+    label_problem,
+    recipe,
+)
 
 APP = App(name="devops/dev-app", image="6ain/dev-app", container="dev-app", publish=(Publish("", 8080, 80),))
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -37,6 +45,26 @@ def test_containers_tell_what_they_are() -> None:
         "gitdeploy.role": "app",
     }
     assert container_name(release, 2) == "dev-app.12.2"
+
+
+@pytest.mark.parametrize(
+    ("labels", "told_by_the_server", "problem"),
+    [
+        (("gitdeploy.app", "gitdeploy.tree", "gitdeploy.recipe", "org.opencontainers.image.version", "gitdeploy"), (), ""),
+        (("gitdeploy.replica",), (), "'gitdeploy.replica': labels that begin with gitdeploy. are gitdeploy's own"),
+        (("traefik.http.x",), (), ""),
+        (("traefik.enable", "caddy"), ("traefik.enable",), ""),
+        (("traefik.http.x",), ("traefik.enable",), "'traefik.http.x': what begins with traefik. is set by router.labels"),
+        (("caddy",), ("caddy.reverse_proxy",), "'caddy': what begins with caddy. is set"),
+    ],
+)
+def test_an_image_does_not_speak_for_gitdeploy_or_to_the_proxy(
+    labels: tuple[str, ...], told_by_the_server: tuple[str, ...], problem: str
+) -> None:
+    app = App("o/r", "r", "r", router=Router(labels=dict.fromkeys(told_by_the_server, "x")))
+    found = label_problem(app, labels)
+    assert problem in found
+    assert bool(problem) == bool(found)
 
 
 def test_the_recipe_changes_with_what_decides_the_image_and_nothing_else() -> None:

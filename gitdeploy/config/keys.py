@@ -88,7 +88,7 @@ _APP = (
         "for RUN --mount=type=secret: id = file, mode 0600",
         example={"npmrc": "/data/gitdeploy/secrets/npmrc"},
     ),
-    Key("build.engine", choice("auto", "buildkit", "classic"), "auto | buildkit | classic", "yes"),
+    Key("build.engine", choice("auto", "buildkit", "classic"), "auto | buildkit | classic", "allow"),
     Key("build.output", choice("short", "full"), "short | full: what the pusher sees; the log has all", "yes", option="output"),
     Key("build.cache_from", many(f.IMAGE_WITH_TAG), "images whose inline cache may be used", "yes", ["6ain/dev-app:latest"]),
     Key("build.inline_cache", FLAG, "write cache metadata into the image", "yes"),

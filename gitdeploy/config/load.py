@@ -18,7 +18,7 @@ from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS, Key
 from gitdeploy.config.layers import build_app, read_layer, replaced
 from gitdeploy.config.model import App, Config, Layer, Notify, Server
-from gitdeploy.config.problems import BadValue, Problems, join_key, type_name
+from gitdeploy.config.problems import BadValue, Problems, join_key, quoted, type_name
 from gitdeploy.config.values import FLAG
 
 TABLES = ("server", "notify", "defaults", "apps")
@@ -138,6 +138,11 @@ def _tree_problems(app: App, layer: Layer, others: Sequence[App]) -> list[tuple[
     for other in others:
         found += [(key, text) for _, key, text in pair_problems(other, app)]
     own = build_app(app.name, [layer])
+    found += [
+        ("networks", f"{quoted(name)} is a network that gitdeploy makes for one app: only that app is on it")
+        for name in own.networks
+        if name.startswith("gitdeploy.")
+    ]
     return found + [("volumes", text) for volume in own.volumes if (text := volume_problem(app, volume, others))]
 
 

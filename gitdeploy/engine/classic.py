@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from gitdeploy.engine.containers import inspect
 from gitdeploy.engine.credentials import HUB_SERVER, TOKEN
 from gitdeploy.engine.diagnosis import registry_failure
 from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.dockerfile import base_images, beyond_classic, peek
 from gitdeploy.engine.exchange import Limits, converse
 from gitdeploy.engine.lines import Lines
+from gitdeploy.engine.mapping import is_build_step
 from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import TAIL, Said, State, heading, report, sending
 from gitdeploy.engine.query import common
@@ -33,7 +35,7 @@ from gitdeploy.errors import BuildFailed, Cancelled, EngineError, GitdeployError
 
 STEP = re.compile(r"Step (\d+/\d+) : (.*)", re.S)
 CACHED = " ---> Using cache"
-RUNNING = re.compile(r" ---> Running in ([0-9a-f]+)")
+RUNNING = re.compile(r" ---> Running in ([0-9a-f]{12})")
 CHATTER = re.compile(r" ---> |Removing intermediate container |Successfully (?:built|tagged) ")
 COLOR = re.compile(r"\x1b\[(?:91|0)m")
 """The builder shows stderr in red."""
@@ -99,9 +101,16 @@ def registry_config(images: Iterable[str], credentials: Credentials) -> str:
 
 
 def _remove(api: Api, container: str) -> None:
-    """Removes the container of a step at once; the engine does it too, some time after it noticed that nobody listens."""
+    """Removes the container of a step at once; the engine does it too, some time after it noticed that nobody listens.
+
+    A step can print what the builder prints: the id may be made up, so no other kind of container is ever removed.
+    """
     if not container:
         return
+    with contextlib.suppress(GitdeployError):
+        facts = inspect(api, container)
+        if facts is None or not facts["Id"].startswith(container) or not is_build_step(facts):
+            return
     path = f"/containers/{container}"
     with contextlib.suppress(GitdeployError):
         api.call("DELETE", path, params={"force": "1", "v": "1"}, timeout=REMOVE_TIMEOUT)

@@ -14,6 +14,15 @@ REMOVAL = 60.0
 """Seconds for a removal that was begun by someone else, such as a run that was killed meanwhile."""
 
 
+def inspect(api: Api, ref: str) -> mapping.Json | None:
+    """What the engine says about a container, None if there is none."""
+    try:
+        found: mapping.Json = api.call("GET", f"/containers/{part(ref)}/json").json()
+    except NotFound:
+        return None
+    return found
+
+
 class Containers:
     """The part of `types.Engine` about containers; every method is documented there."""
 
@@ -21,14 +30,13 @@ class Containers:
 
     def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:
         listed = self._api.containers(all=all, filters={"label": mapping.label_filter(labels)})
-        found = (self.container(entry["Id"]) for entry in listed)
-        return [container for container in found if container]  # one may be gone since
+        found = (inspect(self._api, entry["Id"]) for entry in listed)
+        # One may be gone since; and labels say whose a container is only where gitdeploy wrote them.
+        return [mapping.container(facts) for facts in found if facts and not (labels and mapping.is_build_step(facts))]
 
     def container(self, ref: str) -> Container | None:
-        try:
-            return mapping.container(self._api.call("GET", f"/containers/{part(ref)}/json").json())
-        except NotFound:
-            return None
+        facts = inspect(self._api, ref)
+        return mapping.container(facts) if facts else None
 
     def create(self, spec: ContainerSpec) -> str:
         # The engine would take a network that there is not, and fail at the start.

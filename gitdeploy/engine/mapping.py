@@ -7,6 +7,7 @@ mean the same everywhere, because engines differ in which of them they send.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ from gitdeploy.engine.types import Container, ContainerSpec, Image
 Json = Mapping[str, Any]
 
 NEVER_STARTED = "0001-01-01T00:00:00Z"
+
+RANDOM_NAME = re.compile(r"/[a-z]+_[a-z]+[0-9]?")
+"""What the engine calls a container that was given no name (moby, pkg/namesgenerator)."""
 
 
 def image(found: Json) -> Image:
@@ -61,6 +65,17 @@ def container(found: Json) -> Container:
         restart=_restart(host.get("RestartPolicy") or {}),
         mounts=_mounts(found.get("Mounts") or ()),
     )
+
+
+def is_build_step(found: Json) -> bool:
+    """Whether an inspected container is a step of a classic build, which bears whatever labels its Dockerfile says.
+
+    The builder keeps no log of it and has it never started again (hostConfigFromOptions in moby's builder/dockerfile), and
+    gives it no name. None of that is a Dockerfile's to say.
+    """
+    host: Json = found.get("HostConfig") or {}
+    unlogged = (host.get("LogConfig") or {}).get("Type") == "none"
+    return unlogged and _restart(host.get("RestartPolicy") or {}) == "no" and bool(RANDOM_NAME.fullmatch(found["Name"]))
 
 
 def creation(spec: ContainerSpec) -> dict[str, Any]:

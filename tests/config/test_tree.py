@@ -79,7 +79,7 @@ def test_who_may_set_what() -> None:
         " router.kind router.image router.labels retain.build_cache allow"
     )
     assert " ".join(ALLOWABLE) == (
-        "publish volumes networks restart on_new_push push.enabled push.tags push.on_reused_version"
+        "publish volumes networks restart on_new_push build.engine push.enabled push.tags push.on_reused_version"
         " router.mode router.proxy_protocol router.drain_timeout retain.releases"
     )
 
@@ -89,6 +89,13 @@ def test_what_only_the_server_may_set_in_every_spelling(path: str) -> None:
     for text in spellings(path, sample(APP_KEYS[path])):
         (problem,) = problems(text)
         assert problem.startswith(f"{path}: only the server may set it"), text
+
+
+def test_the_networks_that_gitdeploy_makes_are_no_trees_to_join() -> None:
+    assert tree('networks = ["backend"]', "networks").networks == ("backend",)
+    assert problems('networks = ["backend", "gitdeploy.other"]', "networks") == [
+        'networks: "gitdeploy.other" is a network that gitdeploy makes for one app: only that app is on it'
+    ]
 
 
 @pytest.mark.parametrize("path", SERVER_ONLY)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -11,8 +13,9 @@ import pytest
 from gitdeploy.engine.classic import Steps, registry_config
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.progress import Said
-from gitdeploy.errors import BuildFailed
-from tests.support.builder import Builder
+from gitdeploy.errors import BuildFailed, Cancelled
+from tests.support.builder import Builder, running, set_when
+from tests.support.net import wait_until
 
 
 def test_what_needs_buildkit_is_refused_before_anything_runs(classic: Builder) -> None:
@@ -94,6 +97,41 @@ def test_the_running_container_and_the_last_lines_are_known() -> None:
     for text in STEPS[10:12]:
         steps.feed(text)
     assert (steps.container, list(steps.tail)) == ("", [])
+
+
+def test_a_step_is_nobodys_container_whatever_its_labels_say(classic: Builder) -> None:
+    mark = f"{uuid.uuid4().int % 10**8 + 10**8}"
+    labels = {"gitdeploy.app": "devops/victim", "gitdeploy.role": "app", "gitdeploy.release": "x"}
+    seen: list[object] = []
+    cancel = threading.Event()
+
+    def look() -> bool:
+        if running(mark):
+            seen.append((classic.engine.containers(labels), len(classic.engine.containers({}))))
+        return bool(seen)
+
+    set_when(cancel, look)
+    words = " ".join(f"{name}={value}" for name, value in labels.items())
+    failed = classic.run(f"FROM BASE\nLABEL {words}\nRUN sleep {mark}\n", cancel=cancel)
+    assert isinstance(failed.failure, Cancelled)
+    assert seen == [([], 1)]
+    for image in classic.client.images.list(filters={"label": "gitdeploy.app=devops/victim"}):
+        classic.client.images.remove(image.id)
+
+
+def test_a_step_cannot_have_another_container_removed(classic: Builder) -> None:
+    """It prints what the builder prints when it starts a step, with the id of somebody else's container."""
+    mark = f"{uuid.uuid4().int % 10**8 + 10**8}"
+    victim = classic.client.containers.run(classic.base, ["sleep", "1000"], detach=True)
+    short = victim.id[:12]
+    script = f"printf 'Step 9/9 : RUN x\\n ---> Running in {short}\\n'; sleep {mark}"
+    cancel = threading.Event()
+    set_when(cancel, lambda: running(mark))
+    failed = classic.run(f"FROM BASE\nRUN {script}\n", cancel=cancel)
+    victim.reload()
+    assert (type(failed.failure), victim.status) == (Cancelled, "running")
+    victim.remove(force=True)
+    wait_until(lambda: not running(mark), 10, "the end of the step")
 
 
 LOGINS = {"docker.io": ("hub", "s3cret"), "127.0.0.1:5000": ("<token>", "t0ken")}

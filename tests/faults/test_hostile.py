@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 from dataclasses import replace
@@ -161,6 +162,34 @@ def test_a_tree_cannot_reach_beyond_its_app(make_tiny: MakeTiny, tmp_path: Path)
     config.write_text(good.replace(str(tiny.port), str(victim.port)))
     refused = victim.site.run("config", "check", check=2)
     assert str(victim.port) in refused.stderr
+
+
+def test_an_image_with_the_labels_of_another_app_is_not_taken_for_its_own(make_tiny: MakeTiny) -> None:
+    """A classic build leaves its stages, and what it pulled, with whatever labels they were given."""
+    tiny = make_tiny()
+    tiny.push("1")
+    first = tiny.client.images.get(f"gitdeploy-faults/{tiny.name}:1")
+    tree = tiny.clone.git("rev-parse", "HEAD")
+    labels = {name: value for name, value in first.labels.items() if name.startswith("gitdeploy.")}
+    assert "is live" in tiny.push("2").text
+    tiny.client.images.remove(first.id, force=True)
+    text = 'FROM gitdeploy-test/busybox:1\nEXPOSE 80\nRUN mkdir /evil && echo evil >/evil/index.html\n'
+    text += 'CMD ["httpd", "-f", "-p", "80", "-h", "/evil"]\n'
+    lie, _ = tiny.client.images.build(fileobj=io.BytesIO(text.encode()), labels=labels, rm=True)
+    assert lie.labels == labels
+    assert "1 is live" in tiny.push("", f"+{tree}:refs/heads/main").text
+    assert tiny.get() == "1"
+
+
+def test_a_label_of_gitdeploys_own_is_refused(make_tiny: MakeTiny) -> None:
+    tiny = make_tiny()
+    tiny.push("1")
+    tiny.release("2", Dockerfile=f"{DOCKERFILE}LABEL gitdeploy.replica=x\n")
+    text = tiny.push().text
+    assert "FAILED at Deploy: the image has the label 'gitdeploy.replica'" in text
+    assert tiny.get() == "1"
+    tiny.release("3", Dockerfile=DOCKERFILE)
+    assert "3 is live" in tiny.push().text
 
 
 def test_a_record_of_somebody_elses_making(make_tiny: MakeTiny, tmp_path: Path) -> None:
