@@ -75,6 +75,8 @@ def attempt(a: Attempt) -> bool:
     a.site.point_latest_log(a.job.app.name, a.row.id)
     try:
         console.line(report.opening(a.row))
+        if a.row.attempts:
+            console.line("    an earlier attempt was cut off; beginning again")
         return _end(a, console, _outlasting_the_engine(a, console))
     finally:
         console.close()

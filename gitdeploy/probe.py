@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import socket
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitdeploy.config.sections import Health
@@ -64,19 +66,42 @@ def engine_host() -> str:
 def ask_http(address: Address, health: Health) -> str:
     """GETs `health.path`; returns "" for an accepted status, else the answer in words. Raises OutOfReachError."""
     connection = http.client.HTTPConnection(*address)
+    ended = threading.Event()
+    late = f"GET {health.path}: no answer in {health.timeout:g} s"
     try:
-        connection.sock = _connected(address, health.timeout)
-        connection.request("GET", health.path, headers={"User-Agent": "gitdeploy", "Connection": "close", **health.headers})
-        answer = connection.getresponse()
+        with _connected(address, health.timeout) as connection.sock, _ended_after(health.timeout, connection.sock, ended):
+            connection.request("GET", health.path, headers={"User-Agent": "gitdeploy", "Connection": "close", **health.headers})
+            answer = connection.getresponse()
+            if ended.is_set():
+                return late
     except TimeoutError:
-        return f"GET {health.path}: no answer in {health.timeout:g} s"
+        return late
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"GET {health.path}: {_words(error)}"
-    finally:
-        connection.close()
+        return late if ended.is_set() else f"GET {health.path}: {_words(error)}"
     if status_accepted(answer.status, health.status):
         return ""
     return f"GET {health.path}: answered {answer.status} {answer.reason}, expected {' or '.join(health.status)}"
+
+
+@contextmanager
+def _ended_after(seconds: float, connection: socket.socket, ended: threading.Event) -> Iterator[None]:
+    """Ends what is read from the connection inside the block when so many seconds have passed, and sets `ended` then.
+
+    The connection's own timeout begins anew with every byte, and a broken app may send one now and then for ever.
+    """
+
+    def end() -> None:
+        ended.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def ask_tcp(address: Address, health: Health, published: bool = False) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from gitdeploy.push import PushRecord
 from gitdeploy.relay import Relay
@@ -31,7 +30,10 @@ class Pushers:
         """The relay to this record's pusher, opened at the first call."""
         with self._mutex:
             if record.name not in self._relays:
-                self._relays[record.name] = Relay(self._path(record), held_back=record.held_back)
+                fd = self._spool.consoles.take(record)
+                # The hook removes the name when it has read something.
+                unread = bool(record.console) and (self._spool.directory / record.console).exists()
+                self._relays[record.name] = Relay(fd, held_back=record.held_back, announce=unread)
             return self._relays[record.name]
 
     def tell(self, record: PushRecord, text: str) -> None:
@@ -82,6 +84,3 @@ class Pushers:
                     self.relay(record).send(f"{waiting_for}; yours is next\n")
                     on_push(record)
             seen |= {record.name for record in records} | {name.removesuffix(".push") for name in bad}
-
-    def _path(self, record: PushRecord) -> Path:
-        return self._spool.directory / record.console if record.console else Path("/nonexistent")

@@ -38,18 +38,21 @@ BURST = 0.2
 class Relay:
     """Writes text to one FIFO from a thread of its own. Never raises and never blocks, except `close`, for a bounded time."""
 
-    def __init__(self, path: Path, *, held_back: bool = False) -> None:
-        """Opens the FIFO; without a reader, or if it is no FIFO, the relay is closed from the start.
+    def __init__(self, fd: int, *, held_back: bool = False, announce: bool = True) -> None:
+        """Takes the FIFO's descriptor; with -1 the relay is closed from the start.
 
-        `held_back`: whether output is to be pushed through the buffers of a Git server.
+        Args:
+            held_back: whether output is to be pushed through the buffers of a Git server.
+            announce: whether nothing was written there before.
         """
         self._held_back = held_back
+        self._announce = announce
         self._queue: deque[bytes] = deque()
         self._size = 0
         self._skipped = 0
         self._closing = False
         self._ready = threading.Condition()
-        self._fd = _open_fifo(path)
+        self._fd = fd
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         if self._fd >= 0:
             self._thread.start()
@@ -83,7 +86,7 @@ class Relay:
 
     def _run(self) -> None:
         try:
-            if self._held_back:
+            if self._held_back and self._announce:
                 self._write(b"\n")  # the hook reads it to know that a worker has come, and shows no empty line
             while data := self._next():
                 self._write(data + filling(len(data)) if self._held_back else data)
@@ -125,7 +128,8 @@ def filling(size: int) -> bytes:
     return bytes(-size % PIECE + FILLING)
 
 
-def _open_fifo(path: Path) -> int:
+def open_fifo(path: Path) -> int:
+    """A descriptor to write to a FIFO with, without waiting; -1 if nobody reads it, or it is no FIFO."""
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         if stat.S_ISFIFO(os.fstat(fd).st_mode):

@@ -15,10 +15,11 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gitdeploy.consoles import Consoles
 from gitdeploy.errors import UnfitError
 from gitdeploy.push import MAX_RECORD, BadRecordError, PushRecord, parse_record, render_record
 
@@ -34,12 +35,16 @@ class Spool:
     Attributes:
         directory: of the records; in agent mode the Git server's user owns it.
         locks: HOME/locks, which is gitdeploy's alone.
+        consoles: those that this process or its parent holds open.
+        on_done: called after a record has gone.
     """
 
     def __init__(self, home: Path, directory: Path | None = None) -> None:
         """`directory`: where the records are, HOME/spool if left out."""
         self.directory = directory or home / "spool"
         self.locks = home / "locks"
+        self.consoles = Consoles(self.directory)
+        self.on_done: Callable[[], None] = lambda: None
 
     def pending(self) -> tuple[list[PushRecord], dict[str, str]]:
         """All waiting records, oldest first, and for each file that is none: its name and why.
@@ -97,6 +102,8 @@ class Spool:
         """Removes a record whose deployment has ended and is recorded; does nothing if it is gone."""
         (self.directory / f"{name}.push").unlink(missing_ok=True)
         self._sync()
+        self.consoles.drop(name)
+        self.on_done()
 
     def set_aside(self, file: str) -> None:
         """Renames a file that is no record to FILE.bad, for a person to look at."""

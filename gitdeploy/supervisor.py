@@ -1,7 +1,7 @@
 """Starts one process for each app that has work, and another in its place when one dies.
 
 Every app's deployment runs in a process of its own: a kill, a crash or a leak touches that app alone, and this parent, which
-does next to nothing, is there to begin again at once.
+does next to nothing, is there to begin again at once. It holds the consoles open meanwhile, so that the pushers read on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from gitdeploy.errors import UnfitError
 from gitdeploy.spool import Spool
 
 BUSY = 75
@@ -27,6 +28,9 @@ STOPPED = 143
 
 MAX_DEATHS = 3
 """How often an app's process is started again after it died."""
+
+MAX_CHILDREN = 100
+"""Apps that are worked for at the same time; more records than that are somebody's mischief, or can wait."""
 
 WATCHER = ""
 """The watcher's name among the children, which bear their app's."""
@@ -92,6 +96,7 @@ class Supervisor:
                 return self._status(watch)
             self._wait(bell, IDLE if watch else None)
             self._start(self._reap(watch))
+            self.spool.consoles.keep(self.spool.names())
 
     def _start_waiting(self) -> None:
         """Starts a child for each app with a waiting record that none has looked at yet."""
@@ -105,10 +110,15 @@ class Supervisor:
         self._looked_at = {app: seen for app, seen in self._looked_at.items() if app in names}
         running = set(self._children.values())
         fresh = {app for app, waiting in names.items() if not waiting <= self._looked_at.get(app, frozenset())} - running
+        free = max(0, MAX_CHILDREN - len(running))
+        fresh = set([app for app in names if app in fresh][:free])  # the others' turn comes when one has ended
         self._looked_at |= {app: frozenset(names[app]) for app in fresh}
+        self.spool.consoles.hold(record for record in records if record.app in running)
         self._start(fresh)
 
     def _start(self, apps: set[str]) -> None:
+        if apps:
+            self.spool.consoles.hold(record for record in self.spool.pending()[0] if record.app in apps)
         for app in sorted(apps):
             self._fork(app, partial(self.child, app))
 
@@ -121,12 +131,14 @@ class Supervisor:
     def _fork(self, name: str, work: Callable[[], int]) -> None:
         pid = os.fork()
         if pid == 0:
-            os._exit(self._run_child(work))
+            os._exit(self._run_child(name, work))
         self._children[pid] = name
 
-    def _run_child(self, work: Callable[[], int]) -> int:
-        """In the child: signals as a plain process has them, then the work."""
+    def _run_child(self, name: str, work: Callable[[], int]) -> int:
+        """In the child: signals as a plain process has them, its own app's consoles, then the work."""
         signal.set_wakeup_fd(-1)
+        self.spool.consoles.keep_app(name)
+        self.spool.on_done = self._wake
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -151,6 +163,8 @@ class Supervisor:
             app = self._children.pop(pid)
             if app == WATCHER:
                 continue
+            if not os.WIFSIGNALED(status) or self._stopping or self._deaths[app] >= MAX_DEATHS:
+                self.spool.consoles.drop_app(app)
             if os.WIFSIGNALED(status) and not self._stopping:
                 self._deaths[app] += 1
                 if self._deaths[app] <= MAX_DEATHS:
@@ -173,6 +187,11 @@ class Supervisor:
                 while os.read(fd, 4096):
                     pass
 
+    def _wake(self) -> None:
+        """In a child: has the supervisor look again."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b".")
+
     def _on_signals(self) -> None:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -193,15 +212,23 @@ def _open_bell(path: Path) -> int:
     It belongs to the spool's owner, whose hooks are to open it. Anything else in its place is replaced: a plain file there
     would always be readable, and keep this process busy.
     """
-    flags = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = _open_bell_there(path)
+    if fd < 0:
+        path.unlink(missing_ok=True)
+        os.mkfifo(path, 0o600)
+        fd = _open_bell_there(path)
+        if fd < 0:
+            raise UnfitError(f"{path} was replaced while it was made", "see who else writes to that directory")
+    if os.geteuid() == 0:  # on the descriptor: by now that name may be another file's
+        owner = path.parent.stat()
+        os.fchown(fd, owner.st_uid, owner.st_gid)
+    return fd
+
+
+def _open_bell_there(path: Path) -> int:
     with contextlib.suppress(OSError):
-        fd = os.open(path, flags)
+        fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             return fd
         os.close(fd)
-    path.unlink(missing_ok=True)
-    os.mkfifo(path, 0o600)
-    if os.geteuid() == 0:
-        owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    return os.open(path, flags)
+    return -1

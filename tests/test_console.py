@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.console import Console, harmless
-from gitdeploy.relay import PIECE, Relay, filling
+from gitdeploy.relay import PIECE, Relay, filling, open_fifo
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_log_gets_all_and_pushers_get_what_is_not_detail(tmp_path: Path, fifo: P
     said: list[bytes] = []
     reader = read_all(fifo, said)
     console = Console(tmp_path / "logs" / "1.log", 10_000)
-    console.attach(Relay(fifo))
+    console.attach(Relay(open_fifo(fifo)))
     console.line("==> Build")
     console.line("step output", detail=True)
     console.full = True
@@ -70,7 +70,7 @@ def test_secrets_are_hidden_everywhere(tmp_path: Path, fifo: Path) -> None:
     said: list[bytes] = []
     reader = read_all(fifo, said)
     console = Console(tmp_path / "1.log", 10_000)
-    console.attach(Relay(fifo))
+    console.attach(Relay(open_fifo(fifo)))
     console.redact.add(["hunter2-secret", "line one\nline two"])
     console.line("RUN echo hunter2-secret and line two")
     console.progress("x", "hunter2-secret")
@@ -102,7 +102,7 @@ def test_two_consoles_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_pusher_who_never_came_is_no_trouble(tmp_path: Path, fifo: Path) -> None:
     for path in (fifo, tmp_path / "missing"):
-        relay = Relay(path)
+        relay = Relay(open_fifo(path))
         assert not relay.connected
         relay.send("x")
         relay.close()
@@ -113,7 +113,7 @@ def test_only_a_fifo_is_written_to(tmp_path: Path) -> None:
     victim.write_text("precious")
     (tmp_path / "link.console").symlink_to(victim)
     for path in (victim, tmp_path / "link.console"):
-        relay = Relay(path)
+        relay = Relay(open_fifo(path))
         relay.send("overwritten")
         relay.close()
     assert victim.read_text() == "precious"
@@ -121,7 +121,7 @@ def test_only_a_fifo_is_written_to(tmp_path: Path) -> None:
 
 def test_a_pusher_who_stops_reading_holds_nothing_up(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(fifo)
+    relay = Relay(open_fifo(fifo))
     started = time.monotonic()
     for _ in range(50_000):
         relay.send("x" * 99 + "\n")
@@ -133,7 +133,7 @@ def test_a_pusher_who_stops_reading_holds_nothing_up(fifo: Path) -> None:
 
 def test_a_slow_pusher_is_told_what_was_skipped(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(fifo)
+    relay = Relay(open_fifo(fifo))
     for _ in range(30_000):
         relay.send("x" * 99 + "\n")
     got = b""
@@ -157,7 +157,7 @@ def test_a_slow_pusher_is_told_what_was_skipped(fifo: Path) -> None:
 
 def test_a_pusher_who_goes_away_is_forgotten(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(fifo)
+    relay = Relay(open_fifo(fifo))
     os.close(reader)
     for _ in range(100):
         relay.send("x\n")
@@ -174,7 +174,7 @@ def test_filling_ends_at_a_whole_piece_and_is_more_than_go_buffers(size: int) ->
 
 def test_a_relay_to_a_server_that_holds_back_fills_each_burst(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(fifo, held_back=True)
+    relay = Relay(open_fifo(fifo), held_back=True)
     relay.send("one\n")
     relay.close()
     assert os.read(reader, 100_000) == b"\none\n" + filling(4)

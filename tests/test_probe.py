@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import itertools
 import socket
 import threading
 import time
@@ -47,6 +49,12 @@ class Answering(http.server.BaseHTTPRequestHandler):
         verb = self.path.strip("/").split("?")[0]
         if verb == "hang":
             time.sleep(2)
+        elif verb == "drip":
+            with contextlib.suppress(OSError):
+                self.wfile.write(b"HTTP/1.0 200 OK\r\n")
+                for letter in itertools.cycle(b"x"):
+                    self.wfile.write(bytes([letter]))
+                    time.sleep(0.05)
         elif verb == "garbage":
             self.wfile.write(b"hello\r\n\r\n")
         elif verb == "host":
@@ -78,6 +86,7 @@ def address() -> Iterator[tuple[str, int]]:
         (Health(path="/host"), "GET /host: answered 421 Misdirected Request, expected 200-399"),
         (Health(path="/host", headers={"Host": "app.example"}), ""),
         (Health(path="/hang", timeout=0.2), "GET /hang: no answer in 0.2 s"),
+        (Health(path="/drip", timeout=0.3), "GET /drip: no answer in 0.3 s"),
         (Health(path="/"), "GET /: the connection was closed without an answer"),
         (Health(path="/garbage"), "GET /garbage: hello\r\n"),
         (Health(path="/a b"), "GET /a b: URL can't contain control characters. '/a b' (found at least ' ')"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 import time
@@ -87,6 +88,108 @@ def test_a_killed_child_is_started_again_but_not_for_ever(spool: Spool) -> None:
     finish(forked(lambda: Supervisor(spool, die).run(NONE, watch=False)))
     assert len(ran(spool)) == 1 + MAX_DEATHS
     assert spool.names() == {"1-a"}
+
+
+def listen(spool: Spool, name: str, app: str = "o/r") -> int:
+    """Adds a push with a console; returns the pusher's end of that."""
+    os.mkfifo(spool.directory / f"{name}.console")
+    reader = os.open(spool.directory / f"{name}.console", os.O_RDONLY | os.O_NONBLOCK)
+    ref = RefUpdate("a" * 40, "b" * 40, "refs/heads/main")
+    spool.add(PushRecord(name, app, "/r.git", (ref,), console=f"{name}.console"))
+    return reader
+
+
+def hear(reader: int, seconds: float = 10) -> bytes:
+    """All that the pusher reads before the console is closed."""
+    os.set_blocking(reader, True)
+    heard, deadline = b"", time.monotonic() + seconds
+    while time.monotonic() < deadline and select.select([reader], [], [], seconds)[0]:
+        data = os.read(reader, 1000)
+        if not data:
+            return heard
+        heard += data
+    pytest.fail(f"the console was not closed within {seconds} s; so far: {heard!r}")
+
+
+def tell(spool: Spool, record: PushRecord, text: bytes) -> None:
+    fd = spool.consoles.take(record)
+    os.write(fd, text)
+    os.close(fd)
+
+
+def test_a_pusher_hears_a_killed_child_and_the_next_one(spool: Spool) -> None:
+    reader = listen(spool, "1-a")
+
+    def die_once(app: str) -> int:
+        (record,) = spool.pending()[0]
+        first = (spool.directory / record.console).exists()
+        tell(spool, record, b"first " if first else b"second")
+        if first:
+            (spool.directory / record.console).unlink()  # the hook does, when it has read something
+            os.kill(os.getpid(), signal.SIGKILL)
+        return do_all(spool, app)
+
+    finish(forked(lambda: Supervisor(spool, die_once).run(NONE, watch=False)))
+    assert hear(reader) == b"first second"
+
+
+@pytest.mark.parametrize("status", [BUSY, 1])
+def test_a_pusher_is_let_go_when_a_child_gives_up(spool: Spool, status: int) -> None:
+    reader = listen(spool, "1-a")
+
+    def say(app: str) -> int:
+        tell(spool, spool.pending()[0][0], b"no")
+        return status
+
+    pid = forked(lambda: Supervisor(spool, say).run(NONE, watch=True))
+    assert hear(reader).startswith(b"no")
+    os.kill(pid, signal.SIGTERM)
+    finish(pid)
+
+
+def test_a_pusher_is_let_go_when_his_record_is_done_whoever_else_is_at_work(spool: Spool) -> None:
+    reader, longer = listen(spool, "1-a"), listen(spool, "2-b", "o/longer")
+    release = spool.directory.parent / "release"
+
+    def work(app: str) -> int:
+        for record in spool.pending()[0]:
+            if record.app == app:
+                tell(spool, record, app.encode())
+        if app == "o/r":
+            spool.done("1-a")  # and goes on, with another record say
+        for _ in range(1000):
+            if release.exists():
+                break
+            time.sleep(0.01)
+        return do_all(spool, app)
+
+    pid = forked(lambda: Supervisor(spool, work).run(NONE, watch=False))
+    assert hear(reader) == b"o/r"
+    assert spool.names() == {"2-b"}
+    release.touch()
+    assert hear(longer) == b"o/longer"
+    finish(pid)
+
+
+def test_not_everybody_at_once(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitdeploy.supervisor.MAX_CHILDREN", 3)
+    for number in range(10):
+        add(spool, f"{number}-x", f"o/app{number}")
+    at_work = spool.directory.parent / "at-work"
+    at_work.mkdir()
+
+    def work(app: str) -> int:
+        mine = at_work / app.replace("/", "-")
+        mine.touch()
+        with (spool.directory.parent / "counts").open("a") as file:
+            file.write(f"{len(list(at_work.iterdir()))}\n")
+        time.sleep(0.05)
+        mine.unlink()
+        return do_all(spool, app)
+
+    finish(forked(lambda: Supervisor(spool, work).run(NONE, watch=False)))
+    assert sorted(ran(spool)) == [f"o/app{number}" for number in range(10)]
+    assert max(map(int, (spool.directory.parent / "counts").read_text().split())) <= 3
 
 
 def test_what_cannot_be_ended_is_left_for_the_next_run(spool: Spool) -> None:

@@ -7,12 +7,16 @@ import pwd
 import select
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from gitdeploy.push import PushRecord
 from gitdeploy.site import Site
+
+PATIENCE = 0.05
+"""Seconds between two looks for a writer."""
 
 
 def user_name(environ: Mapping[str, str]) -> str:
@@ -36,7 +40,7 @@ def submit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> int:
         site.spool.add(record)
         if not ring(site.spool.directory / "bell"):
             _start_worker(environ)
-        _relay(reader)
+        _relay(reader, lambda: record.name not in site.spool.names() or not site.spool.locked(record.app))
     except KeyboardInterrupt:
         print(f"\nthe deployment goes on; see `gitdeploy logs -f {record.app}`", file=sys.stderr)
         raise
@@ -77,8 +81,8 @@ def _start_worker(environ: Mapping[str, str]) -> None:
     )
 
 
-def _relay(reader: int) -> None:
-    """Copies the FIFO to the standard output until its writer closes it."""
+def _relay(reader: int, is_over: Callable[[], bool]) -> None:
+    """Copies the FIFO to the standard output until its writer closes it, unless another one is about to come."""
     poll = select.poll()
     poll.register(reader, select.POLLIN)
     with os.fdopen(reader, "rb", buffering=0) as file:
@@ -86,6 +90,8 @@ def _relay(reader: int) -> None:
             poll.poll()  # before a writer has come there is no event; after it has gone, a hangup
             data = file.read(65536)
             if data == b"":
-                return
+                if is_over():
+                    return
+                time.sleep(PATIENCE)
             sys.stdout.buffer.write(data or b"")
             sys.stdout.buffer.flush()

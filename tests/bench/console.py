@@ -31,7 +31,7 @@ from gitdeploy.relay import Relay
 from gitdeploy.spool import Spool
 spool = Spool(Path({home!r}))
 (record,), _ = spool.pending()
-relay = Relay(spool.directory / record.console, held_back=record.held_back and not {bare})
+relay = Relay(spool.consoles.take(record), held_back=record.held_back and not {bare})
 for _ in range({lines}):
     relay.send(f"at {{time.monotonic()}}\\n")
     time.sleep(0.1)

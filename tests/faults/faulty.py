@@ -2,8 +2,8 @@
 
 A point is an effect of gitdeploy's: a call to the engine, a write to state.db, an operation on the spool, or a change of a file
 in the data directory. The plan (a JSON file that FAULT_PLAN names) says at which occurrence of which effect, before it, during
-it or after it, what happens: "child" kills the app's process, "group" the supervisor and all its children,
-"raise" raises an exception, and "other" runs the plan's `command` (which kills the engine, say). Without a point, the
+it or after it, what happens: "child" kills the app's process, "group" the supervisor and all its children, "stop" asks all of
+them to stop, "raise" raises an exception, and "other" runs the plan's `command` (which kills the engine, say). Without a point, the
 plan makes every effect known in its `record` file, one a line: name, process, monotonic time, begin or end, and app.
 """
 
@@ -106,6 +106,9 @@ class Saboteur:
             return
         if self._victim == "raise":
             raise RuntimeError("sabotage")
+        if self._victim == "stop":
+            os.killpg(os.getpgrp(), signal.SIGTERM)
+            return
         if self._victim == "group":
             os.killpg(os.getpgrp(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -173,7 +173,7 @@ def test_an_image_with_the_labels_of_another_app_is_not_taken_for_its_own(make_t
     labels = {name: value for name, value in first.labels.items() if name.startswith("gitdeploy.")}
     assert "is live" in tiny.push("2").text
     tiny.client.images.remove(first.id, force=True)
-    text = 'FROM gitdeploy-test/busybox:1\nEXPOSE 80\nRUN mkdir /evil && echo evil >/evil/index.html\n'
+    text = "FROM gitdeploy-test/busybox:1\nEXPOSE 80\nRUN mkdir /evil && echo evil >/evil/index.html\n"
     text += 'CMD ["httpd", "-f", "-p", "80", "-h", "/evil"]\n'
     lie, _ = tiny.client.images.build(fileobj=io.BytesIO(text.encode()), labels=labels, rm=True)
     assert lie.labels == labels

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import DOCKERFILE, MakeTiny, Tiny
+from tests.faults.faulty import Point
 from tests.support.gogs import Remote
 from tests.support.net import wait_until
 
@@ -66,6 +67,26 @@ def test_the_pusher_is_gone(number: signal.Signals, make_tiny: MakeTiny) -> None
     assert tiny.get() == "2"
     wait_until(lambda: not list((tiny.site.home / "spool").iterdir()), 5, "an empty spool")
     wait_until(lambda: not processes_in(tiny.site.gogs.data), 5, "the end of all processes of the push")
+
+
+@pytest.mark.parametrize(
+    ("effect", "heard"),
+    [
+        ("engine.create", "an earlier attempt was cut off; beginning again"),
+        ("engine.start", "gitdeploy: deployment 2 succeeded"),  # what was started is found healthy
+    ],
+)
+def test_a_killed_worker_goes_on_telling(effect: str, heard: str, make_tiny: MakeTiny) -> None:
+    tiny = make_tiny()
+    tiny.push("1")
+    tiny.kill_at(Point(effect, 1, "after"), "child")
+    text = tiny.push("2").text
+    assert tiny.fired.exists()
+    assert heard in text
+    assert "is started again" not in text, "the hook has not noticed"
+    assert tiny.get() == "2"
+    assert live(tiny, "2")
+    wait_until(lambda: not processes_in(tiny.site.gogs.data), 10, "the end of all processes of the push")
 
 
 def test_the_connection_is_cut(make_tiny: MakeTiny, request: pytest.FixtureRequest) -> None:

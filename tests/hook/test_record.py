@@ -46,6 +46,25 @@ def test_option_with_a_newline_forges_no_line(site: HookSite) -> None:
     assert [ref.name for ref in record.refs] == ["refs/heads/main"]
 
 
+def test_a_record_never_gets_too_large_to_be_read(site: HookSite) -> None:
+    options = {f"GIT_PUSH_OPTION_{i}": f"gitdeploy.x{i}=" + "ü" * 20_000 for i in range(10)}
+    site.configure("refs/heads/*")
+    updates = [f"{OLD} {NEW} refs/heads/{'ü' * 1000}/{number}" for number in range(1200)]
+    result = site.run(*updates, environ={"GIT_PUSH_OPTION_COUNT": "10", **options})
+    assert result.lines[-1] == "live"
+    (record,) = site.seen()
+    assert [option[:12] for option in record.options] == [f"gitdeploy.x{i}" for i in range(10)]
+    assert record.refs[-1].name == f"refs/heads/{'ü' * 1000}/1199"
+
+
+def test_too_many_push_options_are_refused(site: HookSite) -> None:
+    environ = {"GIT_PUSH_OPTION_COUNT": "101", **{f"GIT_PUSH_OPTION_{i}": "x" for i in range(101)}}
+    result = site.push(environ=environ)
+    assert result.lines[0] == "gitdeploy: expected at most 100 push options (git push -o), found 101."
+    assert result.lines[1].startswith("gitdeploy: Nothing was deployed")
+    assert (site.waiting(), site.workers()) == ([], [])
+
+
 @pytest.mark.parametrize("mask", ["000", "027", "077", "777"])
 def test_odd_umask(site: HookSite, mask: str) -> None:
     assert site.push(prefix=["sh", "-c", f'umask {mask}; exec "$@"', "sh"]).code == 0

@@ -11,6 +11,9 @@ from tests.support.hooks import DEPLOYS, MAIN, HookSite, assert_clean, first_lin
 from tests.support.net import wait_until
 
 
+OPENS = 'for name in $(waiting); do open_console "$name"; echo "building" >&5; done'
+
+
 def test_worker_that_dies_is_started_again(site: HookSite) -> None:
     dies_first = """
 if [ ! -e ../second ]; then
@@ -28,9 +31,19 @@ fi
     assert_clean(site)
 
 
-@pytest.mark.parametrize(
-    "before", ["", 'for name in $(waiting); do open_console "$name"; echo "building" >&5; done'], ids=["early", "late"]
-)
+@pytest.mark.parametrize("before", ["", OPENS], ids=["early", "late"])
+@pytest.mark.parametrize("ends", ["exit 143", "kill -TERM $$"])
+def test_worker_that_is_stopped_is_not_started_again(site: HookSite, before: str, ends: str) -> None:
+    site.worker(f"{before}\n{ends}\n")
+    result = site.push()
+    assert result.code == 0
+    assert result.lines[-2] == "gitdeploy: the worker was stopped. The push is recorded, and deployed as soon as one runs."
+    assert len(site.workers()) == 1
+    assert len(site.waiting()) == 1
+    assert_clean(site)
+
+
+@pytest.mark.parametrize("before", ["", OPENS], ids=["early", "late"])
 def test_worker_that_dies_again_and_again(site: HookSite, before: str) -> None:
     site.worker(f"{before}\nkill -9 $$\n")
     result = site.push()

@@ -1,0 +1,66 @@
+"""A stop (SIGTERM) in the middle of a deployment: the old release serves, the push is kept, and the next run deploys it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.conftest import FaultTable, MakeTiny, Tiny
+from tests.faults.faulty import Point
+from tests.faults.test_crash import Trial
+
+POINTS = [
+    Point("state.update", 2, "after"),
+    Point("engine.build", 1, "during"),
+    Point("engine.create", 1, "before"),
+    Point("engine.stop", 1, "after"),
+    Point("engine.start", 1, "after"),
+]
+TOO_LATE = Point("state.end", 1, "before")
+
+
+def stopped(tiny: Tiny, version: str, point: Point) -> str:
+    """Pushes a version and stops the worker at the point; returns what the pusher saw."""
+    tiny.kill_at(point, "stop")
+    push = tiny.push(version)
+    assert tiny.fired.exists()
+    tiny.kill_no_more()
+    assert push.code == 0
+    return push.text
+
+
+@pytest.mark.timeout(120)
+def test_a_stop_keeps_the_push_and_the_old_release(make_tiny: MakeTiny, fault_table: FaultTable) -> None:
+    tiny = make_tiny()
+    assert "0 is live" in tiny.push("0").text
+    row = fault_table.row("stop of the worker, recreate")
+    row.known += len(POINTS)
+    for number, point in enumerate(POINTS, 1):
+        row.tried += 1
+        text = stopped(tiny, str(number), point)
+        assert "the worker was stopped. The push is recorded, and deployed as soon as one runs." in text, (point, text)
+        assert "is live" not in text
+        assert tiny.get() == str(number - 1), (point, text)
+        assert len(list((tiny.site.home / "spool").glob("*.push"))) == 1
+        tiny.site.run("worker", "--once")
+        trial = Trial(tiny, routed=False, replicas=1)
+        trial.check(str(number))
+        assert not trial.wrong, point
+        row.held += 1
+
+
+def test_a_stop_that_comes_too_late_changes_nothing(make_tiny: MakeTiny) -> None:
+    tiny = make_tiny()
+    assert "1 is live" in stopped(tiny, "1", TOO_LATE)
+    trial = Trial(tiny, routed=False, replicas=1)
+    trial.check("1")
+    assert not trial.wrong
+
+
+def test_a_newer_push_takes_the_place_of_one_that_a_stop_left(make_tiny: MakeTiny) -> None:
+    tiny = make_tiny()
+    stopped(tiny, "1", Point("engine.create", 1, "before"))
+    assert "2 is live" in tiny.push("2").text
+    trial = Trial(tiny, routed=False, replicas=1)
+    trial.check("2")
+    assert not trial.wrong
+    assert [d["status"] for d in tiny.site.history(tiny.name)] == ["succeeded", "superseded"]
