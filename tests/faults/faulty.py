@@ -3,8 +3,8 @@
 A point is an effect of gitdeploy's: a call to the engine, a write to state.db, an operation on the spool, or a change of a file
 in the data directory. The plan (a JSON file that FAULT_PLAN names) says at which occurrence of which effect, before it, during
 it or after it, what happens: "child" kills the app's process, "group" the supervisor and all its children, "stop" asks all of
-them to stop, "raise" raises an exception, and "other" runs the plan's `command` (which kills the engine, say). Without a point, the
-plan makes every effect known in its `record` file, one a line: name, process, monotonic time, begin or end, and app.
+them to stop, "raise" raises an exception, and "other" runs the plan's `command` (which kills the engine, say). Without a point,
+the plan makes every effect known in its `record` file, one a line: name, process, monotonic time, begin or end, and app.
 """
 
 from __future__ import annotations

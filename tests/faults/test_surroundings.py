@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import DOCKERFILE, MakeTiny, Tiny
-from tests.faults.test_crash import Trial
+from tests.faults.test_crash import Trial, held
 from tests.support.gogs import Remote
 from tests.support.interposer import interpose
 from tests.support.net import wait_until
@@ -225,3 +226,43 @@ def test_a_clock_that_jumps(make_tiny: MakeTiny, tmp_path: Path) -> None:
     assert len(history) == 4
     assert all(d["status"] in ("succeeded", "superseded", "unchanged") for d in history)
     assert list((tiny.site.home / "spool").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making a process namespace needs root")
+def test_the_git_servers_container_is_restarted(make_tiny: MakeTiny) -> None:
+    """All its processes are killed at once, the worker in its own session too; the next push finds what they left."""
+    tiny = make_tiny()
+    assert "1 is live" in tiny.push("1").text
+    tiny.release("2", Dockerfile=DOCKERFILE.replace("STOPSIGNAL", "RUN sleep 2\nSTOPSIGNAL"))
+    contained = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "git", "-C", str(tiny.clone.path)]
+    with subprocess.Popen([*contained, "push", tiny.remote.url, "main"], env={**os.environ, **tiny.remote.environ}) as push:
+        log = tiny.site.home / "logs" / tiny.name / "2.log"
+        wait_until(lambda: log.exists() and "RUN sleep" in log.read_text(), 30, "the build")
+        push.kill()
+    lock = tiny.site.home / "locks" / f"{tiny.name}.lock"
+    wait_until(lambda: not held(str(lock)), 10, "the end of all processes")
+    assert tiny.get() == "1"
+    assert len(list((tiny.site.home / "spool").glob("*.push"))) == 1
+    tiny.site.run("worker", "--once")
+    trial = Trial(tiny, routed=False, replicas=1)
+    trial.expect("serving", tiny.get(), "2")
+    assert "3 is live" in tiny.push("3").text
+    for console in (tiny.site.home / "spool").glob("*.console"):  # swept after a day
+        console.unlink()
+    trial.check("3")
+    assert not trial.wrong
+
+
+@pytest.mark.parametrize("logs", [True, False], ids=["with-logs", "without-logs"])
+def test_the_history_is_lost(logs: bool, make_tiny: MakeTiny) -> None:
+    tiny = make_tiny()
+    assert "1 is live" in tiny.push("1").text
+    for path in tiny.site.home.glob("state.db*"):
+        path.unlink()
+    if not logs:
+        shutil.rmtree(tiny.site.home / "logs" / "devops")
+    assert "2 is live" in tiny.push("2").text
+    trial = Trial(tiny, routed=False, replicas=1)
+    trial.check("2")
+    assert not trial.wrong
+    assert [d["id"] for d in tiny.site.history(tiny.name)] == [2]

@@ -10,7 +10,6 @@ import pytest
 from tests.support.hooks import DEPLOYS, MAIN, HookSite, assert_clean, first_line
 from tests.support.net import wait_until
 
-
 OPENS = 'for name in $(waiting); do open_console "$name"; echo "building" >&5; done'
 
 
