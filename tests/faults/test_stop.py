@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.conftest import FaultTable, MakeTiny, Tiny
+from tests.faults.conftest import MakeTiny, Tiny
 from tests.faults.faulty import Point
 from tests.faults.test_crash import Trial
+from tests.support.summary import Summary
 
 POINTS = [
     Point("state.update", 2, "after"),
@@ -29,10 +30,10 @@ def stopped(tiny: Tiny, version: str, point: Point) -> str:
 
 
 @pytest.mark.timeout(120)
-def test_a_stop_keeps_the_push_and_the_old_release(make_tiny: MakeTiny, fault_table: FaultTable) -> None:
+def test_a_stop_keeps_the_push_and_the_old_release(make_tiny: MakeTiny, summary: Summary) -> None:
     tiny = make_tiny()
     assert "0 is live" in tiny.push("0").text
-    row = fault_table.row("stop of the worker, recreate")
+    row = summary.row("stop of the worker, recreate")
     row.known += len(POINTS)
     for number, point in enumerate(POINTS, 1):
         row.tried += 1
