@@ -21,8 +21,10 @@ def read_secret(path: Path, key: str) -> bytes:
         key: the config key that names it, for messages.
 
     Raises:
-        StageFailed: it is missing, no regular file, too large, of another user, or readable by others.
+        StageFailed: it is missing, no regular file, too large, of another user, readable by others, or in a place where
+            others could have put it.
     """
+    require_own_place(path, key)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -35,6 +37,24 @@ def read_secret(path: Path, key: str) -> bytes:
     with os.fdopen(fd, "rb") as file:
         _require_private(path, key, facts)
         return file.read(MAX_SIZE)
+
+
+def require_own_place(path: Path, key: str) -> None:
+    """Raises StageFailed if another user could put another file in this one's place: a link to a secret that is not meant
+    for the app, or another app's file. In agent mode the whole data directory is the Git server's user's.
+    """
+    trusted = (0, os.geteuid())
+    for directory in {*path.parents, *path.resolve().parents}:
+        try:
+            facts = directory.lstat()
+        except OSError:
+            return  # opening the file tells it better
+        open_to_all = facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX and not stat.S_ISLNK(facts.st_mode)
+        if facts.st_uid not in trusted or open_to_all:
+            who = "everybody" if facts.st_uid in trusted else f"user {facts.st_uid}"
+            reason = f"{key}: {who} can write to {directory} and so put another file in the place of {path}"
+            hint = "keep it where only root and gitdeploy's user can write, in agent mode /var/lib/gitdeploy/secrets say"
+            raise StageFailed(reason, hint)
 
 
 def _require_private(path: Path, key: str, facts: os.stat_result) -> None:

@@ -36,6 +36,30 @@ def test_refuses_what_another_user_wrote(tmp_path: Path) -> None:
         read_secret(path, "env_file")
 
 
+def test_refuses_a_place_where_another_user_could_have_put_it(tmp_path: Path, open_path: Path) -> None:
+    """Whoever owns a directory on the way can put a link, or another app's file, in its place."""
+    theirs = open_path / "theirs"
+    (theirs / "secrets").mkdir(parents=True)
+    path = make(theirs / "secrets" / "s")
+    assert read_secret(path, "env_file") == b"secret"
+    os.chown(theirs, 1000, 1000)
+    with pytest.raises(StageFailed, match=f"env_file: user 1000 can write to {theirs} and so put another file"):
+        read_secret(path, "env_file")
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(StageFailed, match="user 1000 can write to"):
+        read_secret(tmp_path / "link", "env_file")
+    os.chown(theirs, 0, 0)
+    theirs.chmod(0o777)
+    with pytest.raises(StageFailed, match="everybody can write to"):
+        read_secret(path, "env_file")
+    theirs.chmod(0o1777)
+    assert read_secret(path, "env_file") == b"secret"
+    (open_path / "link").symlink_to(tmp_path)
+    os.lchown(open_path / "link", 1000, 1000)
+    with pytest.raises(StageFailed, match="user 1000 can write to"):
+        read_secret(open_path / "link" / "s", "env_file")
+
+
 def test_refuses_what_is_no_file_or_too_large(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo", 0o600)
     (tmp_path / "directory").mkdir(mode=0o700)

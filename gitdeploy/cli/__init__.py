@@ -90,8 +90,9 @@ def _help(verb: str) -> int:
 
 
 def _show(error: GitdeployError) -> None:
-    print(f"gitdeploy: {error.reason}", file=sys.stderr)
-    for line in error.tail:
-        print(f"    | {line}", file=sys.stderr)
-    if error.hint:
-        print(f"what to do: {error.hint}", file=sys.stderr)
+    """What a build, a container or a file name says may be in it, and this is somebody's terminal."""
+    from gitdeploy.console import harmless_lines  # noqa: PLC0415 - loguru comes with it
+
+    lines = [f"gitdeploy: {error.reason}", *(f"    | {line}" for line in error.tail)]
+    lines += [f"what to do: {error.hint}"] if error.hint else []
+    print(harmless_lines("\n".join(lines)), file=sys.stderr)

@@ -15,11 +15,13 @@ from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.credentials import load as load_credentials
+from gitdeploy.engine.types import Credentials
 from gitdeploy.enrol import Enrolled, enrol, refresh
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gogs import Gogs, has_gogs, read_gogs
 from gitdeploy.hookconf import HookConf, Mode
 from gitdeploy.push import APP_NAME, full_patterns
+from gitdeploy.secretfile import require_own_place
 from gitdeploy.site import Site
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
@@ -62,13 +64,19 @@ def make_site(environ: Mapping[str, str]) -> Site:
             install_hook(data, app, config, path, hook_conf(app, config, homes, mode)).changed
         ),
         connect=lambda: connect(environ),
-        credentials=lambda app: load_credentials(environ, app.push.auth_file),
+        credentials=lambda app: _credentials(environ, app.push.auth_file),
         lfs=lambda: gogs().lfs if has_gogs(data) else None,
         submodules=lambda repository: _submodules(gogs() if has_gogs(data) else None, repository),
         host=socket.gethostname(),
         homes=homes,
         mode=mode,
     )
+
+
+def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credentials:
+    if auth_file:
+        require_own_place(auth_file, "push.auth_file")
+    return load_credentials(environ, auth_file)
 
 
 def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:
