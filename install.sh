@@ -11,7 +11,8 @@ usage() {
     /data in Gogs' container; for a Gogs on the host, the directory with its custom/conf/app.ini.
 ./install.sh --data DIR                      upgrades, with the hooks of all repositories that have one
 ./install.sh --data DIR --all [--image 'REGISTRY/{owner}/{repo}']
-    every repository of this Gogs; without an image, those that config.toml has a table for
+    every repository of this Gogs, and with an image also those that are made later, by their first push; without one, those
+    that config.toml has a table for
 ./install.sh --data DIR --bare PATH [--repo OWNER/NAME] [--image REF] …    a bare repository that no Gogs keeps
 ./install.sh --data DIR --uninstall          puts back what was there; running apps, config, history and logs stay
 ./install.sh --data DIR --uninstall --purge  config, history and logs go, too
@@ -176,22 +177,6 @@ gitdeploy() {
     step run "$uid" "$gid" "$home/bin/gitdeploy" "$@"
 }
 
-# enrol_all: every repository of Gogs; goes on after a failure, and then fails.
-enrol_all() {
-    result=0
-    apps=$(step repositories "$data") || exit
-    for app in $apps; do
-        if [ -n "$image" ]; then
-            gitdeploy enrol "$app" --image "$(printf %s "$image" | sed "s|{owner}|${app%/*}|g; s|{repo}|${app#*/}|g")" || result=$?
-        elif gitdeploy config show "$app" >/dev/null 2>&1; then
-            gitdeploy enrol "$app" || result=$?
-        else
-            say "$app: left out, config.toml has no valid table for it"
-        fi
-    done
-    return "$result"
-}
-
 # refresh_hooks: brings the hooks of all enrolled repositories up to date but $repo's, which is.
 refresh_hooks() {
     result=0
@@ -212,11 +197,11 @@ if [ -n "$uninstall" ]; then
     exit 0
 fi
 
-[ -z "$image" ] || [ -n "$all" ] || set -- "$@" --image "$image"
+[ -z "$image" ] || set -- "$@" --image "$image"
 [ -z "$bare" ] || set -- "$@" --bare "$bare"
 install_program
 if [ -n "$all" ]; then
-    enrol_all || exit
+    gitdeploy enrol --all "$@" || exit
 elif [ -n "$repo" ]; then
     gitdeploy enrol "$repo" "$@" || exit
 fi

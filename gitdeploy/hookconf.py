@@ -15,6 +15,9 @@ from typing import Literal
 FILE = "gitdeploy.conf"
 MAX_SIZE = 100_000
 
+ANY = "{owner}/{repo}"
+"""In place of the app in a repository that was made with the hook in it: it is called as its directory is, until enrolled."""
+
 Mode = Literal["direct", "agent"]
 
 
@@ -52,7 +55,13 @@ class HookConf:
 
 
 def enrolled_app(repository: Path) -> str | None:
-    """The app that this bare repository is enrolled as, None if it is not enrolled.
+    """The app that this bare repository is enrolled as, None if it is not enrolled."""
+    app = app_in_conf(repository)
+    return None if app == ANY else app
+
+
+def app_in_conf(repository: Path) -> str | None:
+    """What gitdeploy.conf in this bare repository says of the app, ANY included; None if there is none.
 
     Reads a regular file only: in the repository's directory, the Git server's user can put anything in its place.
     """

@@ -7,7 +7,7 @@ puts right what was left on the engine and deploys again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 from gitdeploy import console as log
@@ -69,7 +69,11 @@ class _Note:
 class Worker:
     """Works for one app, under its lock."""
 
-    def __init__(self, site: Site, app: str, state: State, stop: CancelFlag) -> None:
+    def __init__(
+        self, site: Site, app: str, state: State, stop: CancelFlag, admit: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """`admit`: enrols a repository that config.toml has no table for, if that is to be; returns whether it did."""
+        self.admit = admit
         self.site = site
         self.name = app
         self.spool: Spool = site.spool
@@ -151,6 +155,8 @@ class Worker:
         """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
         try:
             config = self.site.load_config()
+            if self.name not in config.apps and config.server.new_repositories and self.admit(self.name):
+                config = self.site.load_config()
             app = self._enrolled(config)
             path = self.site.repository(app, waiting[-1].repo)
             self.site.refresh_hook(app, config, path)

@@ -16,6 +16,7 @@ import docker
 import hypothesis
 import pytest
 
+from tests.support import agent as agents
 from tests.support import apps, gogs, guards, smart_http, sshd
 from tests.support.engine import PREFIX, PrivateEngine
 from tests.support.images import RECIPES, BaseImages, archive
@@ -162,6 +163,18 @@ def registry_auth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry
 def wheels() -> Path:
     """A directory with the package's dependencies, for PIP_NO_INDEX=1 and PIP_FIND_LINKS."""
     return download(CACHE)
+
+
+@pytest.fixture(scope="session")
+def agent_image(docker_client: docker.DockerClient, base_images: BaseImages, wheels: Path) -> Iterator[None]:
+    """The agent's image."""
+    try:
+        agents.build_base(docker_client)
+        agents.build(docker_client, wheels)
+        yield
+    finally:
+        for image in docker_client.images.list(filters={"reference": [agents.IMAGE, agents.BASE]}):
+            docker_client.images.remove(str(image.id), force=True)
 
 
 @pytest.fixture

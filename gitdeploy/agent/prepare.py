@@ -39,6 +39,10 @@ def prepare(home: Path, data: Path) -> None:
         raise UnfitError(reason, f"chown {os.geteuid()} {home} && chmod 700 {home}")
     if not data.is_dir():
         raise UnfitError(f"the Git server's data directory {data} does not exist", "mount it there, or set GITDEPLOY_DATA")
+    if not any(data.iterdir()):
+        # Docker fills a new volume from the first image that has something at its place: that must be the Git server's.
+        reason = f"the Git server's data directory {data} is empty"
+        raise UnfitError(reason, "start the Git server; if it keeps its data elsewhere, mount that, or set GITDEPLOY_DATA")
     server = (read_gogs(data).root if has_gogs(data) else data).stat()
     try:
         with ExitStack() as opened:

@@ -52,23 +52,26 @@ def make_site(environ: Mapping[str, str]) -> Site:
     os.umask(0o077)
     become(home)
     gogs = _gogs(data)
-    homes = gogs().homes if has_gogs(data) else (str(spool.parent),)
+
+    def homes() -> tuple[str, ...]:  # asked anew: an agent may have begun before Gogs' install page was completed
+        return gogs().homes if has_gogs(data) else (str(spool.parent),)
+
     return Site(
         home=home,
         data=data,
         spool=Spool(home, spool),
         load_config=lambda: load_config(home / "config.toml"),
         find_repository=lambda name, seen: gogs().repository_of(name, seen),
-        refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes, mode), config),
+        refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes(), mode), config),
         install_hook=lambda app, config, path: (
-            install_hook(data, app, config, path, hook_conf(app, config, homes, mode)).changed
+            install_hook(data, app, config, path, hook_conf(app, config, homes(), mode)).changed
         ),
         connect=lambda: connect(environ),
         credentials=lambda app: _credentials(environ, app.push.auth_file),
         lfs=lambda: gogs().lfs if has_gogs(data) else None,
         submodules=lambda repository: _submodules(gogs() if has_gogs(data) else None, repository),
         host=socket.gethostname(),
-        homes=homes,
+        homes=homes(),
         mode=mode,
     )
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gitdeploy.cli.context import hook_conf, install_hook, make_site
-from gitdeploy.config.edit import set_app
+from gitdeploy.config.edit import set_app, set_server
+from gitdeploy.config.formats import fill_in
+from gitdeploy.config.layers import build_app
 from gitdeploy.config.load import parse_config
-from gitdeploy.errors import ConfigError, UsageError
+from gitdeploy.errors import ConfigError, GitdeployError, UsageError
 from gitdeploy.gogs import read_gogs
+from gitdeploy.hookconf import HookConf
+from gitdeploy.newcomers import TEMPLATE, base_of, may_enrol, seed
 from gitdeploy.ownedfiles import locked, write_file
+from gitdeploy.push import full_patterns
 from gitdeploy.site import Site
 
 
@@ -31,18 +37,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Enrols; returns 0."""
+    """Enrols; returns 0, or the exit status of the last failure among all."""
     site = make_site(environ)
     if arguments.all:
-        for name, _ in read_gogs(site.data).repositories():
-            owner, repo = name.split("/")
-            image = {"image": arguments.image.replace("{owner}", owner).replace("{repo}", repo)} if arguments.image else {}
-            _enrol(site, name, {**_values(arguments), **image})
-        return 0
+        return _enrol_all(site, _values(arguments))
     if arguments.bare and not (arguments.bare / "objects").is_dir():
         raise UsageError(f"--bare: expected a bare repository, found none at {arguments.bare}", "git init --bare makes one")
     _enrol(site, arguments.app.lower(), _values(arguments))
     return 0
+
+
+def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
+    """Enrols what there is, going on after a failure; and, if there is an image for it, what comes later."""
+    gogs, status = read_gogs(site.data), 0
+    image = str(values.get("image", ""))
+    for name, _ in gogs.repositories():
+        try:
+            if image or name in site.load_config().apps:
+                _enrol(site, name, {**values, "image": fill_in(image, name)} if image else values)
+            else:
+                print(f"{name}: left out, config.toml has no table for it")
+        except GitdeployError as error:
+            print(f"{name}: {error.reason}\n    what to do: {error.hint}", file=sys.stderr)
+            status = error.exit_code
+    if image and gogs.layout.work != "gitea":
+        edit_server(site, "new_repositories", image)
+        config = site.load_config()
+        refs = full_patterns(build_app("owner/repo", [config.defaults]).branch)
+        conf = HookConf("", site.homes, refs, config.server.relay_timeout, site.mode)
+        seed(base_of(gogs), gogs.user_home, conf)
+        print(f"repositories that are made from now on are enrolled by their first push ({gogs.user_home / TEMPLATE})")
+    return status
+
+
+def enrol_newcomer(site: Site, name: str) -> bool:
+    """Enrols a repository that was made after `enrol --all`, at its first push; returns whether it did.
+
+    Raises:
+        ConfigError: it cannot be, for example because its container's name is another app's.
+        UnfitError, UsageError: the hook cannot be put in place.
+    """
+    config = site.load_config()
+    path = site.find_repository(name, "")
+    if not may_enrol(path):
+        return False
+    edit_config(site, name, {"image": fill_in(config.server.new_repositories, name)})
+    config = site.load_config()
+    site.install_hook(config.apps[name], config, path)
+    return True
 
 
 def _enrol(site: Site, name: str, values: Mapping[str, object]) -> None:
@@ -79,20 +121,27 @@ def edit_config(site: Site, name: str, values: Mapping[str, object]) -> bool:
     Raises:
         ConfigError: the file would be in error; it is left as it was.
     """
-    if not values:
-        return False
+    return bool(values) and _edit_config(site, lambda text: set_app(text, name, values))
+
+
+def edit_server(site: Site, key: str, value: object) -> bool:
+    """The same with a key of `[server]`."""
+    return _edit_config(site, lambda text: set_server(text, key, value))
+
+
+def _edit_config(site: Site, change: Callable[[str], str]) -> bool:
     directory = os.open(site.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with locked(directory):  # two at once would undo each other's edits
-            return _edit(directory, site.home / "config.toml", name, values)
+            return _edit(directory, site.home / "config.toml", change)
     finally:
         os.close(directory)
 
 
-def _edit(directory: int, path: Path, name: str, values: Mapping[str, object]) -> bool:
+def _edit(directory: int, path: Path, change: Callable[[str], str]) -> bool:
     before = path.read_bytes() if path.exists() else b""
     try:
-        after = set_app(before.decode("utf-8"), name, values).encode()
+        after = change(before.decode("utf-8")).encode()
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: expected UTF-8, found byte {error.start} that is none"]) from error
     if after == before:

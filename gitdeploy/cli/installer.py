@@ -26,6 +26,7 @@ from gitdeploy.enrol import remove
 from gitdeploy.errors import GitdeployError, UnfitError
 from gitdeploy.gogs import has_gogs, read_gogs
 from gitdeploy.hookconf import enrolled_app
+from gitdeploy.newcomers import forget_newcomers
 from gitdeploy.ownedfiles import locked, make_directory, open_directory, write_file
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -81,11 +82,6 @@ def version() -> None:
 def requirements() -> None:
     """Prints the dependencies, one a line, as pip wants them."""
     print(*tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"], sep="\n")
-
-
-def repositories(data: str) -> None:
-    """Prints every repository of Gogs, one "owner/repo" a line."""
-    print(*(name for name, _ in read_gogs(Path(data)).repositories()), sep="\n")
 
 
 def enrolled(data: str) -> None:
@@ -157,6 +153,8 @@ def uninstall(data: str, purge: str, uid: str, gid: str) -> None:
             print(f"{name}: the earlier hook is back: {done.restored}")
         if done.left:
             print(f"{name}: {done.left} is not gitdeploy's and was left alone; the one it replaced is beside it")
+    if has_gogs(Path(data)):
+        forget_newcomers(read_gogs(Path(data)))
     waiting = [] if purge else list(home.glob("spool/*.push"))
     for path in home.iterdir() if home.is_dir() else ():
         made = path.name in ("bin", "lib", "locks") or path.name.startswith("lib-")
@@ -211,7 +209,7 @@ def _become(uid: int, gid: int) -> None:
 
 
 STEPS: dict[str, Callable[..., None]] = {
-    step.__name__: step for step in (owner, run, version, requirements, repositories, enrolled, setup, uninstall)
+    step.__name__: step for step in (owner, run, version, requirements, enrolled, setup, uninstall)
 }
 
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gitdeploy.cli.context import make_site
+from gitdeploy.cli.enrol import edit_server
 from gitdeploy.enrol import remove
 from gitdeploy.errors import UsageError
 from gitdeploy.gogs import has_gogs, read_gogs
 from gitdeploy.hookconf import enrolled_app
+from gitdeploy.newcomers import forget_newcomers
 from gitdeploy.records import TAKEN_OUT
 from gitdeploy.site import Site
 
@@ -28,6 +30,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if arguments.all:
         for name, path in enrolled(site):
             _remove(site, name, path)
+        if has_gogs(site.data):
+            _no_newcomers(site)
         return 0
     name = arguments.app.lower()
     app = site.load_config().apps.get(name)
@@ -35,6 +39,14 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if not _remove(site, name, path):
         raise UsageError(f"{name} is not enrolled: {path} has no hook of gitdeploy")
     return 0
+
+
+def _no_newcomers(site: Site) -> None:
+    """No repository is enrolled by its first push any more."""
+    gogs = read_gogs(site.data)
+    if site.load_config().server.new_repositories:
+        edit_server(site, "new_repositories", "")
+    forget_newcomers(gogs)
 
 
 def _remove(site: Site, name: str, path: Path) -> bool:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from gitdeploy import __version__
 from gitdeploy.agent.prepare import AGENT_VERSION
@@ -114,6 +115,7 @@ def _child(site: Site) -> Callable[[str], int]:
 
     def work(app: str) -> int:
         from gitdeploy import console  # noqa: PLC0415
+        from gitdeploy.cli.enrol import enrol_newcomer  # noqa: PLC0415
         from gitdeploy.worker import Worker  # noqa: PLC0415
 
         stop = CancelFlag()
@@ -125,7 +127,7 @@ def _child(site: Site) -> Callable[[str], int]:
                     if not got:
                         return BUSY
                     with site.open_state() as state:
-                        left = Worker(site, app, state, stop).run()
+                        left = Worker(site, app, state, stop, partial(enrol_newcomer, site)).run()
                 waiting = {record.name for record in site.spool.pending()[0] if record.app == app}
                 if stop.is_set() or waiting <= left:  # a push that came between the last look and the lock's end
                     return 0

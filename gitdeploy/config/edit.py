@@ -1,4 +1,4 @@
-"""Changing one app's table in config.toml, with comments, order and line ends of a file that a person edits. Pure.
+"""Changing an app's table or a key of `[server]` in config.toml; comments, order and line ends stay as they were. Pure.
 
 Each change is tried on the text and then read back: it counts only if nothing but the intended value is different.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from gitdeploy.config.document import MAX_CONFIG, parse_toml
 from gitdeploy.config.formats import APP_NAME
-from gitdeploy.config.keys import APP_KEYS
+from gitdeploy.config.keys import APP_KEYS, SERVER_KEYS
 from gitdeploy.config.problems import BadValue, Problems, join_key
 from gitdeploy.config.scan import Statement, statements
 from gitdeploy.config.writer import dump_key, dump_value
@@ -48,6 +48,19 @@ def set_app(text: str, name: str, values: Mapping[str, object]) -> str:
         else:
             body = _set(body, whole, value)
     return bom + body
+
+
+def set_server(text: str, key: str, value: object) -> str:
+    """The same with one key of `[server]`; see `set_app`."""
+    problems = Problems("config.toml")
+    bom, body = text[:1] if text.startswith("\ufeff") else "", text.removeprefix("\ufeff")
+    parse_toml(body.encode(), MAX_CONFIG, problems)
+    try:
+        SERVER_KEYS[key].kind.parse(value)
+    except BadValue as bad:
+        problems.bad_value(join_key(["server", key]), bad)
+    problems.require_none()
+    return bom + _set(body, ("server", key), value)
 
 
 def _check(name: str, values: Mapping[str, object], problems: Problems) -> None:
@@ -116,7 +129,7 @@ def _candidates(text: str, path: Path, wanted: Mapping[str, Any]) -> Iterator[st
     value = _get(wanted, path)
     if value != {}:
         for statement in sorted(found, key=lambda s: (_common(s.path, path), s.start), reverse=True):
-            if _common(statement.path, path) >= 2 and statement.table == path[: len(statement.table)]:
+            if _common(statement.path, path) >= min(2, len(path) - 1) and statement.table == path[: len(statement.table)]:
                 yield _insert(text, statement, path, value, newline)
     table, line = (path, "") if value == {} else (path[:-1], f"{dump_key(path[-1:])} = {dump_value(value)}{newline}")
     gap = "" if not text else newline if text.endswith("\n") else newline * 2

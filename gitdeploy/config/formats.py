@@ -62,6 +62,11 @@ def templated(kind: Kind[str], example: str) -> Kind[str]:
     return Kind(expected, parse)
 
 
+def or_none(kind: Kind[str]) -> Kind[str]:
+    """The same, and "" for nothing."""
+    return Kind(f'{kind.expected}; or ""', lambda value: "" if value == "" else kind.parse(value))
+
+
 def fill_in(template: str, app: str) -> str:
     """`{owner}` and `{repo}` replaced by the two halves of the app's name."""
     owner, _, repo = app.partition("/")

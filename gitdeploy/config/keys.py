@@ -153,6 +153,12 @@ SERVER_KEYS = _table(
         Key("log_size", size(10_000, 10**9), "of one deployment's log, the rest is cut"),
         Key("log_keep", whole(1, 100_000), "logs kept for each app"),
         Key("min_free", size(0, 10**15), "free disk space without which no deployment starts"),
+        Key(
+            "new_repositories",
+            f.or_none(f.templated(f.IMAGE, "127.0.0.1:5000/{owner}/{repo}")),
+            "image of repositories made later: their first push enrols them; by enrol --all",
+            example="6ain/{repo}",
+        ),
     ]
 )
 

@@ -151,6 +151,7 @@ class Server:
         log_size: bytes of one deployment's log, the rest is cut.
         log_keep: deployments' logs kept for each app.
         min_free: bytes that must be free on the data directory's disk before a deployment starts.
+        new_repositories: image, with {owner} and {repo}, of repositories that their first push enrols; "" for none.
     """
 
     host: str = ""
@@ -159,6 +160,7 @@ class Server:
     log_size: int = 10_000_000
     log_keep: int = 100
     min_free: int = 200_000_000
+    new_repositories: str = ""
 
 
 @dataclass(frozen=True)

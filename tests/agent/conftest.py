@@ -14,20 +14,7 @@ from tests.support import guards, sshd
 from tests.support.agent import Agent
 from tests.support.apps import SampleApp
 from tests.support.gogs import Gogs, Remote
-from tests.support.images import BaseImages
 from tests.support.registry import Registry
-
-
-@pytest.fixture(scope="session")
-def agent_image(docker_client: docker.DockerClient, base_images: BaseImages, wheels: Path) -> Iterator[None]:
-    """The agent's image."""
-    try:
-        agents.build_base(docker_client)
-        agents.build(docker_client, wheels)
-        yield
-    finally:
-        for image in docker_client.images.list(filters={"reference": [agents.IMAGE, agents.BASE]}):
-            docker_client.images.remove(image.id, force=True)
 
 
 @pytest.fixture

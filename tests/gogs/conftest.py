@@ -1,24 +1,33 @@
-"""Fixtures of the tests on a real Gogs. They run when GITDEPLOY_GOGS_BIN names one, else they are left out, and counted."""
+"""Fixtures of the tests on a real Gogs. They run when GITDEPLOY_GOGS_BIN names one, else they are left out, and counted.
+
+Each test runs twice: in direct mode with Gogs on this machine, and in agent mode with Gogs in a container without Python.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 
-from tests.support import guards
+from tests.support import agent as agents
+from tests.support import gogs_container, guards
 from tests.support.apps import SampleApp
 from tests.support.images import BaseImages
-from tests.support.installed import Installed, install
+from tests.support.installed import install
 from tests.support.net import get, wait_until
-from tests.support.real_gogs import USER, RealGogs, serve
+from tests.support.real_gogs import USER, RealGogs, serve, serve_in_container
 from tests.support.registry import Registry
 
 BINARY = os.environ.get("GITDEPLOY_GOGS_BIN", "")  # before the tests' own guard clears the environment
+IMAGE = "gitdeploy-test/real-gogs:1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,17 +39,56 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
-@pytest.fixture(scope="session")
-def real_gogs(tmp_path_factory: pytest.TempPathFactory, engine_url: str) -> Iterator[RealGogs]:
-    """One Gogs for all tests, whose hooks reach the test's engine."""
-    with serve(Path(BINARY), tmp_path_factory.mktemp("gogs"), {"DOCKER_HOST": engine_url}) as running:
-        yield running
+@dataclass(frozen=True)
+class Site:
+    """A Gogs with gitdeploy beside it.
+
+    Attributes:
+        mode: "direct" or "agent".
+        run: gitdeploy's command line: its arguments and, as `check`, the exit status to expect; returns what it printed.
+        log: returns gitdeploy's own log.
+    """
+
+    gogs: RealGogs
+    mode: str
+    run: Callable[..., str]
+    log: Callable[[], str]
+
+    def history(self, app: str) -> list[dict[str, Any]]:
+        """The app's deployments, newest first."""
+        found: list[dict[str, Any]] = json.loads(self.run("history", app, "--json"))
+        return found
+
+    @property
+    def waiting(self) -> list[Path]:
+        """The pushes in the spool."""
+        return list((self.gogs.gogs.data / "gitdeploy/spool").glob("*.push"))
 
 
-@pytest.fixture(scope="session")
-def installed(real_gogs: RealGogs, engine_url: str) -> Installed:
-    """gitdeploy in its data directory, in direct mode."""
-    return install(real_gogs.gogs, {"DOCKER_HOST": engine_url})
+@pytest.fixture(scope="session", params=["direct", "agent"])
+def site(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    docker_client: docker.DockerClient,
+    engine_url: str,
+    base_images: BaseImages,
+) -> Iterator[Site]:
+    """One Gogs for all tests of a mode."""
+    if request.param == "direct":
+        with serve(Path(BINARY), tmp_path_factory.mktemp("gogs"), {"DOCKER_HOST": engine_url}) as gogs:
+            installed = install(gogs.gogs, {"DOCKER_HOST": engine_url})
+            log = installed.home / "logs/gitdeploy.log"
+            yield Site(gogs, "direct", lambda *words, check=0: installed.run(*words, check=check).stdout, log.read_text)
+        return
+    request.getfixturevalue("agent_image")
+    gogs_container.build(docker_client, IMAGE, Path(BINARY))
+    with tempfile.TemporaryDirectory(prefix="gitdeploy-test-") as directory:
+        Path(directory).chmod(0o755)
+        with serve_in_container(docker_client, IMAGE, Path(directory)) as gogs:
+            volume = str(gogs.gogs.data)
+            with agents.agent(docker_client, engine_url, gogs.gogs, volume) as agent:
+                yield Site(gogs, "agent", agent.run, lambda: agent.container.logs().decode())
+    docker_client.images.remove(IMAGE, force=True)
 
 
 @dataclass(frozen=True)
@@ -50,22 +98,21 @@ class Deployable:
     name: str
     url: str
     clone: SampleApp
-    gogs: RealGogs
-    site: Installed
+    site: Site
+
+    @property
+    def gogs(self) -> RealGogs:
+        """The Gogs that keeps it."""
+        return self.site.gogs
 
     def live(self, version: str) -> None:
         """Waits until this version answers and nothing is under way."""
-        wait_until(lambda: self.site.history(self.name)[:1] and self._done(version), 60, f"{version}:\n{self._report()}")
+        wait_until(lambda: self.site.history(self.name)[:1] and self._done(version), 60, f"{version}:\n{self.site.log()}")
         assert get(self.url).strip() == f"dev-app {version}"
 
     def _done(self, version: str) -> bool:
         newest = self.site.history(self.name)[0]
-        waits = list((self.site.home / "spool").glob("*.push"))
-        return (newest["version"], newest["status"]) == (version, "succeeded") and not waits
-
-    def _report(self) -> str:
-        log = self.site.home / "logs/gitdeploy.log"
-        return log.read_text() if log.exists() else "no log"
+        return (newest["version"], newest["status"]) == (version, "succeeded") and not self.site.waiting
 
     def told(self) -> list[tuple[str, str]]:
         """How each deployment came about and ended, newest first."""
@@ -74,20 +121,26 @@ class Deployable:
 
 @pytest.fixture
 def app(
-    real_gogs: RealGogs,
-    installed: Installed,
+    site: Site,
     sample_app: SampleApp,
     registry: Registry,
-    base_images: BaseImages,
     docker_client: docker.DockerClient,
     app_name: str,
     free_port: int,
 ) -> Iterator[Deployable]:
     """An app that nobody has pushed yet."""
-    name = real_gogs.create_repository(app_name.partition("/")[2])
-    container = name.replace("/", "-")
-    image = f"{registry.host}/{name}"
-    installed.run("enrol", name, "--image", image, "--container", container, "--publish", f"127.0.0.1:{free_port}:80")
+    name = site.gogs.create_repository(app_name.partition("/")[2])
     assert name.startswith(USER)
-    yield Deployable(name, f"http://127.0.0.1:{free_port}", sample_app, real_gogs, installed)
-    guards.remove_app(docker_client, name)
+    with enrolled(site, name, sample_app, registry, docker_client, free_port) as made:
+        yield made
+
+
+@contextmanager
+def enrolled(
+    site: Site, name: str, clone: SampleApp, registry: Registry, client: docker.DockerClient, port: int
+) -> Iterator[Deployable]:
+    """An app of that name, enrolled until the context ends."""
+    container, publish = name.replace("/", "-"), f"127.0.0.1:{port}:80"
+    site.run("enrol", name, "--image", f"{registry.host}/{name}", "--container", container, "--publish", publish)
+    yield Deployable(name, f"http://127.0.0.1:{port}", clone, site)
+    guards.remove_app(client, name)

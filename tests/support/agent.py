@@ -106,18 +106,18 @@ class Agent:
 
 
 @contextmanager
-def agent(client: docker.DockerClient, engine_url: str, gogs: Gogs) -> Iterator[Agent]:
-    """Runs an agent until the context ends."""
+def agent(client: docker.DockerClient, engine_url: str, gogs: Gogs, volume: str = "") -> Iterator[Agent]:
+    """Runs an agent until the context ends; `volume`: what is mounted at /data, "" for Gogs' directory at its own path."""
     socket = engine_url.removeprefix("unix://")
     container = client.containers.run(
         IMAGE,
         detach=True,
         init=True,
         network_mode="host",
-        environment={"GITDEPLOY_DATA": str(gogs.data)},
+        environment={} if volume else {"GITDEPLOY_DATA": str(gogs.data)},
         volumes={
             socket: {"bind": "/var/run/docker.sock", "mode": "rw"},
-            str(gogs.data): {"bind": str(gogs.data), "mode": "rw"},
+            volume or str(gogs.data): {"bind": "/data" if volume else str(gogs.data), "mode": "rw"},
         },
     )
     try:

@@ -22,6 +22,7 @@ PREFIX = "gitdeploy-test"
 
 BUSYBOX = Path("/bin/busybox")
 HAPROXY = Path("/usr/sbin/haproxy")
+GIT = Path("/usr/bin/git")
 PYTHON = Path("/usr/bin/python3").resolve()  # Debian's, for example /usr/bin/python3.11
 PYTHON_PACKAGES = (f"{PYTHON.name}-minimal", f"lib{PYTHON.name}-minimal", f"lib{PYTHON.name}-stdlib")
 PYTHON_LEAVES_OUT = (
@@ -143,6 +144,24 @@ def haproxy_root() -> Root:
     root.copy_program(HAPROXY, "/usr/local/sbin/haproxy")
     root.directories |= {"/var/lib/haproxy": (0o755, 99), "/usr/local/etc/haproxy": (0o755, 0), "/run": (0o755, 0)}
     root.files["/usr/local/bin/docker-entrypoint.sh"] = (0o755, HAPROXY_ENTRYPOINT.encode())
+    return root
+
+
+def gogs_root(binary: Path, libraries: Iterable[Path] = ()) -> Root:
+    """What Gogs' official images have and gitdeploy's hook meets there: a shell, git, the gogs binary, user git, no Python."""
+    root = busybox_root()
+    core = Path(_output("git", "--exec-path").strip())
+    root.copy_program(GIT)
+    for name in ("git", "git-receive-pack", "git-upload-pack", "git-upload-archive"):
+        root.links[str(core / name)] = str(GIT)
+        root.links.setdefault(f"/bin/{name}", str(GIT))
+    for library in libraries:
+        root.copy(library)
+    root.copy(binary, "/app/gogs/gogs")
+    root.links |= {"/usr/bin/env": "/bin/busybox", "/home/git": "/data/git"}
+    root.directories |= {"/app/gogs": (0o755, 1000), "/data": (0o755, 1000)}
+    root.files["/etc/passwd"] = (0o644, f"{PASSWD}git:x:1000:1000:Gogs Git User:/data/git:/bin/sh\n".encode())
+    root.files["/etc/group"] = (0o644, f"{GROUP}git:x:1000:\n".encode())
     return root
 
 

@@ -6,17 +6,22 @@ import base64
 import json
 import os
 import re
+import shlex
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
+import docker
+from docker.models.containers import Container
+
+from tests.support import gogs_container
 from tests.support.gogs import Gogs, Remote
 from tests.support.net import DIES_WITH_US, free_port, listens, wait_until
 
@@ -74,6 +79,7 @@ class RealGogs:
         port: of its web server.
         ssh_port: of its SSH server.
         key: the user's private SSH key.
+        command: runs a command as Gogs' user where Gogs runs, and returns its output.
         token: for the API.
     """
 
@@ -81,7 +87,7 @@ class RealGogs:
     port: int
     ssh_port: int
     key: Path
-    environ: Mapping[str, str]
+    command: Callable[[Sequence[str]], str]
     token: str = ""
     _browser: urllib.request.OpenerDirector = field(
         default_factory=lambda: urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
@@ -89,8 +95,11 @@ class RealGogs:
 
     def admin(self, *arguments: str) -> str:
         """`gogs admin …`"""
-        command = [str(self.gogs.binary), "admin", *arguments, f"--config={self.gogs.app_ini}"]
-        return subprocess.run(command, env=self.environ, check=True, capture_output=True, text=True).stdout
+        return self.command([str(self.gogs.binary), "admin", *arguments, f"--config={self.gogs.app_ini}"])
+
+    def seen(self, name: str) -> str:
+        """The path of a repository, as Gogs sees it."""
+        return str(self.gogs.seen / self.gogs.repository(name).relative_to(self.gogs.data))
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """One request to the API, with a token or else by name and password; returns the answer's JSON."""
@@ -119,14 +128,31 @@ class RealGogs:
 
     def submit(self, page: str, target: str, /, **values: str) -> str:
         """Sends a form of one page to a path; returns the page that comes then."""
-        token = re.search(r'name="_csrf" (?:content|value)="([^"]+)"', self.page(page))
-        assert token, page
-        data = urllib.parse.urlencode({"_csrf": token[1], **values}).encode()
+        data = urllib.parse.urlencode({"_csrf": self._token(page), **values}).encode()
         with self._browser.open(f"http://127.0.0.1:{self.port}{target}", data, timeout=120) as answer:
             text: str = answer.read().decode()
         error = re.search(r'class="ui negative message">\s*(.*?)\s*</div>', text, re.DOTALL)
         assert not error, f"{target}: {error[1]}"
         return text
+
+    def upload(self, page: str, target: str, name: str, content: bytes) -> str:
+        """Uploads a file as one page does, to a path; returns the id that Gogs gives it."""
+        boundary = "gitdeploy-test-boundary"
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{target}",
+            data=head.encode() + content + f"\r\n--{boundary}--\r\n".encode(),
+            headers={"Content-Type": f"multipart/form-data; boundary={boundary}", "X-Csrf-Token": self._token(page)},
+        )
+        with self._browser.open(request, timeout=60) as answer:
+            uuid: str = json.loads(answer.read())["uuid"]
+            return uuid
+
+    def _token(self, page: str) -> str:
+        """What a form of this page has to bring back."""
+        token = re.search(r'name="_csrf" (?:content|value)="([^"]+)"', self.page(page))
+        assert token, page
+        return token[1]
 
     def create_repository(self, name: str) -> str:
         """Makes a repository of the user's; returns its "owner/name"."""
@@ -152,39 +178,75 @@ class RealGogs:
 
 @contextmanager
 def serve(binary: Path, directory: Path, environ: Mapping[str, str]) -> Iterator[RealGogs]:
-    """Runs a Gogs with its files in `directory` until the context ends; hooks get `environ`."""
-    data = directory / "data"
-    for place in ("gogs/conf", "gogs/data", "gogs/log", "git/gogs-repositories", "ssh", "home"):
-        (data / place).mkdir(parents=True)
-    port, ssh_port = free_port(), free_port()
+    """Runs a Gogs on this machine with its files in `directory` until the context ends; hooks get `environ`."""
     user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
-    ini = data / "gogs/conf/app.ini"
-    ini.write_text(APP_INI.format(user=user, data=data, port=port, ssh_port=ssh_port))
+    data = directory / "data"
     own = {
         "PATH": os.environ["PATH"],
         "USER": user,
-        "HOME": str(data / "home"),
+        "HOME": str(data / "git"),
         "GOGS_CUSTOM": str(data / "gogs"),
         "GOGS_WORK_DIR": str(data / "gogs"),
         **environ,
     }
-    key = directory / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    gogs = RealGogs(Gogs(data, os.geteuid(), data, binary), port, ssh_port, key, own)
-    subprocess.run(["git", "config", "--global", "user.name", "Gogs"], env=own, check=True)
-    subprocess.run(["git", "config", "--global", "user.email", "gogs@example.com"], env=own, check=True)
+
+    def command(words: Sequence[str]) -> str:
+        return subprocess.run(words, env=own, check=True, capture_output=True, text=True).stdout
+
+    gogs = _prepare(Gogs(data, os.geteuid(), data, binary), directory / "key", user, command)
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen(
-            [*DIES_WITH_US, str(binary), "web", f"--config={ini}"], env=own, stdout=output, stderr=output, cwd=data
+            [*DIES_WITH_US, str(binary), "web", f"--config={gogs.gogs.app_ini}"],
+            env=own,
+            stdout=output,
+            stderr=output,
+            cwd=data,
         )
         try:
-            wait_until(lambda: listens(port) or process.poll() is not None, 60, "Gogs' web server")
+            wait_until(lambda: listens(gogs.port) or process.poll() is not None, 60, "Gogs' web server")
             assert process.poll() is None, (directory / "output").read_text()
-            gogs.admin("create-user", f"--name={USER}", f"--password={PASSWORD}", "--email=alice@example.com", "--admin")
-            gogs.token = gogs.api("POST", f"/users/{USER}/tokens", {"name": "tests"})["sha1"]
-            gogs.api("POST", "/user/keys", {"title": "tests", "key": key.with_suffix(".pub").read_text()})
-            gogs.submit("/user/login", "/user/login", user_name=USER, password=PASSWORD)
-            yield gogs
+            yield _introduce(gogs)
         finally:
             process.terminate()
             process.wait(30)
+
+
+@contextmanager
+def serve_in_container(client: docker.DockerClient, image: str, directory: Path) -> Iterator[RealGogs]:
+    """Runs a Gogs as its official images do: in a container without Python, as user 1000, with its data at /data."""
+    holder: list[Container] = []
+
+    def command(words: Sequence[str]) -> str:
+        return gogs_container.inside(holder[0], shlex.join(words))
+
+    made = Gogs(directory / "data", 1000, gogs_container.SEEN, gogs_container.BINARY)
+    gogs = _prepare(made, directory / "key", "git", command)
+    made.own()
+    web = [str(made.binary), "web", f"--config={made.app_ini}"]
+    holder.append(gogs_container.start(client, image, str(made.data), web))
+    try:
+        wait_until(lambda: listens(gogs.port), 60, "Gogs' web server")
+        yield _introduce(gogs)
+    finally:
+        holder[0].remove(force=True)
+
+
+def _prepare(gogs: Gogs, key: Path, user: str, command: Callable[[Sequence[str]], str]) -> RealGogs:
+    """The data directory, and a key for its user."""
+    for place in ("gogs/conf", "gogs/data", "gogs/log", "git/gogs-repositories", "ssh"):
+        (gogs.data / place).mkdir(parents=True)
+    real = RealGogs(gogs, free_port(), free_port(), key, command)
+    ini = APP_INI.format(user=user, data=gogs.seen, port=real.port, ssh_port=real.ssh_port)
+    (gogs.data / "gogs/conf/app.ini").write_text(ini)
+    (gogs.data / "git/.gitconfig").write_text("[user]\n\tname = Gogs\n\temail = gogs@example.com\n")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    return real
+
+
+def _introduce(gogs: RealGogs) -> RealGogs:
+    """Makes the user, with all a user needs."""
+    gogs.admin("create-user", f"--name={USER}", f"--password={PASSWORD}", "--email=alice@example.com", "--admin")
+    gogs.token = gogs.api("POST", f"/users/{USER}/tokens", {"name": "tests"})["sha1"]
+    gogs.api("POST", "/user/keys", {"title": "tests", "key": gogs.key.with_suffix(".pub").read_text()})
+    gogs.submit("/user/login", "/user/login", user_name=USER, password=PASSWORD)
+    return gogs

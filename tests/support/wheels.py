@@ -19,8 +19,9 @@ CONSTRAINTS = CHECKOUT / ".constraints.txt"
 
 
 def download(cache_directory: Path) -> Path:
-    """A directory with all runtime dependencies in the pinned versions, for `pip --no-index --find-links`; fetched once."""
-    requirements: list[str] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
+    """A directory with all that an installation needs, in the pinned versions, for `pip --no-index`; fetched once."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    requirements: list[str] = project["project"]["dependencies"] + project["build-system"]["requires"]
     key = hashlib.sha256(repr(requirements).encode() + CONSTRAINTS.read_bytes()).hexdigest()[:12]
     directory = cache_directory / f"wheels-{key}"
     if not directory.exists():
