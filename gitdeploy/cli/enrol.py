@@ -89,6 +89,9 @@ def enrol_newcomer(site: Site, name: str) -> bool:
 
 def _enrol(site: Site, name: str, values: Mapping[str, object]) -> None:
     """Enrols one repository."""
+    known = site.load_config().apps.get(name) if (site.home / "config.toml").exists() else None
+    if "repository" not in values and (known is None or known.repository is None):
+        site.find_repository(name, "")  # before anything is written
     edited = edit_config(site, name, values)
     config = site.load_config()
     if name not in config.apps:

@@ -160,6 +160,7 @@ def gogs_root(binary: Path, libraries: Iterable[Path] = ()) -> Root:
     root.copy(binary, "/app/gogs/gogs")
     root.links |= {"/usr/bin/env": "/bin/busybox", "/home/git": "/data/git"}
     root.directories |= {"/app/gogs": (0o755, 1000), "/data": (0o755, 1000)}
+    root.directories["/usr/share/git-core/templates/hooks"] = (0o755, 0)  # of git's own template, Gogs needs this
     root.files["/etc/passwd"] = (0o644, f"{PASSWD}git:x:1000:1000:Gogs Git User:/data/git:/bin/sh\n".encode())
     root.files["/etc/group"] = (0o644, f"{GROUP}git:x:1000:\n".encode())
     return root
