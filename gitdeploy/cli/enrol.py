@@ -81,7 +81,12 @@ def enrol_newcomer(site: Site, name: str) -> bool:
     path = site.find_repository(name, "")
     if not may_enrol(path):
         return False
-    edit_config(site, name, {"image": fill_in(config.server.new_repositories, name)})
+    image = fill_in(config.server.new_repositories, name)
+    try:
+        edit_config(site, name, {"image": image})
+    except ConfigError as error:
+        fix = f"on the server, with another name for what is taken: gitdeploy enrol {name} --image {image} --container NAME"
+        raise ConfigError(error.problems, fix) from error
     config = site.load_config()
     site.install_hook(config.apps[name], config, path)
     return True

@@ -33,7 +33,7 @@ from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
 from gitdeploy.errors import BuildFailed, Cancelled, EngineError, GitdeployError, RegistryError
 
-STEP = re.compile(r"Step (\d+/\d+) : (.*)", re.S)
+STEP = re.compile(r"(?:Step|STEP) (\d+/\d+) ?: (.*)", re.S)  # the second is Podman's
 CACHED = " ---> Using cache"
 RUNNING = re.compile(r" ---> Running in ([0-9a-f]{12})")
 CHATTER = re.compile(r" ---> |Removing intermediate container |Successfully (?:built|tagged) ")

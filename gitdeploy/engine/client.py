@@ -93,7 +93,7 @@ def _greet(api: Api, environ: Mapping[str, str]) -> bool:
             f"the Docker Engine at {api.host} is too old (API {version})", "Docker Engine 20.10 or newer is needed"
         )
     api.speak(min(version, NEWEST_API, key=_numbers))
-    return headers.get("Builder-Version", "2") != "1"  # 20.10 has BuildKit and does not say so
+    return headers.get("Builder-Version", "2") == "2"  # 20.10 has BuildKit and leaves it out; Podman has none, and says ""
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -65,8 +65,8 @@ def test_one_that_would_take_the_container_of_another_app_is_refused(all_enrolle
     config = (site.home / "config.toml").read_text()
     sample_app.release("1.0.0")
     push = sample_app.push(site.gogs.local(name))
-    assert "FAILED" in push.text or "refused" in push.text, push.text
-    assert container in push.text
+    assert f'"{container}" is already the container of {all_enrolled.name}' in push.text
+    assert f"gitdeploy enrol {name} --image" in push.text
     assert (site.home / "config.toml").read_text() == config
 
 

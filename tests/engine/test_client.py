@@ -214,6 +214,14 @@ def test_a_newer_engine_is_spoken_to_as_the_newest_tested(listener: socket.socke
     engine.close()
 
 
+def test_podman_has_no_buildkit(listener: socket.socket) -> None:
+    thread = answer(listener, "HTTP/1.1 200 OK\nApi-Version: 1.41\nBuilder-Version: \nContent-Length: 0\n\n")
+    engine = connect({"DOCKER_HOST": f"unix://{listener.getsockname()}"})
+    thread.join()
+    assert engine._buildkit is False
+    engine.close()
+
+
 def test_a_context_is_not_passed_over() -> None:
     error = refusal({"DOCKER_CONTEXT": "remote"})
     assert "DOCKER_CONTEXT is 'remote'" in error.reason

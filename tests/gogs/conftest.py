@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,13 @@ def site(
         return
     request.getfixturevalue("agent_image")
     gogs_container.build(docker_client, IMAGE, Path(BINARY))
-    with tempfile.TemporaryDirectory(prefix="gitdeploy-test-") as directory:
-        Path(directory).chmod(0o755)
-        with serve_in_container(docker_client, IMAGE, Path(directory)) as gogs:
-            volume = str(gogs.gogs.data)
-            with agents.agent(docker_client, engine_url, gogs.gogs, volume) as agent:
-                yield Site(gogs, "agent", agent.run, lambda: agent.container.logs().decode())
-    docker_client.images.remove(IMAGE, force=True)
+    with ExitStack() as stack:
+        stack.callback(docker_client.images.remove, IMAGE, force=True)
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gitdeploy-test-")))
+        directory.chmod(0o755)
+        gogs = stack.enter_context(serve_in_container(docker_client, IMAGE, directory))
+        agent = stack.enter_context(agents.agent(docker_client, engine_url, gogs.gogs, str(gogs.gogs.data)))
+        yield Site(gogs, "agent", agent.run, lambda: agent.container.logs().decode())
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,7 @@ def gogs_root(binary: Path, libraries: Iterable[Path] = ()) -> Root:
     root = busybox_root()
     core = Path(_output("git", "--exec-path").strip())
     root.copy_program(GIT)
+    root.copy_program(Path("/usr/bin/ssh-keygen"))  # for the keys of Gogs' own SSH server
     for name in ("git", "git-receive-pack", "git-upload-pack", "git-upload-archive"):
         root.links[str(core / name)] = str(GIT)
         root.links.setdefault(f"/bin/{name}", str(GIT))

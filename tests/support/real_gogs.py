@@ -225,10 +225,16 @@ def serve_in_container(client: docker.DockerClient, image: str, directory: Path)
     web = [str(made.binary), "web", f"--config={made.app_ini}"]
     holder.append(gogs_container.start(client, image, str(made.data), web))
     try:
-        wait_until(lambda: listens(gogs.port), 60, "Gogs' web server")
+        wait_until(lambda: listens(gogs.port) or not _runs(holder[0]), 60, "Gogs' web server")
+        assert _runs(holder[0]), holder[0].logs().decode()
         yield _introduce(gogs)
     finally:
         holder[0].remove(force=True)
+
+
+def _runs(container: Container) -> bool:
+    container.reload()
+    return container.status == "running"
 
 
 def _prepare(gogs: Gogs, key: Path, user: str, command: Callable[[Sequence[str]], str]) -> RealGogs:
