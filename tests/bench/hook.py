@@ -1,9 +1,10 @@
-"""What the hook costs a push that deploys nothing: the hook alone in each shell, and whole pushes with and without it.
+"""What the hooks cost where nothing is deployed: post-receive alone in each shell, whole pushes, and single moves of a ref.
 
     python -m tests.bench.hook [RUNS]
 
 The hook alone is compared with an empty shell script, the push to an enrolled repository with pushes to one that has an empty
-custom hook and to one that has none. All take turns, so that a busy machine is busy for all of them; medians.
+custom hook and to one that has none, and `git update-ref` of another branch there with one without hooks. All take turns, so
+that a busy machine is busy for all of them; medians.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def main(runs: int) -> None:
         os.environ.update(HOME=name, GIT_CONFIG_GLOBAL=str(directory / ".gitconfig"))
         hook_alone(directory, runs * 5)
         pushes(directory, runs)
+        moves(directory, runs * 5)
 
 
 def hook_alone(directory: Path, runs: int) -> None:
@@ -81,6 +83,31 @@ def pushes(directory: Path, runs: int) -> None:
 
     ways = {"enrolled": "enrolled", "empty custom hook": "empty", "no custom hook": "none"}
     show(medians({label: partial(push, name) for label, name in ways.items()}, runs), "git push")
+
+
+def moves(directory: Path, runs: int) -> None:
+    """`git update-ref` of a branch that is not deployed; run after `pushes`, in its repositories."""
+    print(f"git update-ref of a branch that is not deployed, {runs} runs each")
+    count = 0
+
+    def move(name: str) -> None:
+        nonlocal count
+        count += 1
+        repository = directory / f"data/git/gogs-repositories/bench/{name}.git"
+        command = ["git", "-C", str(repository), "update-ref", f"refs/heads/moved-{count}", "refs/heads/feature-1"]
+        subprocess.run(command, check=True)
+
+    for name in ("enrolled", "none"):
+        repository = directory / f"data/git/gogs-repositories/bench/{name}.git"
+        newest = subprocess.run(
+            ["git", "-C", str(repository), "for-each-ref", "--count=1", "--format=%(objectname)"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        subprocess.run(["git", "-C", str(repository), "update-ref", "refs/heads/feature-1", newest], check=True)
+    ways = {"enrolled": partial(move, "enrolled"), "without hooks": partial(move, "none")}
+    show(medians(ways, runs), "git update-ref")
 
 
 def medians(ways: Mapping[str, Callable[[], None]], runs: int) -> dict[str, float]:
