@@ -5,7 +5,6 @@ That is all the README's example needs, and whatever else stands there is an err
 
 from __future__ import annotations
 
-import json
 import re
 
 _PAIR = re.compile(r"([\w./-]+):(?: +(.*))?")
@@ -40,8 +39,8 @@ def _block(rest: list[tuple[int, str]], indent: int) -> object:
 
 
 def _scalar(text: str) -> object:
-    if text.startswith("["):
-        return json.loads(text)
+    if text.startswith("[") and text.endswith("]"):
+        return [part.strip().strip('"') for part in text[1:-1].split(",")]
     if text.startswith("{") and text.endswith("}"):
         pairs = [pair.strip().split(": ", 1) for pair in text[1:-1].split(",") if pair.strip()]
         return {key: _scalar(value) for key, value in pairs}
