@@ -80,6 +80,20 @@ def _mode(directory: int) -> int:
     return stat.S_IMODE(os.stat(SETTINGS, dir_fd=directory, follow_symlinks=False).st_mode)
 
 
+def missing(home: Path) -> Path | None:
+    """The file of `seed` that is not there as it should be; None if all are. Raises OSError."""
+    directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if SETTING not in (read_file(directory, SETTINGS, MAX_SETTINGS) or b""):
+            return home / SETTINGS
+    finally:
+        os.close(directory)
+    hook = home / TEMPLATE / HOOK_DIRECTORIES[False] / HOOK
+    if app_in_conf(home / TEMPLATE) != ANY:
+        return home / TEMPLATE / FILE
+    return None if os.access(hook, os.X_OK) and hook.read_bytes() == hook_text() else hook
+
+
 def withdraw(base: Path, home: Path) -> bool:
     """Undoes `seed`; returns whether there was anything to undo."""
     if not home.is_dir():

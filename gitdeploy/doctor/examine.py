@@ -12,7 +12,7 @@ from gitdeploy.config.model import App, Config, Server
 from gitdeploy.doctor.engine import examine_engine
 from gitdeploy.doctor.files import User, examine_files, look_at_file
 from gitdeploy.doctor.finding import Finding, Level, from_error
-from gitdeploy.doctor.gogs import examine_gogs
+from gitdeploy.doctor.gogs import examine_gogs, examine_newcomers
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
 from gitdeploy.doctor.registry import examine_registries
 from gitdeploy.doctor.repository import Expected, Repository, examine_repository, find_repositories, judge_repositories
@@ -76,6 +76,8 @@ class Examination:
         self._check("secrets", lambda: examine_secrets(self._apps.values()))
         if self._gogs:
             self._check("Gogs", partial(examine_gogs, self._gogs, self._names(), self._at.now()))
+            image = self._config.server.new_repositories if self._config else ""
+            self._check("new ones", partial(examine_newcomers, self._gogs, image) if image else list)
         return self._findings
 
     def _look_inside(self, home: Path) -> None:

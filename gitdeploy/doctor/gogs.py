@@ -10,6 +10,7 @@ from gitdeploy.doctor.finding import Finding
 from gitdeploy.doctor.hooklog import judge_hook_log, look_at_hook_log
 from gitdeploy.doctor.webhooks import judge_webhooks, read_webhooks
 from gitdeploy.gogs import Gogs, host_path, parse_ini
+from gitdeploy.newcomers import missing
 
 
 def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterator[Finding]:
@@ -29,6 +30,17 @@ def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterato
         yield from judge_hook_log(look_at_hook_log(path), now)
     except OSError as error:
         yield Finding("warning", "Gogs' log", f"{path} cannot be read: {error.strerror}", f"look into it: tail {path}")
+
+
+def examine_newcomers(gogs: Gogs, image: str) -> Iterator[Finding]:
+    """Whether git puts the hook into new repositories, where `server.new_repositories` is this image. Raises OSError."""
+    wrong = missing(gogs.user_home)
+    if wrong is None:
+        yield Finding("ok", "new ones", f"new repositories are enrolled by their first push, as {image}")
+        return
+    found = f"{wrong} is not as `enrol --all` made it: new repositories are not enrolled by their first push"
+    fix = f"gitdeploy enrol --all --image '{image}'; or take new_repositories out of config.toml"
+    yield Finding("warning", "new ones", found, fix)
 
 
 def _webhooks(gogs: Gogs, database: Mapping[str, str], enrolled: Mapping[str, str]) -> Iterator[Finding]:

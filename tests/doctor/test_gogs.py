@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -219,3 +220,28 @@ def test_impossible_time_in_the_log(tmp_path: Path) -> None:
 
     assert look_at_hook_log(log) == HookError(log, None, "ouch")
     assert [finding.level for finding in judge_hook_log(look_at_hook_log(log), 0.0)] == ["warning"]
+
+
+def no_settings(home: Path) -> None:
+    (home / ".gitconfig").unlink()
+    (home / ".gitconfig").touch()
+
+
+def no_template(home: Path) -> None:
+    shutil.rmtree(home / "gitdeploy-template")
+
+
+def stale_hook(home: Path) -> None:
+    (home / "gitdeploy-template/custom_hooks/post-receive").write_text("#!/bin/sh\n")
+
+
+@pytest.mark.parametrize("damage", [no_settings, no_template, stale_hook])
+def test_new_repositories_would_not_be_enrolled(patient: Patient, damage: Callable[[Path], None]) -> None:
+    patient.site.run("enrol", "--all", "--image", "6ain/{repo}")
+    (fine,) = [finding for finding in patient.examine() if finding.check == "new ones"]
+    assert fine.level == "ok"
+    damage(patient.site.gogs.data / "git")
+    (fault,) = [fault for fault in patient.faults() if fault.check == "new ones"]
+    assert fault.level == "warning"
+    patient.follow(fault.fix.partition(";")[0])
+    assert [fault for fault in patient.faults() if fault.check == "new ones"] == []
