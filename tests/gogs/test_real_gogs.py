@@ -54,6 +54,22 @@ def test_edit_through_the_api(app: Deployable) -> None:
 SLOW = 'FROM gitdeploy-test/python:1\nWORKDIR /app\nCOPY . .\nRUN sleep 5\nCMD ["python3", "app.py"]\n'
 
 
+@pytest.mark.parametrize("way", ["ssh", "http"])
+def test_the_console_comes_while_the_deployment_runs(app: Deployable, way: str) -> None:
+    """Over HTTP, too, where Gogs passes nothing on until its buffers are full."""
+    app.clone.release("1.0.0", {"Dockerfile": SLOW})
+    with app.clone.start_push(remote(app, way)) as push:
+        assert push.stdout is not None
+        seen = ""
+        while "==> Build" not in seen:
+            seen += (line := push.stdout.readline())
+            assert line, seen
+        assert app.told() == [("push", "running")]
+        seen += push.stdout.read()
+    assert "1.0.0 is live" in seen, seen
+    assert "\0" not in seen
+
+
 def test_edit_in_the_web_page_is_not_held(app: Deployable) -> None:
     app.clone.release("1.0.0", {"Dockerfile": SLOW})
     app.clone.push(app.gogs.ssh(app.name))
