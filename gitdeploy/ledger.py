@@ -70,5 +70,6 @@ class Ledger:
 
     def let_go(self, record: PushRecord, text: str) -> None:
         """Removes a record and says a last word to its pusher."""
+        self._pushers.relay(record)  # while there is something to hold the console by
         self._spool.done(record.name)
         self._pushers.tell(record, harmless_lines(text))

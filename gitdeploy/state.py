@@ -68,7 +68,7 @@ class State:
 
         Args:
             path: of the file, made 0600.
-            first_id: of the first deployment when the file is new: above every log and label that exists already.
+            first_id: of the first deployment when the file is new: above every log that exists already.
 
         Raises:
             UnfitError: it cannot be opened, is damaged, or is of a newer gitdeploy.
@@ -135,6 +135,14 @@ class State:
                 (app, record, trigger, created, ref, commit_id, pusher),
             )
             return int(cursor.lastrowid or 0)
+
+    def count_above(self, deployment: int) -> None:
+        """Gives no new deployment this number or a lower one."""
+        with self._transaction():
+            (highest,) = self._db.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'deployments'").fetchone()
+            if (highest or 0) < deployment:
+                self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'deployments'")
+                self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('deployments', ?)", (deployment,))
 
     def end(self, deployment: int, status: Status, **values: Any) -> None:
         """Records the end of a deployment, durably: its push record is removed after that."""

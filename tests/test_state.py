@@ -131,3 +131,12 @@ def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     with pytest.raises(UnfitError):
         State(path)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_numbers_go_on_above_what_the_engine_knows(tmp_path: Path) -> None:
+    with State(tmp_path / "state.db") as state:
+        state.count_above(0)
+        assert state.enqueue("o/r", "1-a", trigger="push", created=1.0) == 1
+        state.count_above(7)
+        state.count_above(3)
+        assert state.enqueue("o/r", "2-b", trigger="push", created=2.0) == 8

@@ -13,17 +13,15 @@ import pytest
 from tests.faults.conftest import MakeTiny, Tiny
 from tests.support.net import wait_until
 
-pytestmark = pytest.mark.exhaustive  # minutes of full load
-
-APPS, PUSHES = 10, 5
+EVERYTHING = pytest.param(10, 5, marks=pytest.mark.exhaustive)  # minutes of full load
 PARALLEL = 2
 """server.parallel as it is built in."""
 
 
-def push_often(tiny: Tiny, back: bool) -> list[subprocess.Popen[str]]:
-    """Pushes PUSHES versions within about a second, at last, to go `back`, an older one by force; waits for none."""
-    commits = [tiny.release(str(version)) for version in range(PUSHES)]
-    order = [*commits[: PUSHES - 1], commits[1] if back else commits[-1]]
+def push_often(tiny: Tiny, number: int, back: bool) -> list[subprocess.Popen[str]]:
+    """Pushes that many versions within about a second, at last, to go `back`, an older one by force; waits for none."""
+    commits = [tiny.release(str(version)) for version in range(number)]
+    order = [*commits[: number - 1], commits[1] if back else commits[-1]]
     pushes = []
     for commit in order:
         pushes.append(tiny.clone.start_push(tiny.remote, f"+{commit}:refs/heads/main"))
@@ -38,12 +36,13 @@ def tip(repository: str) -> str:
 
 
 @pytest.mark.timeout(400)
-def test_fifty_pushes_over_ten_apps(make_tiny: MakeTiny) -> None:
-    apps = [make_tiny(suffix=f"-{number}") for number in range(APPS)]
+@pytest.mark.parametrize(("many", "pushes"), [(2, 4), EVERYTHING])
+def test_several_pushes_each_to_several_apps(many: int, pushes: int, make_tiny: MakeTiny) -> None:
+    apps = [make_tiny(suffix=f"-{number}") for number in range(many)]
     texts: dict[str, list[str]] = {}
 
     def client(tiny: Tiny, back: bool) -> None:
-        texts[tiny.name] = [push.communicate(timeout=300)[0] for push in push_often(tiny, back)]
+        texts[tiny.name] = [push.communicate(timeout=300)[0] for push in push_often(tiny, pushes, back)]
 
     def all_clients() -> None:
         clients = [threading.Thread(target=client, args=(tiny, n % 2 == 1)) for n, tiny in enumerate(apps)]
@@ -56,10 +55,10 @@ def test_fifty_pushes_over_ten_apps(make_tiny: MakeTiny) -> None:
     effects = apps[0].record(all_clients)
 
     for number, tiny in enumerate(apps):
-        wanted = "1" if number % 2 else str(PUSHES - 1)
+        wanted = "1" if number % 2 else str(pushes - 1)
         assert tiny.get() == wanted, texts[tiny.name]
         history = tiny.site.history(tiny.name)
-        assert len(history) == PUSHES
+        assert len(history) == pushes
         assert {d["status"] for d in history} <= {"succeeded", "superseded", "unchanged"}
         assert next(d for d in history if d["status"] == "succeeded")["version"] == wanted
         assert tiny.containers() == {tiny.container: "running"}
@@ -67,7 +66,7 @@ def test_fifty_pushes_over_ten_apps(make_tiny: MakeTiny) -> None:
     assert list((apps[0].site.home / "spool").iterdir()) == []
 
     builds = spans([(pid, at, what) for effect, pid, at, what, _ in effects if effect == "engine.build"])
-    assert len(builds) >= APPS
+    assert len(builds) >= many
     assert most_at_once(builds) <= PARALLEL
     for tiny in apps:
         lives = spans([(pid, at, what) for effect, pid, at, what, app in effects if app == tiny.name and effect[:5] == "state"])

@@ -91,18 +91,19 @@ def test_push_options(make_tiny: MakeTiny, tmp_path: Path) -> None:
         assert_harmless(tiny, everything_said(tiny, push.text), tmp_path)
 
 
-VERSIONS = [SHELL, f"1{ESCAPES}", "1 --privileged", "latest:1", "1/../../x", "1@sha256:" + "0" * 64, "1\x00"]
+VERSIONS = [SHELL, "1 --privileged", "latest:1", "1/../../x", "1@sha256:" + "0" * 64, "1\x00", f"1{ESCAPES}"]
 
 
 def test_versions(make_tiny: MakeTiny, tmp_path: Path) -> None:
     tiny = make_tiny()
     tiny.push("1")
-    for version in VERSIONS:
+    said = ""
+    for number, version in enumerate(VERSIONS, 1):
         tiny.release("2", VERSION=version)
-        push = tiny.push()
-        assert "FAILED at Read VERSION" in push.text, version
-        assert tiny.get() == "1"
-        assert_harmless(tiny, everything_said(tiny, push.text), tmp_path)
+        said += tiny.push().text
+        assert said.count("FAILED at Read VERSION") == number, version
+    assert tiny.get() == "1"
+    assert_harmless(tiny, everything_said(tiny, said), tmp_path)
     tiny.release("2", VERSION="3\n2")
     assert "3 is live" in tiny.push().text, "the first line counts"
 

@@ -82,7 +82,7 @@ def test_a_killed_worker_goes_on_telling(effect: str, heard: str, make_tiny: Mak
     tiny.kill_at(Point(effect, 1, "after"), "child")
     text = tiny.push("2").text
     assert tiny.fired.exists()
-    assert heard in text
+    assert heard in text, text
     assert "is started again" not in text, "the hook has not noticed"
     assert tiny.get() == "2"
     assert live(tiny, "2")

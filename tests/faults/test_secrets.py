@@ -56,7 +56,7 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(0.02):
+        while not self._stop.wait(0.05):
             for entry in Path("/proc").glob("[0-9]*/cmdline"):
                 with contextlib.suppress(OSError):
                     line = entry.read_bytes().replace(b"\0", b" ")
@@ -151,7 +151,6 @@ def test_no_secret_gets_out(guarded: Tiny, locked_registry: Registry, tmp_path: 
 
     with Watch() as watch:
         push("is live", "success")
-        found += told(tiny)
         assert "***" in tiny.site.run("logs", tiny.name).stdout, "the build step did print the secret"
         push("FAILED at Build", "build-fails", TELLTALE.replace("test -s", "false"))
         push("FAILED at Deploy", "start-fails", BLABBER)
