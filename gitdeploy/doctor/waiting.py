@@ -79,7 +79,11 @@ def look_at_queue(spool: Spool, state: State | None, now: float) -> Queue:
 def judge_queue(queue: Queue, spool: Path, mode: Mode) -> Iterator[Finding]:
     """What waits in vain. Pure."""
     program = spool.parent / "bin" / "gitdeploy"
-    start = "see whether the agent runs: docker logs gitdeploy" if mode == "agent" else f"{program} worker --once"
+    start = (
+        "see whether the agent runs: docker logs gitdeploy (a service: journalctl -u gitdeploy)"
+        if mode == "agent"
+        else f"{program} worker --once"
+    )
     for app, ages in queue.ages.items():
         if max(ages) > STALE:
             found = f"{_pushes(len(ages))} in {spool} for {max(ages):.0f} s, and no worker has taken it"
@@ -114,7 +118,7 @@ def look_at_bell(spool: Path) -> Bell:
 
 def judge_agent(bell: Bell, version: str, own_version: str) -> Iterator[Finding]:
     """Whether the agent runs, and is of this version ("" where it does not say). Pure."""
-    start = "docker start gitdeploy, or install.sh --mode agent again"
+    start = "docker start gitdeploy (a service: systemctl start gitdeploy), or install.sh --mode agent again"
     problem = {
         "missing": "has never run here",
         "unheard": "does not run: pushes wait",
@@ -126,7 +130,7 @@ def judge_agent(bell: Bell, version: str, own_version: str) -> Iterator[Finding]
         yield Finding("error", "agent", f"the agent {problem}", fix)
     elif version and version != own_version:
         found = f"the agent is gitdeploy {version}, this is {own_version}"
-        yield Finding("error", "agent", found, "docker restart gitdeploy, or install.sh --mode agent again")
+        yield Finding("error", "agent", found, "install.sh --mode agent again (a service: systemctl restart gitdeploy)")
     else:
         yield Finding("ok", "agent", "runs" + (f", gitdeploy {version}" if version else ""))
 
