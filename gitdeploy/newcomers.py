@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitdeploy.enrol import HOOK, HOOK_DIRECTORIES, hook_text, remove
-from gitdeploy.errors import UsageError
+from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gogs import Gogs
 from gitdeploy.hookconf import ANY, FILE, HookConf, app_in_conf
 from gitdeploy.ownedfiles import make_directory, open_directory, read_file, write_file
@@ -121,7 +121,8 @@ def base_of(gogs: Gogs) -> Path:
 
 def forget_newcomers(gogs: Gogs) -> None:
     """No repository is made with the hook in it any more, and those that had no push yet lose theirs."""
-    withdraw(base_of(gogs), gogs.user_home)
+    with suppress(UnfitError):  # a user whom this machine does not know: nothing was put into that home
+        withdraw(base_of(gogs), gogs.user_home)
     for path in gogs.seeded():
         remove(gogs.data, path)
 
