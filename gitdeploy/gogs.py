@@ -6,14 +6,13 @@ paths are mapped back (docker/start.sh and docker/s6/gogs/setup of Gogs link /ho
 
 from __future__ import annotations
 
-import pwd
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gitdeploy.errors import UnfitError, UsageError
-from gitdeploy.hookconf import ANY, app_in_conf, enrolled_app
+from gitdeploy.hookconf import enrolled_app
 
 CONTAINER_DATA = PurePosixPath("/data")
 CONTAINER_PATHS = {
@@ -103,23 +102,6 @@ class Gogs:
             app = enrolled_app(path)
             if app is not None:
                 yield app, path
-
-    def seeded(self) -> Iterator[Path]:
-        """Those, wikis included, that were made with the hook in them and have had no push to enrol them yet."""
-        for path in sorted(self.root.glob("*/*.git")):
-            if app_in_conf(path) == ANY:
-                yield path
-
-    @property
-    def user_home(self) -> Path:
-        """Home directory of the user that Gogs runs as, where git looks for that user's settings. Raises UnfitError."""
-        if self.layout.container:
-            return self.data / "git"
-        uid = self.root.stat().st_uid
-        try:
-            return Path(pwd.getpwuid(uid).pw_dir)
-        except KeyError as error:
-            raise UnfitError(f"this machine knows no user {uid}, who owns {self.root}", "run this where Gogs runs") from error
 
     def repository_of(self, app: str, seen: str = "") -> Path:
         """The bare repository of an app, which may have been renamed since it was enrolled.

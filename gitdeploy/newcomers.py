@@ -8,6 +8,7 @@ enrols a repository is for the server's config.toml to say (`server.new_reposito
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -114,17 +115,30 @@ def withdraw(base: Path, home: Path) -> bool:
     return found
 
 
+def user_home(gogs: Gogs) -> Path:
+    """Home directory of the user that Gogs runs as, where git looks for that user's settings. Raises UnfitError."""
+    if gogs.layout.container:
+        return gogs.data / "git"
+    uid = gogs.root.stat().st_uid
+    try:
+        return Path(pwd.getpwuid(uid).pw_dir)
+    except KeyError as error:
+        raise UnfitError(f"this machine knows no user {uid}, who owns {gogs.root}", "run this where Gogs runs") from error
+
+
 def base_of(gogs: Gogs) -> Path:
     """The trusted directory above the home directory of its user, or that itself."""
-    return gogs.data if gogs.user_home.is_relative_to(gogs.data) else gogs.user_home
+    home = user_home(gogs)
+    return gogs.data if home.is_relative_to(gogs.data) else home
 
 
 def forget_newcomers(gogs: Gogs) -> None:
     """No repository is made with the hook in it any more, and those that had no push yet lose theirs."""
     with suppress(UnfitError):  # a user whom this machine does not know: nothing was put into that home
-        withdraw(base_of(gogs), gogs.user_home)
-    for path in gogs.seeded():
-        remove(gogs.data, path)
+        withdraw(base_of(gogs), user_home(gogs))
+    for path in sorted(gogs.root.glob("*/*.git")):  # wikis included
+        if app_in_conf(path) == ANY:
+            remove(gogs.data, path)
 
 
 def may_enrol(repository: Path) -> bool:

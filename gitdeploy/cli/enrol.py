@@ -16,7 +16,7 @@ from gitdeploy.config.load import parse_config
 from gitdeploy.errors import ConfigError, GitdeployError, UsageError
 from gitdeploy.gogs import read_gogs
 from gitdeploy.hookconf import HookConf
-from gitdeploy.newcomers import TEMPLATE, base_of, may_enrol, seed
+from gitdeploy.newcomers import TEMPLATE, base_of, may_enrol, seed, user_home
 from gitdeploy.ownedfiles import locked, write_file
 from gitdeploy.push import full_patterns
 from gitdeploy.site import Site
@@ -65,8 +65,8 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
         config = site.load_config()
         refs = full_patterns(build_app("owner/repo", [config.defaults]).branch)
         conf = HookConf("", site.homes, refs, config.server.relay_timeout, site.mode)
-        seed(base_of(gogs), gogs.user_home, conf)
-        print(f"repositories that are made from now on are enrolled by their first push ({gogs.user_home / TEMPLATE})")
+        seed(base_of(gogs), user_home(gogs), conf)
+        print(f"repositories that are made from now on are enrolled by their first push ({user_home(gogs) / TEMPLATE})")
     return status
 
 

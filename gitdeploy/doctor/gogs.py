@@ -10,7 +10,7 @@ from gitdeploy.doctor.finding import Finding
 from gitdeploy.doctor.hooklog import judge_hook_log, look_at_hook_log
 from gitdeploy.doctor.webhooks import judge_webhooks, read_webhooks
 from gitdeploy.gogs import Gogs, host_path, parse_ini
-from gitdeploy.newcomers import missing
+from gitdeploy.newcomers import missing, user_home
 
 
 def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterator[Finding]:
@@ -34,7 +34,7 @@ def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterato
 
 def examine_newcomers(gogs: Gogs, image: str) -> Iterator[Finding]:
     """Whether git puts the hook into new repositories, where `server.new_repositories` is this image. Raises OSError."""
-    wrong = missing(gogs.user_home)
+    wrong = missing(user_home(gogs))
     if wrong is None:
         yield Finding("ok", "new ones", f"new repositories are enrolled by their first push, as {image}")
         return
