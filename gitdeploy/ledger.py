@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gitdeploy.console import harmless, harmless_lines
+from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import GitdeployError
 from gitdeploy.push import PushRecord
 from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment, Status
+from gitdeploy.release import APP, RELEASE
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
 
@@ -22,6 +24,16 @@ class Ledger:
         self._state = state
         self._pushers = pushers
         self._now = now
+
+    def go_on_counting(self, engine: Callable[[], Engine]) -> None:
+        """Where the history of this app is lost, its containers still say which deployments there were."""
+        if self._state.history(self._app, 1):
+            return
+        try:
+            found = [container.labels.get(RELEASE, "") for container in engine().containers({APP: self._app})]
+        except GitdeployError:
+            return  # the deployment will tell
+        self._state.count_above(max((int(release) for release in found if release.isdecimal()), default=0))
 
     def enqueue(self, record: PushRecord, ref: str, commit: str) -> Deployment:
         """The deployment that stands for a record, made if there is none yet."""

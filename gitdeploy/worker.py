@@ -23,7 +23,6 @@ from gitdeploy.ledger import Ledger
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
 from gitdeploy.pushers import INTERVAL, Pushers
 from gitdeploy.records import Deployment
-from gitdeploy.release import APP, RELEASE
 from gitdeploy.rollout.recovery import recover, release_held
 from gitdeploy.site import Site
 from gitdeploy.source.repository import Repository, open_repository
@@ -95,7 +94,7 @@ class Worker:
             UnfitError: the spool or state.db cannot be used, or the engine is needed for recovery and does not answer.
         """
         self._put_right()
-        self._count_above_what_runs()
+        self.ledger.go_on_counting(self.engine)
         tried: set[str] = set()
         while not self.stop.is_set():
             waiting = self._waiting(tried)
@@ -133,16 +132,6 @@ class Worker:
         except GitdeployError as error:
             log.note(f"{self.name}: what was held is left to the next deployment: {error.reason}")
         return False
-
-    def _count_above_what_runs(self) -> None:
-        """Where the history of this app is lost, its containers still say which deployments there were."""
-        if self.state.history(self.name, 1):
-            return
-        try:
-            found = [container.labels.get(RELEASE, "") for container in self.engine().containers({APP: self.name})]
-        except GitdeployError:
-            return  # the deployment will tell
-        self.state.count_above(max((int(release) for release in found if release.isdecimal()), default=0))
 
     def _put_right(self) -> None:
         """After a crash: brings the engine into order and tells the history what became of the deployment."""
