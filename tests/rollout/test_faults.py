@@ -70,13 +70,14 @@ def test_a_release_that_listens_nowhere(live: Site) -> None:
 
 
 def test_a_release_that_crashes_under_traffic(overlapping: Site) -> None:
-    """Requests that were in it when it crashed are lost, and no others."""
+    """Requests that were in it when it crashed are lost, and no others; its restart policy may let it crash again."""
     names, version = overlapping.names(), get(overlapping.url)
     with Load(overlapping.port) as load, pytest.raises(StageFailed) as failed:
         overlapping.deploy("2", CRASH_AFTER="5")
     assert "the new container exited" in failed.value.reason or "HAProxy lost the new container" in failed.value.reason
-    assert "log: crashing" in failed.value.tail
-    assert sum(sum(errors.values()) for errors in load.lost.values()) <= 4
+    crashes = failed.value.tail.count("log: crashing")
+    assert crashes
+    assert sum(sum(errors.values()) for errors in load.lost.values()) <= 4 * crashes
     assert get(overlapping.url) == version
     assert overlapping.names() == names
     overlapping.deploy("3")
