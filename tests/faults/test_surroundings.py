@@ -140,6 +140,7 @@ def small_disk(make_tiny: MakeTiny) -> Iterator[Tiny]:
     tiny = make_tiny()
     tiny.site.configure('[server]\nmin_free = "1MB"\n')
     assert "is live" in tiny.push("1").text
+    wait_until(lambda: not tiny.site.workers(), 30, "the worker's end")
     home = tiny.site.home
     kept = home.with_name("kept")
     subprocess.run(["cp", "-a", home, kept], check=True)
@@ -257,6 +258,7 @@ def test_the_git_servers_container_is_restarted(make_tiny: MakeTiny) -> None:
 def test_the_history_is_lost(logs: bool, make_tiny: MakeTiny) -> None:
     tiny = make_tiny()
     assert "1 is live" in tiny.push("1").text
+    wait_until(lambda: not tiny.site.workers(), 30, "the worker's end")
     for path in tiny.site.home.glob("state.db*"):
         path.unlink()
     if not logs:

@@ -62,13 +62,21 @@ class Installed:
         with (self.home / "config.toml").open("a") as file:
             file.write(text)
 
-    def kill_workers(self) -> None:
-        """kill -9 of all workers of this installation; there may be none."""
+    def workers(self) -> list[int]:
+        """Process ids of this installation's workers. One may outlive the push, for a moment or for blue-green's `hold`."""
         ours = f"GITDEPLOY_HOME={self.home}".encode()
+        found = []
         for environ in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):  # ended meanwhile
                 if ours in environ.read_bytes().split(b"\0"):
-                    os.kill(int(environ.parent.name), signal.SIGKILL)
+                    found.append(int(environ.parent.name))
+        return found
+
+    def kill_workers(self) -> None:
+        """kill -9 of all workers of this installation; there may be none."""
+        for pid in self.workers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def history(self, app: str) -> list[dict[str, Any]]:
         """The app's deployments, newest first."""
