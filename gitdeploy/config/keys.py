@@ -100,7 +100,7 @@ _APP = (
     Key(
         "push.on_reused_version",
         choice("overwrite", "refuse", "skip"),
-        "overwrite | refuse | skip, when VERSION was released from another tree",
+        "overwrite | refuse | skip, if VERSION is that of another tree",
         "allow",
     ),
     Key(
