@@ -24,6 +24,9 @@ REPLICA = "gitdeploy.replica"
 TREE = "gitdeploy.tree"
 RECIPE = "gitdeploy.recipe"
 
+TOP_LEVEL = ("com", "dev", "io", "net", "org")
+"""With one of these begin labels that are named after a domain."""
+
 
 @dataclass(frozen=True)
 class Release:
@@ -105,14 +108,23 @@ def label_problem(app: App, labels: Iterable[str]) -> str:
     Containers inherit labels, and a Dockerfile is written by whoever may push: it must not speak in gitdeploy's name, nor,
     where a proxy goes by labels, tell that proxy what is the server's to tell (router.labels).
     """
-    proxies = {label.partition(".")[0] for label in app.router.labels}
+    families = {proxy_family(label) for label in app.router.labels}
     for label in sorted(labels):
-        family, dot, _ = label.partition(".")
-        if family == "gitdeploy" and dot and label not in (APP, TREE, RECIPE):
+        if label.startswith("gitdeploy.") and label not in (APP, TREE, RECIPE):
             return f"the image has the label {label!r}: labels that begin with gitdeploy. are gitdeploy's own"
-        if family in proxies and label not in app.router.labels:
-            return f"the image has the label {label!r}: what begins with {family}. is set by router.labels of config.toml alone"
+        if label in app.router.labels or label.startswith("org.opencontainers.image."):
+            continue
+        plain = re.sub(r"_\d+(?=\.|$)", "", label)  # caddy_1 is a site of its own
+        for family in families:
+            if plain == family or plain.startswith(f"{family}."):
+                return f"the image has the label {label!r}: those of {family} are set by router.labels of config.toml alone"
     return ""
+
+
+def proxy_family(label: str) -> str:
+    """What all labels of a proxy begin with, from one of them: "traefik", or all but the last part of a reverse domain name."""
+    parts = label.split(".")
+    return ".".join(parts[:-1]) if parts[0] in TOP_LEVEL and len(parts) > 2 else re.sub(r"_\d+$", "", parts[0])
 
 
 def address(app: App, host: str) -> str:

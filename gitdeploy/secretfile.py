@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Collection
 from pathlib import Path
 
 from gitdeploy.errors import StageFailed
@@ -49,12 +50,21 @@ def require_own_place(path: Path, key: str) -> None:
             facts = directory.lstat()
         except OSError:
             return  # opening the file tells it better
-        open_to_all = facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX and not stat.S_ISLNK(facts.st_mode)
-        if facts.st_uid not in trusted or open_to_all:
-            who = "everybody" if facts.st_uid in trusted else f"user {facts.st_uid}"
+        if who := _who_else_writes(facts, trusted):
             reason = f"{key}: {who} can write to {directory} and so put another file in the place of {path}"
             hint = "keep it where only root and gitdeploy's user can write, in agent mode /var/lib/gitdeploy/secrets say"
             raise StageFailed(reason, hint)
+
+
+def _who_else_writes(facts: os.stat_result, trusted: Collection[int]) -> str:
+    """Who besides the trusted users can put files into that directory, "" for nobody. A link has no rights of its own."""
+    if facts.st_uid not in trusted:
+        return f"user {facts.st_uid}"
+    if facts.st_mode & stat.S_ISVTX or stat.S_ISLNK(facts.st_mode):
+        return ""
+    if facts.st_mode & stat.S_IWOTH:
+        return "everybody"
+    return f"group {facts.st_gid}" if facts.st_mode & stat.S_IWGRP and facts.st_gid != os.getegid() else ""
 
 
 def _require_private(path: Path, key: str, facts: os.stat_result) -> None:

@@ -35,6 +35,9 @@ MAX_CHILDREN = 100
 WATCHER = ""
 """The watcher's name among the children, which bear their app's."""
 
+RETRY = 30.0
+"""Seconds after which a watching supervisor lets an app's process try again that failed, for want of an engine, say."""
+
 RESTART = 1.0
 """Seconds between two starts of the watcher, should it die."""
 
@@ -68,6 +71,7 @@ class Supervisor:
         self._looked_at: dict[str, frozenset[str]] = {}
         self._stopping = False
         self._failed = False
+        self._failed_at: dict[str, float] = {}
         self._watched = float("-inf")
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -90,13 +94,15 @@ class Supervisor:
             if not self._stopping:
                 self._start_waiting()
                 if watch:
+                    self._start(self._due())
                     self._start_watcher()
                     self.alive()
             if not self._children and (self._stopping or not watch):
                 return self._status(watch)
             self._wait(bell, IDLE if watch else None)
-            self._start(self._reap(watch))
-            self.spool.consoles.keep(self.spool.names())
+            died = self._reap(watch)
+            self.spool.consoles.keep(self.spool.names())  # before a successor could inherit one whose push has ended
+            self._start(died)
 
     def _start_waiting(self) -> None:
         """Starts a child for each app with a waiting record that none has looked at yet."""
@@ -122,6 +128,13 @@ class Supervisor:
         for app in sorted(apps):
             self._fork(app, partial(self.child, app))
 
+    def _due(self) -> set[str]:
+        """Apps whose process failed a while ago: it may do better now."""
+        now = time.monotonic()
+        due = {app for app, at in self._failed_at.items() if now - at >= RETRY}
+        self._failed_at = {app: at for app, at in self._failed_at.items() if app not in due}
+        return due - set(self._children.values())
+
     def _start_watcher(self) -> None:
         """Starts the watcher if there is to be one and none runs, a moment after the last one at the earliest."""
         if self.watcher and WATCHER not in self._children.values() and time.monotonic() - self._watched >= RESTART:
@@ -133,6 +146,8 @@ class Supervisor:
         if pid == 0:
             os._exit(self._run_child(name, work))
         self._children[pid] = name
+        if self._stopping:  # the signal may have come between the two
+            os.kill(pid, signal.SIGTERM)
 
     def _run_child(self, name: str, work: Callable[[], int]) -> int:
         """In the child: signals as a plain process has them, its own app's consoles, then the work."""
@@ -165,18 +180,17 @@ class Supervisor:
                 continue
             if not os.WIFSIGNALED(status) or self._stopping or self._deaths[app] >= MAX_DEATHS:
                 self.spool.consoles.drop_app(app)
-            if os.WIFSIGNALED(status) and not self._stopping:
-                self._deaths[app] += 1
-                if self._deaths[app] <= MAX_DEATHS:
-                    died.add(app)
-                else:
-                    self._failed = True
+            killed = os.WIFSIGNALED(status) and not self._stopping
+            self._deaths[app] += killed
+            if killed and self._deaths[app] <= MAX_DEATHS:
+                died.add(app)
+            elif killed or os.WEXITSTATUS(status) not in (0, BUSY):
+                self._failed = True
+                self._failed_at[app] = time.monotonic()
             elif os.WEXITSTATUS(status) == 0:
                 self._deaths.pop(app, None)
-            elif os.WEXITSTATUS(status) == BUSY and watch:
+            elif watch:
                 self._looked_at.pop(app, None)  # a worker started by hand has it: look again
-            elif os.WEXITSTATUS(status) not in (0, BUSY):
-                self._failed = True
         return died
 
     def _wait(self, bell: int, timeout: float | None) -> None:

@@ -54,8 +54,12 @@ def test_containers_tell_what_they_are() -> None:
         (("gitdeploy.replica",), (), "'gitdeploy.replica': labels that begin with gitdeploy. are gitdeploy's own"),
         (("traefik.http.x",), (), ""),
         (("traefik.enable", "caddy"), ("traefik.enable",), ""),
-        (("traefik.http.x",), ("traefik.enable",), "'traefik.http.x': what begins with traefik. is set by router.labels"),
-        (("caddy",), ("caddy.reverse_proxy",), "'caddy': what begins with caddy. is set"),
+        (("traefik.http.x",), ("traefik.enable",), "'traefik.http.x': those of traefik are set by router.labels"),
+        (("caddy",), ("caddy.reverse_proxy",), "'caddy': those of caddy are set"),
+        (("caddy_9.reverse_proxy",), ("caddy",), "'caddy_9.reverse_proxy': those of caddy are set"),
+        (("caddy",), ("caddy_1.reverse_proxy",), "'caddy': those of caddy are set"),
+        (("com.example.about", "org.opencontainers.image.version"), ("com.proxy.keep", "org.opencontainers.x"), ""),
+        (("com.proxy.other",), ("com.proxy.keep",), "'com.proxy.other': those of com.proxy are set"),
     ],
 )
 def test_an_image_does_not_speak_for_gitdeploy_or_to_the_proxy(

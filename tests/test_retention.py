@@ -153,6 +153,12 @@ class TestPrune:
         assert found.tags == ("keep/this:1",)
         assert "tagged keep/this:1 too" in lines[0]
 
+    def test_the_engine_may_spell_a_tag_in_another_way(self) -> None:
+        engine = FakeEngine()
+        engine.add_image("6ain/dev-app:1", labels={APP: self.APP.name})
+        app = replace(self.APP, image="docker.io/6ain/dev-app")
+        assert prune(engine, app, [], lambda _: None, Said([])) == Freed(1, 1_000_000, 0)
+
     def test_leaves_an_image_that_a_container_of_somebody_uses(self) -> None:
         engine = FakeEngine()
         used = engine.add_image("6ain/dev-app:1", labels={APP: self.APP.name})

@@ -52,6 +52,11 @@ def test_refuses_a_place_where_another_user_could_have_put_it(tmp_path: Path, op
     theirs.chmod(0o777)
     with pytest.raises(StageFailed, match="everybody can write to"):
         read_secret(path, "env_file")
+    theirs.chmod(0o775)
+    assert read_secret(path, "env_file") == b"secret", "the group is our own"
+    os.chown(theirs, 0, 1000)
+    with pytest.raises(StageFailed, match="group 1000 can write to"):
+        read_secret(path, "env_file")
     theirs.chmod(0o1777)
     assert read_secret(path, "env_file") == b"secret"
     (open_path / "link").symlink_to(tmp_path)

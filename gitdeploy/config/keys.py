@@ -75,7 +75,7 @@ _APP = (
     Key("networks", many(f.NETWORK), "networks to join, the first as the container's own", "allow", ["backend"]),
     Key("restart", f.RESTART, "no | always | unless-stopped | on-failure:N", "allow"),
     Key("stop_timeout", duration("0s", "1h"), "from the stop signal to SIGKILL", "yes"),
-    Key("on_new_push", choice("finish", "cancel"), "finish | cancel the running deployment when a newer push comes", "allow"),
+    Key("on_new_push", choice("finish", "cancel"), "finish | cancel the running deployment when a newer push comes"),
     Key("queue", whole(1, 1000), "pushes that may wait; the oldest beyond that are superseded"),
     Key("repository", f.PATH, "path of a bare repository outside the Git server's root", example="/srv/git/dev-app.git"),
     Key("build.dockerfile", f.TREE_PATH, "path in the tree", "yes"),
