@@ -69,7 +69,7 @@ class Trial:
         tiny = self.tiny
         tiny.kill_at(point, victim)
         with Prober(tiny.url, pause=0.01) as prober:
-            push = tiny.push(new)
+            push = tiny.push(new, timeout=300)  # the machine may be busy; a hook that hangs takes longer
             fired = tiny.fired.exists()
             tiny.kill_no_more()
             if list((tiny.site.home / "spool").glob("*.push")):
