@@ -11,8 +11,8 @@ usage() {
     /data in Gogs' container; for a Gogs on the host, the directory with its custom/conf/app.ini.
 ./install.sh --data DIR                      upgrades, with the hooks of all repositories that have one
 ./install.sh --data DIR --all [--image 'REGISTRY/{owner}/{repo}']
-    every repository of this Gogs, and with an image also those that are made later, by their first push; without one, those
-    that config.toml has a table for
+    every repository of this Gogs but forks and mirrors, and with an image also those that are made later, by their first
+    push; without one, those that config.toml has a table for
 ./install.sh --data DIR --bare PATH [--repo OWNER/NAME] [--image REF] …    a bare repository that no Gogs keeps
 ./install.sh --data DIR --uninstall          puts back what was there; running apps, config, history and logs stay
 ./install.sh --data DIR --uninstall --purge  config, history and logs go, too
@@ -206,4 +206,5 @@ elif [ -n "$repo" ]; then
     gitdeploy enrol "$repo" "$@" || exit
 fi
 refresh_hooks || exit
+gitdeploy enrol --later || say "until that is put right, no new repository is enrolled by itself; all else is done"
 say "gitdeploy is in $home. Look whether everything is right: $home/bin/gitdeploy doctor"

@@ -17,6 +17,7 @@ from gitdeploy import console as log
 from gitdeploy.config.model import App, Config
 from gitdeploy.errors import GitdeployError
 from gitdeploy.hookconf import enrolled_app
+from gitdeploy.newcomers import reseed
 from gitdeploy.push import PushRecord, RefUpdate, full_patterns
 from gitdeploy.reconcile import Move, compare, judge, matches, settle
 from gitdeploy.records import TAKEN_OUT, Seen
@@ -76,8 +77,12 @@ class Watcher:
 
     def look(self) -> None:
         """Looks once at every app of the config. What is wrong with one of them goes to gitdeploy's log, once."""
+        edited = False
         with self._noting("config.toml"):
-            self._read_config()
+            edited = self._read_config()
+        if edited and self._config:
+            with self._noting("new repositories"):
+                reseed(self.site.data, self._config.server, self.site.mode)
         for app in self._config.apps.values() if self._config else ():
             with self._noting(app.name):
                 self._look_at(app)
@@ -94,14 +99,16 @@ class Watcher:
                 log.note(f"watching {about}: {text}")
         self._told[about] = text
 
-    def _read_config(self) -> None:
-        """Reads config.toml if it was edited; one in error leaves what was read before."""
+    def _read_config(self) -> bool:
+        """Reads config.toml if it was edited, and returns whether it was; one in error leaves what was read before."""
         path = self.site.home / "config.toml"
         changed = path.stat().st_mtime_ns if path.exists() else 0
         if changed and changed != self._config_time:
             self._config_time = changed
             self._config = self.site.load_config()
             self._apps = {name: self._apps.get(name, _Watched()) for name in self._config.apps}
+            return True
+        return False
 
     def _look_at(self, app: App) -> None:
         watched = self._apps[app.name]

@@ -243,3 +243,17 @@ def test_a_config_in_error_leaves_the_last_good_one(watched: Scene) -> None:
     watched.installed.configure("this is no TOML\n")
     loose(watched, watched.commit("1"))
     assert len(watched.look(SETTLE)) == 1
+
+
+def test_a_new_agent_brings_what_new_repositories_get_up_to_date(scene: Scene) -> None:
+    scene.installed.run("enrol", "--all", "--image", "registry.example/{repo}")
+    hook = scene.installed.gogs.data / "git/gitdeploy-template/custom_hooks/post-receive"
+    wanted = hook.read_bytes()
+    hook.write_text("#!/bin/sh\n# an older one\n")
+    scene.restart()
+    scene.look()
+    assert hook.read_bytes() == wanted
+    hook.parent.parent.rename(scene.installed.gogs.data / "git/aside")
+    hook.parent.parent.symlink_to("aside")
+    scene.restart()
+    scene.look()  # cannot, and goes on

@@ -10,7 +10,7 @@ usage() {
 ./install.sh --mode agent --data DIR [--repo OWNER/NAME [--image REF] [--publish HOST:CONTAINER]… [--strategy S]]
     DIR is what is mounted at /data in Gogs' container; for a Gogs on the host, the directory with its custom/conf/app.ini.
 ./install.sh --mode agent --volume NAME …              the same where Gogs' data is in a volume
-./install.sh --mode agent --data DIR --all --image 'REGISTRY/{owner}/{repo}'    every repository of this Gogs
+./install.sh --mode agent --data DIR --all --image 'REGISTRY/{owner}/{repo}'    every repository but forks
 ./install.sh --mode agent --data DIR --uninstall       takes the hooks out; running apps, config, history and logs stay
 ./install.sh --mode agent --data DIR --uninstall --purge   config, history and logs go, too
 

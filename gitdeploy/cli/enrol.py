@@ -11,14 +11,11 @@ from pathlib import Path
 from gitdeploy.cli.context import hook_conf, install_hook, make_site
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
-from gitdeploy.config.layers import build_app
 from gitdeploy.config.load import parse_config
 from gitdeploy.errors import ConfigError, GitdeployError, UsageError
-from gitdeploy.gogs import read_gogs
-from gitdeploy.hookconf import HookConf
-from gitdeploy.newcomers import TEMPLATE, base_of, may_enrol, seed, user_home
+from gitdeploy.gogs import Gogs, read_gogs
+from gitdeploy.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_gogs
 from gitdeploy.ownedfiles import locked, write_file
-from gitdeploy.push import full_patterns
 from gitdeploy.site import Site
 
 
@@ -26,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the verb's arguments."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("app", nargs="?", metavar="APP", help="owner/repo")
-    which.add_argument("--all", action="store_true", help="every repository of Gogs; --image may hold {owner} and {repo}")
+    which.add_argument(
+        "--all", action="store_true", help="every repository of Gogs but forks; --image may hold {owner} and {repo}"
+    )
+    which.add_argument("--later", action="store_true", help="bring up to date what has those enrolled that are made later")
     parser.add_argument("--image", metavar="REF", help="image to build and push, without a tag: 6ain/dev-app")
     parser.add_argument("--container", metavar="NAME", help="name of the running container; the repository's name if left out")
     parser.add_argument(
@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Enrols; returns 0, or the exit status of the last failure among all."""
     site = make_site(environ)
+    if arguments.later:
+        reseed(site.data, site.load_config().server, site.mode)
+        return 0
     if arguments.all:
         return _enrol_all(site, _values(arguments))
     if arguments.bare and not (arguments.bare / "objects").is_dir():
@@ -51,23 +54,38 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
     """Enrols what there is, going on after a failure; and, if there is an image for it, what comes later."""
     gogs, status = read_gogs(site.data), 0
     image = str(values.get("image", ""))
-    for name, _ in gogs.repositories():
+    rest = {key: value for key, value in values.items() if key != "image"}
+    for name, path in gogs.repositories():
         try:
-            if image or name in site.load_config().apps:
-                _enrol(site, name, {**values, "image": fill_in(image, name)} if image else values)
-            else:
+            config = site.load_config()
+            layers = [config.tables[name], config.defaults] if name in config.tables else []
+            if not layers and not image:
                 print(f"{name}: left out, config.toml has no table for it")
+            elif not layers and is_clone(path):
+                print(f"{name}: left out, a fork or mirror")
+            elif not image or any("image" in layer for layer in layers):  # it keeps the image it has
+                _enrol(site, name, rest)
+            else:
+                _enrol(site, name, {**rest, "image": fill_in(image, name)})
         except GitdeployError as error:
             print(f"{name}: {error.reason}\n    what to do: {error.hint}", file=sys.stderr)
             status = error.exit_code
     if image and gogs.layout.work != "gitea":
-        edit_server(site, "new_repositories", image)
-        config = site.load_config()
-        refs = full_patterns(build_app("owner/repo", [config.defaults]).branch)
-        conf = HookConf("", site.homes, refs, config.server.relay_timeout, site.mode)
-        seed(base_of(gogs), user_home(gogs), conf)
-        print(f"repositories that are made from now on are enrolled by their first push ({user_home(gogs) / TEMPLATE})")
+        _enrol_later(site, gogs, image)
     return status
+
+
+def _enrol_later(site: Site, gogs: Gogs, image: str) -> None:
+    """Has repositories that are made from now on enrolled; where that fails, config.toml stays as it was."""
+    server = site.load_config().server
+    template = seed_gogs(gogs, server.relay_timeout, site.mode)
+    try:
+        edit_server(site, "new_repositories", image)
+    except ConfigError:
+        if not server.new_repositories:
+            forget_newcomers(gogs)
+        raise
+    print(f"repositories that are made from now on are enrolled by their first push ({template})")
 
 
 def enrol_newcomer(site: Site, name: str) -> bool:

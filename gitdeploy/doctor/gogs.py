@@ -39,7 +39,7 @@ def examine_newcomers(gogs: Gogs, image: str) -> Iterator[Finding]:
         yield Finding("ok", "new ones", f"new repositories are enrolled by their first push, as {image}")
         return
     found = f"{wrong} is not as `enrol --all` made it: new repositories are not enrolled by their first push"
-    fix = f"gitdeploy enrol --all --image '{image}'; or take new_repositories out of config.toml"
+    fix = "gitdeploy enrol --later; or take new_repositories out of config.toml"
     yield Finding("warning", "new ones", found, fix)
 
 

@@ -245,3 +245,32 @@ def test_new_repositories_would_not_be_enrolled(patient: Patient, damage: Callab
     assert fault.level == "warning"
     patient.follow(fault.fix.partition(";")[0])
     assert [fault for fault in patient.faults() if fault.check == "new ones"] == []
+
+
+def test_all_leaves_forks_out_and_images_as_they_are(patient: Patient) -> None:
+    gogs = patient.site.gogs
+    with (gogs.create_repository("ann/dev-app") / "config").open("a") as file:  # before its original, in order
+        file.write('[remote "origin"]\n\turl = /data/git/gogs-repositories/devops/dev-app.git\n')
+    gogs.create_repository("devops/new")
+    before = patient.site.run("config", "show", APP).stdout
+    told = patient.site.run("enrol", "--all", "--image", "elsewhere/{owner}-{repo}").stdout
+    assert "ann/dev-app: left out, a fork or mirror\n" in told
+    assert patient.site.run("config", "show", APP).stdout == before
+    config = (patient.home / "config.toml").read_text()
+    assert 'image = "elsewhere/devops-new"' in config
+    assert "ann/dev-app" not in config
+    assert not (gogs.repository("ann/dev-app") / "gitdeploy.conf").exists()
+
+
+def test_refused_settings_leave_the_config(patient: Patient) -> None:
+    home = patient.site.gogs.data / "git"
+    (home / ".gitconfig").symlink_to("elsewhere")
+    refused = patient.site.run("enrol", "--all", "--image", "6ain/{repo}", check=3)
+    assert ".gitconfig: expected a regular file" in refused.stderr
+    assert "new_repositories" not in (patient.home / "config.toml").read_text()
+    patient.site.run("enrol", "--later")  # nothing is to be done
+    patient.site.configure('[server]\nnew_repositories = "6ain/{repo}"\n')
+    patient.site.run("enrol", "--later", check=3)
+    (home / ".gitconfig").unlink()
+    patient.site.run("enrol", "--later")
+    assert [finding.level for finding in patient.examine() if finding.check == "new ones"] == ["ok"]

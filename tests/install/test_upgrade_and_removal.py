@@ -35,6 +35,9 @@ def version(gogs: Gogs) -> str:
 
 def test_upgrade_under_a_running_worker(installer: Installer, next_version: Installer, prepared: Gogs) -> None:
     installer.install(prepared.data, *APP)
+    installer.install(prepared.data, "--all", "--image", "test/{repo}")
+    template = prepared.data / "git/gitdeploy-template" / HOOK
+    template.write_text("#!/bin/sh\n# an older one\n")
     home = prepared.data / "gitdeploy"
     first = (home / "lib").readlink()
     (home / "lib-before-the-first").mkdir()
@@ -50,6 +53,7 @@ def test_upgrade_under_a_running_worker(installer: Installer, next_version: Inst
         assert version(prepared).startswith("gitdeploy 99.")
         assert running.communicate("go\n", timeout=20)[0].startswith(f"{home.resolve()}/{first}/docker/")
     assert "an older one" not in (prepared.repository("devops/dev-app") / HOOK).read_text()
+    assert "an older one" not in template.read_text()
     assert {path.lstat().st_uid for path in home.rglob("*")} - {0} == {1000}
     assert {path.name for path in home.glob("lib-*")} == {str(first), str(second)}
 
