@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from gitdeploy.hookconf import ANY
+from gitdeploy.newcomers import EVERY_REF
 from tests.support.hooks import NEW, OLD, ZERO, HookSite
 
 
@@ -120,3 +122,17 @@ def test_config_edited_since_leaves_the_choice_to_the_worker(site: HookSite) -> 
     site.run(f"{OLD} {NEW} refs/heads/feature", f"{OLD} {NEW} refs/tags/x", f"{OLD} {NEW} refs/notes/x")
     (record,) = site.seen()
     assert [ref.name for ref in record.refs] == ["refs/heads/feature", "refs/tags/x"]
+
+
+def test_first_push_of_a_new_repository_leaves_the_choice_to_the_worker(site: HookSite) -> None:
+    """However config.toml was when the template was made; see newcomers.seed."""
+    site.configure(*EVERY_REF)
+    conf = site.repository / "gitdeploy.conf"
+    conf.write_text(conf.read_text().replace("app devops/dev-app\n", f"app {ANY}\n"))
+    site.run(f"{OLD} {NEW} refs/heads/feature", f"{OLD} {NEW} refs/notes/x")
+    (record,) = site.seen()
+    assert (record.app, [ref.name for ref in record.refs]) == ("devops/dev-app", ["refs/heads/feature"])
+    with (site.repository / "config").open("a") as file:
+        file.write('[remote "origin"]\n')
+    assert site.run(f"{OLD} {NEW} refs/heads/feature", environ={"PATH": "/nonexistent"}).text == ""
+    assert len(site.seen()) == 1
