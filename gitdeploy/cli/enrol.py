@@ -12,6 +12,7 @@ from gitdeploy.cli.context import hook_conf, install_hook, make_site
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
 from gitdeploy.config.load import parse_config
+from gitdeploy.config.model import Config
 from gitdeploy.errors import ConfigError, GitdeployError, UsageError
 from gitdeploy.gogs import Gogs, read_gogs
 from gitdeploy.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_gogs
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Enrols; returns 0, or the exit status of the last failure among all."""
     site = make_site(environ)
     if arguments.later:
-        reseed(site.data, site.load_config().server, site.mode)
+        reseed(site.data, _config(site).server, site.mode)
         return 0
     if arguments.all:
         return _enrol_all(site, _values(arguments))
@@ -50,6 +51,12 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
+def _config(site: Site) -> Config:
+    """The server's config; an empty one before the first app is enrolled."""
+    path = site.home / "config.toml"
+    return site.load_config() if path.exists() else parse_config(b"", path)
+
+
 def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
     """Enrols what there is, going on after a failure; and, if there is an image for it, what comes later."""
     gogs, status = read_gogs(site.data), 0
@@ -57,7 +64,7 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
     rest = {key: value for key, value in values.items() if key != "image"}
     for name, path in gogs.repositories():
         try:
-            config = site.load_config()
+            config = _config(site)
             layers = [config.tables[name], config.defaults] if name in config.tables else []
             if not layers and not image:
                 print(f"{name}: left out, config.toml has no table for it")
@@ -77,7 +84,7 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
 
 def _enrol_later(site: Site, gogs: Gogs, image: str) -> None:
     """Has repositories that are made from now on enrolled; where that fails, config.toml stays as it was."""
-    server = site.load_config().server
+    server = _config(site).server
     template = seed_gogs(gogs, server.relay_timeout, site.mode)
     try:
         edit_server(site, "new_repositories", image)
@@ -112,7 +119,7 @@ def enrol_newcomer(site: Site, name: str) -> bool:
 
 def _enrol(site: Site, name: str, values: Mapping[str, object]) -> None:
     """Enrols one repository."""
-    known = site.load_config().apps.get(name) if (site.home / "config.toml").exists() else None
+    known = _config(site).apps.get(name)
     if "repository" not in values and (known is None or known.repository is None):
         site.find_repository(name, "")  # before anything is written
     edited = edit_config(site, name, values)

@@ -19,9 +19,9 @@ from gitdeploy.errors import Cancelled, GitdeployError, RegistryError, StageFail
 from tests.rollout.clients import Load
 from tests.rollout.conftest import build
 from tests.rollout.interposed import Interposed
-from tests.rollout.site import Site
+from tests.rollout.site import Site, answers
 from tests.support.images import BaseImages
-from tests.support.net import get
+from tests.support.net import get, wait_until
 
 OVERLAPPING = ("blue-green", "rolling", "canary")
 
@@ -97,7 +97,7 @@ def test_a_canary_like_the_old_release_is_promoted(live: Site) -> None:
     with Load(live.port) as load:
         live.deploy("2", FAIL_EVERY="10")
     assert load.findings.errors.keys() == {"HTTP 500"}
-    assert get(live.url) == "2"
+    wait_until(lambda: answers(live.url, "2"), 5, "an answer that is not the tenth")
 
 
 def test_an_old_release_that_ignores_its_stop_signal(live: Site) -> None:
