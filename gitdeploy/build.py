@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gitdeploy.config.formats import image_key
 from gitdeploy.config.model import App
 from gitdeploy.console import Console
 from gitdeploy.engine.dockerfile import base_images
@@ -13,7 +12,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.journal import Running
-from gitdeploy.release import APP, RECIPE, TREE, image_labels, recipe
+from gitdeploy.release import APP, RECIPE, TREE, image_labels, is_own_tag, recipe
 from gitdeploy.secretfile import read_secret
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import Commit, Repository
@@ -88,7 +87,7 @@ def is_own(image: Image, app: App) -> bool:
 
     What that app's classic build left of a stage, or pulled for its FROM, has the labels that it was given there.
     """
-    return any(image_key(tag.rpartition(":")[0]) == image_key(app.image) for tag in image.tags)
+    return any(is_own_tag(app, tag) for tag in image.tags)
 
 
 def _id(engine: Engine, base: str) -> str:

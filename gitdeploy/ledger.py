@@ -10,7 +10,7 @@ from gitdeploy.errors import GitdeployError
 from gitdeploy.push import PushRecord
 from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment, Status
-from gitdeploy.release import APP, RELEASE
+from gitdeploy.release import APP, RELEASE, label_number
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
 
@@ -30,10 +30,10 @@ class Ledger:
         if self._state.history(self._app, 1):
             return
         try:
-            found = [container.labels.get(RELEASE, "") for container in engine().containers({APP: self._app})]
+            found = [label_number(container.labels, RELEASE) for container in engine().containers({APP: self._app})]
         except GitdeployError:
             return  # the deployment will tell
-        self._state.count_above(max((int(release) for release in found if release.isdecimal()), default=0))
+        self._state.count_above(max(found, default=0))
 
     def enqueue(self, record: PushRecord, ref: str, commit: str) -> Deployment:
         """The deployment that stands for a record, made if there is none yet."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gitdeploy.config.formats import image_key
 from gitdeploy.config.model import App
 from gitdeploy.config.sections import Build
 
@@ -100,6 +101,17 @@ def recipe(tree: str, build: Build, bases: Sequence[tuple[str, str]]) -> str:
         list(bases),
     ]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def label_number(labels: Mapping[str, str], label: str) -> int:
+    """The number in a label, 0 for anything else: an image may have brought a label along."""
+    text = labels.get(label, "")
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
+
+
+def is_own_tag(app: App, tag: str) -> bool:
+    """Whether a "repository:tag" is of the app's repository, however the engine spells that."""
+    return image_key(tag.rpartition(":")[0]) == image_key(app.image)
 
 
 def label_problem(app: App, labels: Iterable[str]) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from gitdeploy.config.formats import image_key
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Image, Output
 from gitdeploy.errors import EngineError, UsageError
 from gitdeploy.records import Deployment
-from gitdeploy.release import APP, VERSION
+from gitdeploy.release import APP, VERSION, is_own_tag
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def prune(engine: Engine, app: App, history: Sequence[Deployment], forget: Calla
 def _remove(engine: Engine, app: App, image: Image, output: Output) -> bool:
     """Removes an image, or only the app's tags of one that somebody else has tagged too. False if it is still there."""
     name = image.labels.get("org.opencontainers.image.version") or image.labels.get(VERSION) or image.id[:19]
-    foreign = [tag for tag in image.tags if image_key(tag.rpartition(":")[0]) != image_key(app.image)]
+    foreign = [tag for tag in image.tags if not is_own_tag(app, tag)]
     try:
         if not foreign:
             return engine.remove_image(image.id)

@@ -6,7 +6,6 @@ tells what served last where no router runs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
-from gitdeploy.release import APP, RELEASE, REPLICA, ROLE, VERSION
+from gitdeploy.release import APP, RELEASE, REPLICA, ROLE, VERSION, label_number
 from gitdeploy.router.config import FULL, Server
 
 
@@ -100,21 +99,15 @@ def sort_out(own: Iterable[Container], named: Container | None) -> Found:
         if role == "router":
             routers.append(container)
         elif role == "app":
-            key = (_number(container, RELEASE), REPLICA in container.labels)
+            key = (label_number(container.labels, RELEASE), REPLICA in container.labels)
             grouped.setdefault(key, []).append(container)
         else:
             strays.append(container)
     groups = [
-        Group(release, routed, tuple(sorted(containers, key=lambda c: _number(c, REPLICA))))
+        Group(release, routed, tuple(sorted(containers, key=lambda c: label_number(c.labels, REPLICA))))
         for (release, routed), containers in grouped.items()
     ]
     return Found(tuple(sorted(routers, key=lambda c: not c.running)), tuple(groups), named, tuple(strays))
-
-
-def _number(container: Container, label: str) -> int:
-    """The number in a label, 0 for anything else: an image may have brought a label along."""
-    text = container.labels.get(label, "")
-    return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
 def serves_directly(container: Container) -> bool:
