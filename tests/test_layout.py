@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parent.parent
-TOP = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "hooks", "gitdeploy", "tests", "install.sh"}
+TOP = {"README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "pyproject.toml", "install.sh"}
+TOP |= {"hooks", "gitdeploy", "tests", "findings"}
 MAX_LINES = 250
 MAX_LINES_ELSEWHERE = 450  # tests, which read as lists; and the hook and install.sh, which have to be one file each
 

@@ -30,6 +30,7 @@ VERBS = {
     "remove": "take the hook out of a repository",
     "import-jenkinsfile": "turn a Jenkins pipeline into an app's configuration",
     "worker": "deploy what waits (run by the hook and the agent)",
+    "help": "show a page of the documentation",
 }
 
 
@@ -79,7 +80,7 @@ def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
 
 
 def _help(verb: str) -> int:
-    known = verb in ("--help", "-h", "help")
+    known = verb in ("--help", "-h")
     out = sys.stdout if known else sys.stderr
     if not known:
         print(f"gitdeploy: unknown verb {verb!r}\n", file=out)

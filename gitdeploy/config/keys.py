@@ -1,6 +1,6 @@
 """Every key of config.toml in one table: what it takes, what it is for, and who may set it.
 
-The validator, `config show` and the reference in the README all come from here; defaults come from the model.
+The validator, `config show` and the reference in docs/configuration.md all come from here; defaults come from the model.
 
 Who may set a key (`Key.tree`) is decided by what a pusher could do with it who wants more than his own app:
 

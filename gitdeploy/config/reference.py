@@ -1,4 +1,4 @@
-"""The annotated example of config.toml: `gitdeploy config show --reference`, and the README's config section. Pure."""
+"""The annotated example of config.toml: `gitdeploy config reference`, and docs/configuration.md. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's compose.yaml: what it mounts, names and starts is what the agent and the README's commands expect."""
+"""The documented compose.yaml: what it mounts, names and starts is what the agent and the documented commands expect."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from tests.support.agent import CHECKOUT
 from tests.support.compose import parse
 
-README = (CHECKOUT / "README.md").read_text()
-(TEXT,) = re.findall(r"^```yaml\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+PAGE = (CHECKOUT / "gitdeploy" / "docs" / "install.md").read_text()
+(TEXT,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 COMPOSE: Any = parse(TEXT)
 AGENT, GOGS, REGISTRY = (COMPOSE["services"][name] for name in ("gitdeploy", "gogs", "registry"))
 DOCKERFILE = (CHECKOUT / "gitdeploy/agent/Dockerfile").read_text()
@@ -65,7 +65,7 @@ def test_images_are_pushed_to_its_registry_and_only_this_machine_reaches_it() ->
     address, _, inside = port.rpartition(":")
     assert inside == "5000"
     assert address.startswith("127.0.0.1:")
-    (command,) = re.findall(r"^docker compose exec .*$", README, re.MULTILINE)
+    (command,) = re.findall(r"^docker compose exec .*$", PAGE, re.MULTILINE)
     assert command.startswith(f"docker compose exec gitdeploy gitdeploy enrol devops/dev-app --image {address}/")
 
 

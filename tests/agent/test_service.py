@@ -1,4 +1,4 @@
-"""An agent on the host: the README's commands lead to the systemd unit's service, and that deploys."""
+"""An agent on the host: the documented commands lead to the systemd unit's service, and that deploys."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ echo $! >"$UNITS/pid"
 
 
 def readme_commands() -> str:
-    """The README's commands that install the service."""
-    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```", (CHECKOUT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    """The documented commands that install the service."""
+    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```", (CHECKOUT / "gitdeploy" / "docs" / "install.md").read_text(), re.DOTALL | re.MULTILINE)
     (found,) = [block for block in blocks if "systemctl" in block]
     return found
 
@@ -65,7 +65,7 @@ def test_the_unit_and_the_readme_name_the_same_places() -> None:
 
 @pytest.fixture
 def service(open_path: Path, wheels: Path, engine_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Gogs, Path]]:
-    """A Gogs on the host and a directory in which the README's places lie; ends what was started there."""
+    """A Gogs on the host and a directory in which the documented places lie; ends what was started there."""
     gogs = directories.create(open_path / "srv/gogs", owner=1000)
     for place in ("opt", "usr/local/bin", "var/lib", "etc/systemd/system", "stub"):
         (open_path / place).mkdir(parents=True)

@@ -1,0 +1,63 @@
+"""What README, SECURITY.md and the pages of `gitdeploy help` say of keys, commands and pages is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gitdeploy.cli import VERBS, main
+from gitdeploy.config.reference import reference
+
+CHECKOUT = Path(__file__).parents[1]
+README = CHECKOUT / "README.md"
+PAGES = sorted((CHECKOUT / "gitdeploy" / "docs").glob("*.md"))
+TEXTS = [README, CHECKOUT / "SECURITY.md", CHECKOUT / "CHANGELOG.md", *PAGES]
+
+
+def test_the_configuration_is_the_reference() -> None:
+    page = (CHECKOUT / "gitdeploy" / "docs" / "configuration.md").read_text()
+    assert reference() in re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def test_every_command_is_listed() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", README.read_text(), re.MULTILINE)
+    assert set(VERBS) <= {verb for row in rows for verb in re.findall(r"`([a-z-]+)", row)}
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) < 250
+
+
+def test_the_readme_names_every_page() -> None:
+    assert {f"gitdeploy/docs/{page.name}" for page in PAGES} <= set(re.findall(r"\]\(([^)#]*)\)", README.read_text()))
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
+def test_links_lead_somewhere(text: Path) -> None:
+    headings = re.findall(r"^#+ (.*)$", text.read_text(), re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = re.findall(r"\]\((?!https?:)([^)]*)\)", text.read_text())
+    assert [link for link in links if not (link[1:] in anchors if link[0] == "#" else (text.parent / link).exists())] == []
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
+def test_named_pages_exist(text: Path) -> None:
+    assert set(re.findall(r"`gitdeploy help ([a-z]+)`", text.read_text())) <= {page.stem for page in PAGES}
+
+
+def test_help_shows_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "builds"]) == 0
+    assert capsys.readouterr().out == (CHECKOUT / "gitdeploy" / "docs" / "builds.md").read_text()
+
+
+def test_help_lists_the_pages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help"]) == 0
+    listed = capsys.readouterr().out
+    assert [page.stem for page in PAGES if f"gitdeploy help {page.stem} " not in listed] == []
+
+
+def test_help_on_an_unknown_topic_names_the_pages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "nonsense"]) == 2
+    assert "configuration" in capsys.readouterr().err
