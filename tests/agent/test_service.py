@@ -40,7 +40,8 @@ echo $! >"$UNITS/pid"
 
 def readme_commands() -> str:
     """The documented commands that install the service."""
-    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```", (CHECKOUT / "gitdeploy" / "docs" / "install.md").read_text(), re.DOTALL | re.MULTILINE)
+    page = (CHECKOUT / "gitdeploy" / "docs" / "install.md").read_text()
+    blocks: list[str] = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     (found,) = [block for block in blocks if "systemctl" in block]
     return found
 
