@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 from gitdeploy.engine import trace
 from gitdeploy.engine.diagnosis import FREE_SPACE, NO_SPACE, registry_failure
 from gitdeploy.engine.dial import endpoint
-from gitdeploy.engine.dockerfile import base_images, peek, syntax_image
+from gitdeploy.engine.directives import syntax_image
+from gitdeploy.engine.dockerfile import base_images, peek
 from gitdeploy.engine.exchange import Limits, converse
 from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import Failure, Progress, report, sending

@@ -1,6 +1,7 @@
 """Dockerfiles as text: their instructions, the images they start from, and what the classic builder cannot do. Pure.
 
-This looks, it does not judge: what is wrong with a Dockerfile is for the engine to say.
+This looks, it does not judge: what is wrong with a Dockerfile is for the engine to say. The text is a pusher's: everything here
+takes time and memory in proportion to its length.
 Source: https://docs.docker.com/reference/dockerfile/
 """
 
@@ -12,12 +13,20 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gitdeploy.engine.directives import BOM, directives
+from gitdeploy.engine.variables import Variables
 from gitdeploy.errors import BuildFailed
 
-WORD = re.compile(r"""(?:[^\s"'\\]|\\.?|"(?:[^"\\]|\\.)*"|'[^']*'|["'])+""")
+SPACE = " \t\v\f\r\n"
+PLAIN = re.compile(r"""[^ \t\v\f\r\n"'\\]+""")
+QUOTED = {'"': re.compile(r'"(?:[^"\\]|\\.)*"', re.S), "'": re.compile(r"'[^']*'")}
 HEREDOC = re.compile(r"""\d*<<-?["']?([^<"']+)["']?""")
-DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S.*?)\s*")
-VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?([-+])([^}]*))?\})")
+
+MOST_IMAGES = 200
+"""That one Dockerfile may take from elsewhere: the engine is asked about each."""
+
+LONGEST_DOCKERFILE = 1 << 20
+"""Bytes."""
 
 CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
     "FROM": frozenset({"platform"}),
@@ -29,6 +38,8 @@ CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
 
 PLATFORM_ARGS = frozenset(f"{side}{what}" for side in ("BUILD", "TARGET") for what in ("PLATFORM", "OS", "ARCH", "VARIANT"))
 """Build arguments that BuildKit fills in by itself; with the classic builder they are empty, and nobody is told."""
+
+HEREDOCS = ("RUN", "COPY", "ADD")
 
 GIT_SOURCE = re.compile(r"git@|git://|https?://[^\s#]+\.git(?:#|$)")
 """What ADD clones with BuildKit; the classic builder takes it for a file, or downloads a web page."""
@@ -56,9 +67,9 @@ class Instruction:
 def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
     """The text of the Dockerfile that a tar stream begins with, and the whole stream again.
 
-    Raises BuildFailed if the stream begins with another file.
+    Raises BuildFailed if the stream begins with another file, or with more than a Dockerfile may have.
     """
-    head = b""
+    head = bytearray()
     size = tarfile.BLOCKSIZE
     for chunk in context:
         head += chunk
@@ -66,47 +77,51 @@ def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
             entry = tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
             if entry.name != name:
                 raise BuildFailed(f"the build context begins with {entry.name}, not with {name}")
+            if entry.size > LONGEST_DOCKERFILE:
+                raise BuildFailed(f"{name}: expected a Dockerfile of at most {LONGEST_DOCKERFILE} bytes, found {entry.size}")
             size = tarfile.BLOCKSIZE + entry.size
         if len(head) > size:
             break
-    return head[tarfile.BLOCKSIZE : size].decode("utf-8", "replace"), itertools.chain([head], context)
+    return head[tarfile.BLOCKSIZE : size].decode("utf-8", "replace"), itertools.chain([bytes(head)], context)
 
 
-def parse(text: str) -> tuple[Instruction, ...]:
+def parse(text: str) -> Iterator[Instruction]:
     """All instructions of a Dockerfile, with continuation lines joined and without the bodies of here-documents."""
-    lines = text.removeprefix("\ufeff").splitlines()
-    escape = _directives(lines).get("escape", "\\")
-    numbered = iter(enumerate(lines, 1))
-    return tuple(_instructions(numbered, re.compile(re.escape(escape) + r"[ \t]*$")))
-
-
-def syntax_image(text: str) -> str:
-    """The image of the frontend that `# syntax=` names, "" if it names none."""
-    return _directives(text.removeprefix("\ufeff").splitlines()).get("syntax", "").partition(" ")[0]
+    lines = [line.rstrip("\r") for line in text.removeprefix(BOM).split("\n")]
+    escape = directives(lines).get("escape", "\\")
+    return _instructions(iter(enumerate(lines, 1)), escape if escape == "`" else "\\")
 
 
 def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
     """References of all images that a Dockerfile takes from elsewhere: FROM, COPY --from, RUN --mount=from; none twice.
 
-    Takes the build arguments; what depends on others is left out.
+    Takes the build arguments; what depends on others is left out. Raises BuildFailed for more than MOST_IMAGES.
     """
-    values: dict[str, str] = {}
+    variables = Variables()
+    for name in PLATFORM_ARGS:
+        variables.set(name, None)
     stages: set[str] = set()
     images: dict[str, None] = {}
     for instruction in parse(text):
-        if instruction.keyword == "ARG" and not stages and instruction.words:
-            name, _, default = instruction.words[0].partition("=")
-            values[name] = args.get(name, _expand(default.strip("\"'"), values))
+        if instruction.keyword == "ARG" and not stages:
+            for word in instruction.words:
+                name, given, default = word.partition("=")
+                if name in args or given:
+                    variables.set(name, args[name] if name in args else variables.expand(default))
         elif instruction.keyword == "FROM" and instruction.words:
-            image = _expand(instruction.words[0], values)
+            image = variables.expand(instruction.words[0]) or ""
             if image.lower() not in stages:
                 images[image] = None
             stages.add(instruction.words[2].lower() if len(instruction.words) == 3 else f"stage {len(stages)}")
         else:
-            images.update(
-                (image, None) for image in _sources(instruction) if image.lower() not in stages and not image.isdigit()
+            sources = (source for source in _sources(instruction) if "$" not in source and not source.isdigit())
+            images.update((source, None) for source in sources if source.lower() not in stages)
+        if len(images) > MOST_IMAGES:
+            raise BuildFailed(
+                f"line {instruction.line} of the Dockerfile: expected at most {MOST_IMAGES} images from elsewhere, found more",
+                hint="build what they have in common as an image of its own",
             )
-    return tuple(image for image in images if image and image != "scratch" and "$" not in image)
+    return tuple(image for image in images if image and image != "scratch")
 
 
 def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -123,26 +138,15 @@ def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, st
                 yield instruction.line, f"{instruction.keyword} --{flag}"
 
 
-def _directives(lines: list[str]) -> dict[str, str]:
-    """The comments `# name=value` before everything else; the first of a name counts."""
-    found: dict[str, str] = {}
-    for line in lines:
-        directive = DIRECTIVE.fullmatch(line.strip())
-        if directive is None:
-            break
-        found.setdefault(directive[1].lower(), directive[2])
-    return found
-
-
-def _instructions(numbered: Iterator[tuple[int, str]], continued: re.Pattern[str]) -> Iterator[Instruction]:
+def _instructions(numbered: Iterator[tuple[int, str]], escape: str) -> Iterator[Instruction]:
     for start, first in numbered:
         if not first.strip() or first.lstrip().startswith("#"):
             continue
-        text, line = "", first
-        while continued.search(line):
-            text += continued.sub("", line)
+        parts, line = [], first
+        while (shown := line.rstrip(" \t")).endswith(escape):
+            parts.append(shown.removesuffix(escape))
             line = next((more for _, more in numbered if more.strip() and not more.lstrip().startswith("#")), "")
-        instruction = _instruction(start, text + line)
+        instruction = _instruction(start, "".join([*parts, line]))
         for delimiter in instruction.heredocs:
             for _, body in numbered:
                 if body.lstrip("\t") == delimiter:
@@ -151,34 +155,47 @@ def _instructions(numbered: Iterator[tuple[int, str]], continued: re.Pattern[str
 
 
 def _instruction(line: int, text: str) -> Instruction:
-    keyword, *words = WORD.findall(text) or [""]
-    if keyword.upper() == "ONBUILD" and words:
-        keyword, *words = words
-    flags: dict[str, str] = {}
-    while words and words[0].startswith("--") and len(words[0]) > 2:
-        name, _, value = words.pop(0)[2:].partition("=")
-        flags[name.lower()] = value if name not in flags else f"{flags[name]},{value}"
-    keyword = keyword.upper()
-    heredocs = [found[1] for word in words if (found := HEREDOC.fullmatch(word))] if keyword in ("RUN", "COPY", "ADD") else []
-    return Instruction(line, keyword, flags, tuple(words), tuple(heredocs))
+    words = _words(text) or [""]
+    first = 1 if words[0].upper() == "ONBUILD" and len(words) > 1 else 0
+    keyword = words[first].upper()
+    given: dict[str, list[str]] = {}
+    rest = first + 1
+    while rest < len(words) and words[rest].startswith("--") and len(words[rest]) > 2:
+        name, _, value = words[rest][2:].partition("=")
+        given.setdefault(name.lower(), []).append(value)
+        rest += 1
+    flags = {name: ",".join(values) for name, values in given.items()}
+    heredocs = [found[1] for word in words[rest:] if (found := HEREDOC.fullmatch(word))]
+    return Instruction(line, keyword, flags, tuple(words[rest:]), tuple(heredocs if keyword in HEREDOCS else ()))
+
+
+def _words(text: str) -> list[str]:
+    """The text cut at spaces that are not within quotes; a quotation mark without a second one stands for itself."""
+    words: list[str] = []
+    start = position = 0
+    single: set[str] = set()  # marks that have no second one in what follows, so that nobody looks for it again
+    while position < len(text):
+        character = text[position]
+        if character in SPACE:
+            if start < position:
+                words.append(text[start:position])
+            start = position = position + 1
+        elif character == "\\":
+            position += 2
+        elif character in QUOTED:
+            quoted = None if character in single else QUOTED[character].match(text, position)
+            if quoted is None:
+                single.add(character)
+            position = quoted.end() if quoted else position + 1
+        else:
+            plain = PLAIN.match(text, position)
+            position = plain.end() if plain else position + 1
+    return [*words, text[start:]] if start < len(text) else words
 
 
 def _sources(instruction: Instruction) -> Iterator[str]:
     if instruction.keyword == "COPY" and "from" in instruction.flags:
         yield instruction.flags["from"].strip("\"'")
     if instruction.keyword == "RUN":
-        yield from (found.strip("\"'") for found in re.findall(r"(?:^|,)from=([^,]+)", instruction.flags.get("mount", "")))
-
-
-def _expand(text: str, values: Mapping[str, str]) -> str:
-    """Fills variables in as the Dockerfile's ${name:-default} and ${name:+other} have it; unknown ones stay as they are."""
-
-    def value(found: re.Match[str]) -> str:
-        name, operator, other = found[1] or found[2], found[3], found[4]
-        if operator == "+":
-            return str(other) if values.get(name) else ""
-        if operator == "-":
-            return values.get(name) or str(other)
-        return values.get(name, found[0])
-
-    return VARIABLE.sub(value, text)
+        mounts = instruction.flags.get("mount", "").split(",")
+        yield from (part.removeprefix("from=").strip("\"'") for part in mounts if part.startswith("from="))

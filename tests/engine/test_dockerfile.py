@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitdeploy.engine.dockerfile import base_images, beyond_classic, parse, peek, syntax_image
+from gitdeploy.engine.directives import frontends, syntax_image
+from gitdeploy.engine.dockerfile import LONGEST_DOCKERFILE, MOST_IMAGES, base_images, beyond_classic, parse, peek
 from gitdeploy.errors import BuildFailed
 
 PARSED: list[tuple[str, list[tuple[int, str, dict[str, str], tuple[str, ...]]]]] = [
@@ -49,6 +51,13 @@ def test_instructions(text: str, expected: list[tuple[int, str, dict[str, str], 
         ("ARG V\nFROM a${V:+-$V}", {"V": "b"}, ()),  # nested variables are not filled in
         ("ARG IMAGE\nFROM ${IMAGE}", {}, ()),
         ("FROM $UNKNOWN", {}, ()),
+        ("ARG ONE=1 TWO=2\nFROM a:$ONE-$TWO", {}, ("a:1-2",)),
+        ("ARG V=\nFROM a${V:-1}${V-2}", {}, ("a1",)),
+        ("FROM a:${TARGETARCH:-x}", {}, ()),
+        ("FROM a:$TARGETARCH", {"TARGETARCH": "x"}, ()),
+        ("ARG TARGETARCH\nFROM a:$TARGETARCH", {"TARGETARCH": "x"}, ("a:x",)),
+        ("ARG V='$A'\nFROM a:$V\nFROM '$V'\nFROM b\\:1\nFROM c'd'", {}, ()),
+        ("FROM a:${V:?x}\nFROM a:${V#x}\nFROM a:${\nFROM a:${V", {"V": "1"}, ()),
         ("FROM a\nARG V=1\nCOPY --from=b:$V / /", {}, ("a",)),
         ("FROM a AS x\nCOPY --from=x / /\nCOPY --from=0 / /\nCOPY --from=reg:5000/b:1 / /", {}, ("a", "reg:5000/b:1")),
         ("FROM a\nRUN --mount=type=bind,from=b,target=/b --mount=from=c,target=/c x", {}, ("a", "b", "c")),
@@ -101,6 +110,69 @@ def test_what_the_classic_builder_cannot_do(text: str, expected: list[tuple[int,
     assert list(beyond_classic(text, {"BUILDOS": "linux"})) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FROM a", []),
+        ("# syntax=a/b:1 with words\nFROM a", [(1, "a/b:1")]),
+        ("#!/usr/bin/env build\n#syntax=a", [(2, "a")]),
+        ("\ufeff// Syntax = a\n", [(1, "a")]),
+        ("# escape=`\n// check=x\n#\v\x85\xa0syntax=a\r\n# syntax=b", [(3, "a"), (4, "b")]),
+        ("# a comment ends what BuildKit reads, some versions' at least\n# syntax=a\nFROM b\n# syntax=c", [(2, "a")]),
+        (' \n{"syntax": "x", "syntax": "a"}', [(1, "a")]),
+        ('#!\n{"syntax": "a"}', [(2, "a")]),
+        ('{"syntax": ["a"]}', [(1, "")]),
+        ("{" * 100_000, [(1, "")]),
+        ('{"syntax": "a"', [(1, "")]),
+        ("# syntax=\nFROM a", []),
+    ],
+)
+def test_every_frontend_that_a_version_of_buildkit_may_take(text: str, expected: list[tuple[int, str]]) -> None:
+    assert list(frontends(text)) == expected
+
+
+DOUBLING = "ARG A0=" + "x" * 8 + "\n" + "".join(f"ARG A{n + 1}=$A{n}$A{n}\n" for n in range(30)) + "FROM $A31\nFROM a:$A1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DOUBLING,
+        "ARG X=" + "x" * 4000 + "\n" + "".join(f"ARG A{n}=${{X}}{n}\n" for n in range(50_000)) + "FROM $A9",
+        "RUN " + "'\"" * 500_000,
+        "RUN " + "\"'\\" * 333_333,
+        "RUN " + "\\" * 1_000_000,
+        "FROM a" + "${b-" * 250_000,
+        "RUN" + " --mount=from=$x" * 60_000,
+        "COPY" + " --a" * 250_000,
+        "# a=x" + " " * 1_000_000 + "y",
+        "RUN a \\\n" * 125_000,
+        "FROM a\n" * 140_000,
+        "RUN " + "<<a " * 250_000,
+        "RUN x\\" + " " * 1_000_000 + "y",
+    ],
+    ids=lambda text: text[:9],
+)
+def test_no_text_takes_long(text: str) -> None:
+    """Each of a megabyte takes less than a second; what is quadratic takes minutes."""
+    began = time.process_time()
+    images = base_images(text, {})
+    list(beyond_classic(text, {}))
+    list(frontends(text))
+    assert time.process_time() - began < 4
+    assert all(len(image) <= 4096 for image in images)
+
+
+def test_values_of_variables_have_a_length() -> None:
+    assert base_images(DOUBLING, {}) == ("a:" + "x" * 16,)
+
+
+def test_the_engine_is_not_asked_about_thousands_of_images() -> None:
+    with pytest.raises(BuildFailed, match="line 201 of the Dockerfile: expected at most 200 images"):
+        base_images("".join(f"FROM a:{n}\n" for n in range(100_000)), {})
+    assert len(base_images("".join(f"FROM a:{n}\n" for n in range(MOST_IMAGES)), {})) == MOST_IMAGES
+
+
 @given(st.text(alphabet=st.sampled_from("FROMrun \t\\\"'#=<>-$a{}:\n\r`"), max_size=80), st.dictionaries(st.text(), st.text()))
 def test_no_text_is_too_strange(text: str, args: dict[str, str]) -> None:
     assert all(0 < instruction.line <= len(text.splitlines()) for instruction in parse(text))
@@ -136,3 +208,10 @@ def test_another_first_file_is_refused() -> None:
 def test_a_stream_that_ends_early_is_what_there_is() -> None:
     text, rest = peek(iter([archive("Dockerfile", b"FROM base:1")[:516]]), "Dockerfile")
     assert (text, len(b"".join(rest))) == ("FROM", 516)
+
+
+def test_a_dockerfile_of_a_gigabyte_is_refused_by_its_header() -> None:
+    entry = tarfile.TarInfo("Dockerfile")
+    entry.size = 1 << 30
+    with pytest.raises(BuildFailed, match=f"expected a Dockerfile of at most {LONGEST_DOCKERFILE} bytes, found {1 << 30}"):
+        peek(iter([entry.tobuf()]), "Dockerfile")

@@ -1,0 +1,69 @@
+"""What a Dockerfile says before its first instruction: parser directives, above all which frontend reads the rest. Pure.
+
+Source: moby/buildkit, frontend/dockerfile/parser/directives.go (DetectSyntax), v0.8 to v0.25, which differ in detail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+BOM = "\ufeff"
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+COMMENTS = ("#", "//")
+"""How the lines begin in which BuildKit looks for a frontend; the second in newer versions only."""
+
+
+def directives(lines: list[str]) -> dict[str, str]:
+    """The comments `# name=value` before everything else; the first of a name counts."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, value = _pair(line, ("#",))
+        if not (value and NAME.fullmatch(name)):
+            break
+        found.setdefault(name.lower(), value)
+    return found
+
+
+def syntax_image(text: str) -> str:
+    """The image of the frontend that `# syntax=` names, "" if it names none."""
+    return directives(text.removeprefix(BOM).split("\n")).get("syntax", "").partition(" ")[0]
+
+
+def frontends(text: str) -> Iterator[tuple[int, str]]:
+    """Every frontend that some version of BuildKit may take for this file's: the line, from 1, and the image as it is named.
+
+    Versions differ in which of two directives counts, and in whether a shebang, `//` or JSON may come first. So this reads
+    more than any of them: all comments that the file begins with. "" as the image: it is there and cannot be read.
+    """
+    lines = text.removeprefix(BOM).split("\n")
+    start = 1 if lines[0].startswith("#!") else 0
+    for number, line in enumerate(lines[start:], start + 1):
+        if not line.strip().startswith(COMMENTS):
+            break
+        name, value = _pair(line, COMMENTS)
+        if name.lower() == "syntax" and value:
+            yield number, value.partition(" ")[0]
+    body = "\n".join(lines[start:])
+    if body.lstrip(" \t\r\n").startswith("{"):
+        yield start + 1, _json_syntax(body)
+
+
+def _pair(line: str, comments: tuple[str, ...]) -> tuple[str, str]:
+    """Name and value of a comment `# name = value`, "" for what it lacks."""
+    text = line.strip()
+    prefix = next((comment for comment in comments if text.startswith(comment)), None)
+    if prefix is None:
+        return "", ""
+    name, _, value = text.removeprefix(prefix).partition("=")
+    return name.strip(), value.strip()
+
+
+def _json_syntax(text: str) -> str:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    syntax = content.get("syntax") if isinstance(content, dict) else None
+    return syntax if isinstance(syntax, str) else ""
