@@ -43,6 +43,12 @@ FROM_REGISTRY = re.compile(r"(?:load metadata for|resolve image config for|\] FR
 
 NEWER_SYNTAX = re.compile(r"unknown (?:instruction|flag)", re.I)
 
+CACHE_MOUNTS = "BUILDKIT_CACHE_MOUNT_NS"
+"""The build argument that BuildKit puts before the ids of cache mounts."""
+
+CACHE_HOST = ".cache.invalid"
+"""RFC 6761 keeps .invalid free of real hosts."""
+
 STOP_TIMEOUT = 5.0
 """Seconds for the engine to take the wish to cancel; the connection is closed sooner."""
 
@@ -74,7 +80,7 @@ def build(
             session, context = None, _fetch_first(refusal, request, context, output, fetch)
             request = dataclasses.replace(request, pull=False)
         path = f"/build?{urlencode(query(request, build_id, session.id if session else ''))}"
-        limits = Limits(cancel, request.timeout, lambda: _stop(api, build_id))
+        limits = Limits(cancel, request.timeout, lambda: _stop(api, build_id), request.guard)
         try:
             for message in converse(where, path, {}, context, limits=limits, sent=sending(output)):
                 answer.take(message)
@@ -94,10 +100,18 @@ def _stop(api: Api, build_id: str) -> None:
 
 
 def query(request: BuildRequest, build_id: str, session_id: str) -> Query:
-    """The parameters of POST /build. Pure."""
+    """The parameters of POST /build. Pure.
+
+    BuildKit has one cache for all: what a step made is taken again for an equal step, though its secrets and proxies, which are
+    no part of what it compares, were another app's. An extra host is such a part, and nothing in the image.
+    """
     args = {**request.args, **({"BUILDKIT_INLINE_CACHE": "1"} if request.inline_cache else {})}
     session = [("session", session_id)] if session_id else []
-    return [("version", "2"), ("buildid", build_id), *session, *common(request, args)]
+    own: Query = []
+    if request.cache:
+        args = {CACHE_MOUNTS: request.cache, **args}
+        own = [("extrahosts", f"{request.cache}{CACHE_HOST}:127.0.0.1")]
+    return [("version", "2"), ("buildid", build_id), *session, *own, *common(request, args)]
 
 
 class Answer:

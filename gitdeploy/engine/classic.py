@@ -65,7 +65,7 @@ def build(
         reason = f"the classic builder cannot do this: {'; '.join(beyond)}"
         raise BuildFailed(reason, hint='set build.engine = "buildkit", or leave it out of the Dockerfile')
     headers = {"X-Registry-Config": registry_config(base_images(text, request.args), credentials)}
-    limits = Limits(cancel, request.timeout)
+    limits = Limits(cancel, request.timeout, guard=request.guard)
     answer = Answer(output, credentials)
     path = f"/build?{urlencode([('version', '1'), ('rm', '1'), ('forcerm', '1'), *common(request, request.args)])}"
     try:

@@ -21,12 +21,15 @@ from gitdeploy.engine.messages import decoded, refusal
 from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.transport import CANCEL_INTERVAL
 from gitdeploy.engine.types import Cancel
-from gitdeploy.errors import BuildFailed, Cancelled, EngineError
+from gitdeploy.errors import BuildFailed, Cancelled, GitdeployError
 
 GRACE = 0.6
 """Seconds that the engine gets to end a cancelled request by itself, and so to say that nothing of it runs any more."""
 
 CHUNK = 64 * 1024
+
+GUARD_INTERVAL = 1.0
+"""Seconds between two calls of a guard."""
 
 WORTH_TELLING = 1_000_000
 """Bytes between two reports of how much is sent."""
@@ -39,11 +42,13 @@ class Limits:
     Attributes:
         timeout: seconds that it may last.
         stop: asks the engine to end it, in a thread; None where closing the connection is the way to ask.
+        guard: called once a second; the GitdeployError that it raises ends the exchange.
     """
 
     cancel: Cancel
     timeout: float
     stop: Callable[[], object] | None = None
+    guard: Callable[[], object] = lambda: None
 
 
 def converse(
@@ -147,7 +152,7 @@ class _Watch(threading.Thread):
         self._connection = connection
         self._limits = limits
         self._done = threading.Event()
-        self._verdict: EngineError | Cancelled | None = None
+        self._verdict: GitdeployError | None = None
 
     def __enter__(self) -> _Watch:
         self.start()
@@ -158,14 +163,19 @@ class _Watch(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        end = time.monotonic() + self._limits.timeout
+        now = time.monotonic()
+        end, look = now + self._limits.timeout, now + GUARD_INTERVAL
         while not self._done.wait(CANCEL_INTERVAL):
+            now = time.monotonic()
             if self._limits.cancel.is_set():
                 self._verdict = Cancelled("cancelled")
-            elif time.monotonic() >= end:
+            elif now >= end:
                 reason = f"the build was not done within {self._limits.timeout:g} s"
                 self._verdict = BuildFailed(reason, hint="raise build.timeout if it needs longer")
-            else:
+            elif now >= look:
+                look = now + GUARD_INTERVAL
+                self._verdict = self._objection()
+            if self._verdict is None:
                 continue
             if self._limits.stop:
                 # In a thread of its own: an engine that hangs must not hold up the end.
@@ -173,6 +183,13 @@ class _Watch(threading.Thread):
                 self._done.wait(GRACE)
             hang_up(self._connection)
             return
+
+    def _objection(self) -> GitdeployError | None:
+        try:
+            self._limits.guard()
+        except GitdeployError as error:
+            return error
+        return None
 
     def check(self) -> None:
         """Raises what ended the exchange, if anything did."""

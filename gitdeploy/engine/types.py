@@ -143,6 +143,8 @@ class BuildRequest:
         tags: "repository:tag" each.
         secrets: id → value; never printed.
         no_cache: run every step.
+        cache: whose build cache is used, a name that others cannot guess: 1 to 63 letters and digits; "" for everybody's.
+        guard: asked once a second while it builds; what it raises ends the build.
     """
 
     dockerfile: str
@@ -157,6 +159,8 @@ class BuildRequest:
     pull: bool = False
     engine: Literal["auto", "buildkit", "classic"] = "auto"
     timeout: float = 3600.0
+    cache: str = field(default="", repr=False)
+    guard: Callable[[], object] = lambda: None
 
 
 class Output(Protocol):
