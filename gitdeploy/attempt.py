@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gitdeploy import console as log
 from gitdeploy import report
+from gitdeploy.buildcache import cache_name
 from gitdeploy.cancel import CancelFlag, Reason
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import Config
@@ -156,6 +157,8 @@ def _run(a: Attempt, console: Console) -> Outcome:
         cancel=a.cancel,
         engine=a.engine,
         credentials=a.site.credentials,
+        cache_name=lambda app: cache_name(a.site.home, app.name),
+        require_space=lambda engine: require_space(a.site, a.config.server.min_free, engine),
         build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
         lfs=a.site.lfs,
         submodules=a.site.submodules,

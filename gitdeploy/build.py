@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gitdeploy.buildguard import check_base, check_frontends
 from gitdeploy.config.model import App
 from gitdeploy.console import Console
 from gitdeploy.engine.dockerfile import base_images
@@ -47,7 +48,16 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
         submodules=tools.submodules(repository.path),
     )
     dockerfile = context.content.decode("utf-8", "replace")
-    bases = [(base, _id(engine, base)) for base in base_images(dockerfile, app.build.args)]
+    check_frontends(dockerfile, app)
+    others = [other for other in tools.config.apps.values() if other.name != app.name]
+
+    def look_up(base: str) -> str:
+        """The id of a base image, "" where the engine lists none."""
+        image = _image(engine, base)
+        check_base(base, image.labels if image else {}, app, others)
+        return image.id if image else ""
+
+    bases = [(base, look_up(base)) for base in base_images(dockerfile, app.build.args)]
     made = recipe(commit.tree, app.build, bases)
     if not (app.build.no_cache or app.build.pull):
         found = engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})
@@ -57,6 +67,8 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
             stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
             return image
     labels = image_labels(app, commit=commit.id, version=candidate.version, tree=commit.tree, recipe=made, now=tools.now())
+    facts = engine.info()
+    tools.require_space(facts)
     request = BuildRequest(
         dockerfile=context.dockerfile,
         tags=references,
@@ -70,6 +82,9 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
         pull=app.build.pull,
         engine=app.build.engine,
         timeout=app.build.timeout,
+        cache=tools.cache_name(app),
+        check_base=look_up,
+        guard=lambda: tools.require_space(facts),
     )
     with tools.build_slot():
         image_id = engine.build(request, iter(context), tools.credentials(app), tools.console, tools.cancel)
@@ -90,15 +105,14 @@ def is_own(image: Image, app: App) -> bool:
     return any(is_own_tag(app, tag) for tag in image.tags)
 
 
-def _id(engine: Engine, base: str) -> str:
-    """The id of a base image, "" where the engine lists none."""
+def _image(engine: Engine, base: str) -> Image | None:
+    """A base image, None where the engine lists none."""
     try:
-        image = engine.image(base)
+        return engine.image(base)
     except EngineError as error:
         if error.status != 400:
             raise
-        return ""  # no name of an image: for the builder to say, which may read the Dockerfile in another way
-    return image.id if image else ""
+        return None  # no name of an image: for the builder to say, which may read the Dockerfile in another way
 
 
 def build_secrets(app: App, console: Console) -> Mapping[str, bytes]:

@@ -62,11 +62,6 @@ def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
     return Check("tcp", port) if port else Check("uptime")
 
 
-def patience(health: Health) -> float:
-    """Seconds after which a container that never answers counts as failed. Pure."""
-    return health.start_period + health.retries * (health.interval + health.timeout)
-
-
 def gone_wrong(container: Container | None) -> str:
     """Why this container can never get healthy any more, "" if it still can. Pure."""
     if container is None:

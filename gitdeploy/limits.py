@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from gitdeploy.console import Console
-from gitdeploy.engine.types import Cancel
+from gitdeploy.engine.types import Cancel, EngineInfo
 from gitdeploy.errors import Cancelled, UnfitError
 from gitdeploy.site import Site
 from gitdeploy.spool import Spool
@@ -16,14 +17,25 @@ SLOT_INTERVAL = 0.05
 """Seconds between two tries for a build slot."""
 
 
-def require_space(site: Site, minimum: int) -> None:
-    """Raises UnfitError when the data directory's disk has less than `minimum` bytes free."""
-    free = shutil.disk_usage(site.home).free
-    if free < minimum:
-        reason = (
-            f"the disk of {site.home} has {free / 1e6:.0f} MB free, less than the {minimum / 1e6:.0f} MB of server.min_free"
-        )
-        raise UnfitError(reason, "free some space (`gitdeploy prune` removes old releases), then `gitdeploy deploy`")
+def require_space(site: Site, minimum: int, engine: EngineInfo | None = None) -> None:
+    """Raises UnfitError when a disk has less than `minimum` bytes free: the data directory's, and the engine's if it is here.
+
+    An engine behind a socket file is on this machine. Where its data root is not to be seen, as from within a container, or
+    the engine is elsewhere, nothing is known and nothing is said.
+    """
+    places = [(site.home, str(site.home))]
+    if engine and engine.local:
+        places.append((Path(engine.root), f"the Docker Engine ({engine.root})"))
+    for path, name in places:
+        try:
+            free = shutil.disk_usage(path).free
+        except OSError:
+            if path == site.home:
+                raise
+            continue
+        if free < minimum:
+            reason = f"the disk of {name} has {free / 1e6:.0f} MB free, less than the {minimum / 1e6:.0f} MB of server.min_free"
+            raise UnfitError(reason, "free some space (`gitdeploy prune` removes old releases), then `gitdeploy deploy`")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from gitdeploy.cancel import CancelFlag
 from gitdeploy.config.model import App, Config
 from gitdeploy.console import Console
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.engine.types import Credentials
+from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.journal import Journal
 from gitdeploy.source.submodules import Resolver
 from gitdeploy.state import State
@@ -25,6 +25,8 @@ class Tools:
     Attributes:
         engine: returns the engine, connected when it is asked for first.
         credentials: an app's registry credentials.
+        cache_name: the name of an app's build cache.
+        require_space: raises UnfitError when a disk is nearly full, the engine's with its facts.
         build_slot: held while building, so that the box is not overrun.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
         submodules: says, for the app's bare repository, where the submodules of its commits are.
@@ -39,6 +41,8 @@ class Tools:
     cancel: CancelFlag
     engine: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
+    cache_name: Callable[[App], str]
+    require_space: Callable[[EngineInfo], None]
     build_slot: Callable[[], AbstractContextManager[None]]
     lfs: Callable[[], Path | None]
     submodules: Callable[[Path], Resolver]

@@ -20,7 +20,7 @@ from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, ContainerSpec, Image
 from gitdeploy.errors import Cancelled, StageFailed
-from gitdeploy.health import Check, Waiter, gone_wrong, patience, pick
+from gitdeploy.health import Check, Waiter, gone_wrong, pick
 from gitdeploy.release import APP
 from tests.support.images import BaseImages
 
@@ -78,7 +78,7 @@ def test_what_can_never_get_healthy(found: Container | None, expected: str) -> N
 
 
 def test_patience() -> None:
-    assert patience(Health(start_period=10.0, retries=3, interval=1.0, timeout=2.0)) == 19.0
+    assert Health(start_period=10.0, retries=3, interval=1.0, timeout=2.0).patience == 19.0
 
 
 class Containers:

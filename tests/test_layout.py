@@ -166,7 +166,7 @@ def test_decisions_have_no_effects() -> None:
 
 def test_only_the_command_line_is_wired_to_the_engine() -> None:
     """Everything else knows the engine by `engine.protocol` and `engine.types`, which import no SDK."""
-    pure = tuple(f"gitdeploy.engine.{name}" for name in ("protocol", "types", "ports", "reference", "dockerfile"))
+    pure = tuple(f"gitdeploy.engine.{name}" for name in ("protocol", "types", "ports", "reference", "dockerfile", "directives"))
     users = [edge for edge in edges() if within(edge[1], "gitdeploy.engine") and not within(edge[0], "gitdeploy.engine")]
     assert [edge for edge in users if edge[1] not in pure and not within(edge[0], "gitdeploy.cli")] == []
 

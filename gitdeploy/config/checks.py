@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
+from types import MappingProxyType
 
-from gitdeploy.config.formats import CONTAINER, IMAGE, image_key
-from gitdeploy.config.model import App, Volume
-from gitdeploy.config.problems import BadValue, quoted
+from gitdeploy.config.formats import CONTAINER, IMAGE, image_key, repository_of
+from gitdeploy.config.model import App, Layer, Volume
+from gitdeploy.config.problems import BadValue, join_key, quoted
+from gitdeploy.config.values import format_duration
 
 DERIVED = r"(?:[.-]router|\.before-gitdeploy|\.[0-9]+(?:\..*)?)"
 """What gitdeploy appends to an app's container name for its router, its next releases and an adopted container."""
+
+HOUR, DAY = 3600.0, 86400.0
+"""Seconds that a pusher's times may come to."""
+
+HEALTH_TIMES = ("health.start_period", "health.retries", "health.interval", "health.timeout")
+REPLICA_TIMES = ("replicas", "stop_timeout", "health.min_uptime", *HEALTH_TIMES)
+CANARY_TIMES = ("canary.duration", "canary.weight")
+
+NOTHING: Layer = MappingProxyType({})
 
 Problem = tuple[str, str]
 """Key path and what is wrong with it."""
@@ -70,6 +81,52 @@ def _repetitions(app: App) -> Iterator[Problem]:
             yield "volumes", f"two mounts at {quoted(one.target)}"
     if any(first >= second for first, second in pairwise(app.canary.weight)):
         yield "canary.weight", f"expected ascending steps, found {list(app.canary.weight)}"
+
+
+def pusher_problems(app: App, layer: Layer, above: Layer = NOTHING) -> Iterator[Problem]:
+    """What is right for the server and too much for who pushes.
+
+    Args:
+        app: with everything merged.
+        layer: what the tree, or the push options, set.
+        above: what lies over that: the app's own table.
+    """
+    for name in _table(layer, "build.args"):
+        if name.upper().endswith("_PROXY") or name.upper().startswith("BUILDKIT_"):
+            where = join_key(["apps", app.name, "build", "args", name])
+            yield (
+                join_key(["build", "args", name]),
+                f"only the server may set it, as {where} of its config.toml: BuildKit takes it for a setting of its own",
+            )
+    images = layer.get("build.cache_from", ())
+    for image in images if isinstance(images, tuple) else ():
+        if image_key(repository_of(image)) != image_key(app.image):
+            text = f"expected images of {quoted(app.image)} alone, found {quoted(image)}: only the server may name others"
+            yield "build.cache_from", text
+    yield from _too_long(app, [key for key in layer if key not in above])
+
+
+def _too_long(app: App, keys: Sequence[str]) -> Iterator[Problem]:
+    """Times that are short by themselves and long together: whoever may push could hold a deployment for weeks."""
+    health, canary = app.health, app.canary
+    each = max(health.patience, health.min_uptime) + app.stop_timeout
+    times = (
+        (HEALTH_TIMES, health.patience, HOUR, "start_period + retries x (interval + timeout)"),
+        (REPLICA_TIMES, app.replicas * each, DAY, "replicas x (the time to get healthy + stop_timeout)"),
+        (CANARY_TIMES, len(canary.weight) * canary.duration, DAY, "the steps of canary.weight x canary.duration"),
+    )
+    for concerned, seconds, most, what in times:
+        if seconds > most and (given := [key for key in concerned if key in keys]):
+            yield (
+                given[0],
+                f"expected at most {format_duration(most)} for {what}, found {format_duration(seconds)}: "
+                "shorten it; only the server may take longer, if it sets all of them",
+            )
+
+
+def _table(layer: Layer, key: str) -> Mapping[str, object]:
+    value = layer.get(key, {})
+    return value if isinstance(value, Mapping) else {}
 
 
 def cross_problems(apps: Sequence[App]) -> Iterator[tuple[App, str, str]]:

@@ -46,6 +46,13 @@ def image_key(image: str) -> str:
     return f"docker.io/{rest}" if first in ("index.docker.io", "registry-1.docker.io") else image
 
 
+def repository_of(image: str) -> str:
+    """The repository of an image with or without tag and digest."""
+    named = image.partition("@")[0]
+    repository, _, tag = named.rpartition(":")
+    return named if "/" in tag or not repository else repository
+
+
 def templated(kind: Kind[str], example: str) -> Kind[str]:
     """The same with {owner} and {repo} in it, so that `[defaults]` can name things for every app."""
     expected = f'{kind.expected}; in [defaults] with names to fill in, such as "{example}"'

@@ -11,7 +11,14 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from gitdeploy.config.checks import app_problems, app_warnings, cross_problems, pair_problems, volume_problem
+from gitdeploy.config.checks import (
+    app_problems,
+    app_warnings,
+    cross_problems,
+    pair_problems,
+    pusher_problems,
+    volume_problem,
+)
 from gitdeploy.config.document import MAX_CONFIG, MAX_TREE, parse_toml
 from gitdeploy.config.files import read_config_file
 from gitdeploy.config.formats import APP_NAME
@@ -113,10 +120,11 @@ def apply_tree(config: Config, app: App, text: bytes, source: str) -> App:
         del document[name]
         problems.add(name, "only the server's config.toml has this table; the app's keys stand here without one")
     layer = read_layer(document, APP_KEYS, problems, refusal=partial(_refuse_tree, app))
-    merged = build_app(app.name, [config.defaults, layer, config.tables.get(app.name, {})])
+    above = config.tables.get(app.name, {})
+    merged = build_app(app.name, [config.defaults, layer, above])
     if not problems:
         others = [other for other in config.apps.values() if other.name != app.name]
-        for key, wrong in _tree_problems(merged, layer, others):
+        for key, wrong in _tree_problems(merged, layer, above, others):
             problems.add(key, wrong)
     problems.require_none("correct the file and push again; the running release is untouched")
     return merged
@@ -132,9 +140,9 @@ def _refuse_tree(app: App, key: Key) -> str:
     return f"only the server may set it, in [{table}] of its config.toml"
 
 
-def _tree_problems(app: App, layer: Layer, others: Sequence[App]) -> list[tuple[str, str]]:
-    """What a tree's values contradict: each other, the server's, or another app's."""
-    found = app_problems(app)
+def _tree_problems(app: App, layer: Layer, above: Layer, others: Sequence[App]) -> list[tuple[str, str]]:
+    """What a tree's values contradict: each other, the server's, or another app's; `above` is the app's own table."""
+    found = [*app_problems(app), *pusher_problems(app, layer, above)]
     for other in others:
         found += [(key, text) for _, key, text in pair_problems(other, app)]
     own = build_app(app.name, [layer])
@@ -173,7 +181,7 @@ def apply_options(app: App, options: Sequence[str]) -> tuple[App, bool]:
             problems.bad_value(f"gitdeploy.{name}", bad)
     changed = replaced(app, values)
     if not problems:
-        for path, wrong in app_problems(changed):
+        for path, wrong in [*app_problems(changed), *pusher_problems(changed, values)]:
             problems.add(path, wrong)
     known = ", ".join(f"gitdeploy.{name}" for name in ("skip", *PUSH_OPTIONS))
     problems.require_none(f"push options are {known}; correct it and push again, with a new commit")

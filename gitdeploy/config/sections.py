@@ -27,6 +27,8 @@ class Build:
         engine: "auto" takes BuildKit wherever the engine has it.
         output: what the pusher sees of it; the log file always has all.
         cache_from: image references whose inline cache may be used.
+        frontends: images, without a tag, that `# syntax=` may name; what reads the Dockerfile in place of the engine.
+        bases: images of other apps, without a tag, that the Dockerfile may take.
         inline_cache: write cache metadata into the image.
         pull: ask the registry for newer base images.
         no_cache: build every step, and build a known tree again.
@@ -41,6 +43,8 @@ class Build:
     engine: Literal["auto", "buildkit", "classic"] = "auto"
     output: Literal["short", "full"] = "short"
     cache_from: tuple[str, ...] = ()
+    frontends: tuple[str, ...] = ("docker/dockerfile",)
+    bases: tuple[str, ...] = ()
     inline_cache: bool = False
     pull: bool = False
     no_cache: bool = False
@@ -93,6 +97,11 @@ class Health:
     retries: int = 3
     start_period: float = 30.0
     min_uptime: float = 3.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds after which a container that never answers counts as failed."""
+        return self.start_period + self.retries * (self.interval + self.timeout)
 
 
 @dataclass(frozen=True)

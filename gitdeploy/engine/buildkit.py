@@ -41,6 +41,9 @@ EXIT_CODE = re.compile(r"exit code: (\d+)$")
 FROM_REGISTRY = re.compile(r"(?:load metadata for|resolve image config for|\] FROM|docker-image://) ?(\S+)")
 """Names of the steps that speak to a registry, and about which image."""
 
+BASE = re.compile(r"\[internal\] load metadata for (\S+)")
+"""The step that looks an image up, for FROM, COPY --from and RUN --mount alike. Those of a Dockerfile begin with a number."""
+
 NEWER_SYNTAX = re.compile(r"unknown (?:instruction|flag)", re.I)
 
 CACHE_MOUNTS = "BUILDKIT_CACHE_MOUNT_NS"
@@ -81,9 +84,14 @@ def build(
             request = dataclasses.replace(request, pull=False)
         path = f"/build?{urlencode(query(request, build_id, session.id if session else ''))}"
         limits = Limits(cancel, request.timeout, lambda: _stop(api, build_id), request.guard)
+        messages = stack.enter_context(
+            contextlib.closing(converse(where, path, {}, context, limits=limits, sent=sending(output)))
+        )
         try:
-            for message in converse(where, path, {}, context, limits=limits, sent=sending(output)):
+            for message in messages:
                 answer.take(message)
+                for image in answer.new_bases():
+                    _check_base(image, request, lambda: _stop(api, build_id))
             if session and not answer.image:
                 session.check()
         except BuildFailed as error:
@@ -91,6 +99,14 @@ def build(
         finally:
             answer.finish()
     return answer.result(credentials)
+
+
+def _check_base(image: str, request: BuildRequest, stop: Callable[[], object]) -> None:
+    try:
+        request.check_base(image)
+    except GitdeployError:
+        stop()
+        raise
 
 
 def _stop(api: Api, build_id: str) -> None:
@@ -128,6 +144,7 @@ class Answer:
         self._error = ""
         self._unreadable = False
         self._missed: set[str] = set()
+        self._bases: dict[str, bool] = {}  # image → whether it was handed out
 
     def miss(self, secret: str) -> None:
         """Says, once, that nobody configured a secret that the Dockerfile names."""
@@ -144,6 +161,12 @@ class Answer:
             self._trace(aux)
         elif kind == "moby.image.id" and isinstance(aux, dict):
             self.image = str(aux.get("ID", ""))
+
+    def new_bases(self) -> list[str]:
+        """Names of images that the build takes and that were not given out before; no step has run by then."""
+        new = [image for image, given in self._bases.items() if not given]
+        self._bases.update(dict.fromkeys(new, True))
+        return new
 
     def finish(self) -> None:
         """Says what is left when no more comes."""
@@ -164,7 +187,11 @@ class Answer:
 
     def _trace(self, aux: str) -> None:
         try:
-            events = self._progress.feed(trace.decode(base64.b64decode(aux)))
+            decoded = trace.decode(base64.b64decode(aux))
+            for vertex in decoded.vertexes:
+                if base := BASE.fullmatch(vertex.name):
+                    self._bases.setdefault(base[1], False)
+            events = self._progress.feed(decoded)
         except ValueError:  # of base64, or protobuf.Malformed; progress is for people, the build goes on without
             if not self._unreadable:
                 self._output.line("the engine sends progress that gitdeploy cannot read; some of it is left out", detail=True)

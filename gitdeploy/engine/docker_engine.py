@@ -22,7 +22,14 @@ class DockerEngine(Containers, Inside, Images, Networks, Registry, Builds):
 
     def info(self) -> EngineInfo:
         version, info = self._api.version(), self._api.info()
-        return EngineInfo(version["Version"], version["ApiVersion"], info["Driver"], self._buildkit, info["DockerRootDir"])
+        return EngineInfo(
+            version=version["Version"],
+            api_version=version["ApiVersion"],
+            storage=info["Driver"],
+            buildkit=self._buildkit,
+            root=info["DockerRootDir"],
+            local=self._api.host.startswith("unix://"),
+        )
 
     def close(self) -> None:
         self._api.close()

@@ -10,7 +10,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -59,7 +59,7 @@ def converse(
     *,
     limits: Limits,
     sent: Callable[[int], object],
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """POSTs `body` to `path` (without the API version) and yields the JSON messages of the answer as they come.
 
     `sent` is told, in another thread, how many bytes of the body are sent. Raises Cancelled, BuildFailed for the time limit,

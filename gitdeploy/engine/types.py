@@ -32,6 +32,7 @@ class EngineInfo:
         storage: storage driver; "overlayfs" with the containerd image store, else "overlay2" and others.
         buildkit: whether it builds with BuildKit.
         root: its data root, on the engine's machine.
+        local: whether it is reached through a socket file, and so on this machine.
     """
 
     version: str
@@ -39,6 +40,7 @@ class EngineInfo:
     storage: str
     buildkit: bool
     root: str
+    local: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class BuildRequest:
         secrets: id → value; never printed.
         no_cache: run every step.
         cache: whose build cache is used, a name that others cannot guess: 1 to 63 letters and digits; "" for everybody's.
+        check_base: told the name of each image that the build takes, "docker.io/library/busybox:latest"; what it raises ends
+            the build. The classic builder does not ask.
         guard: asked once a second while it builds; what it raises ends the build.
     """
 
@@ -160,6 +164,7 @@ class BuildRequest:
     engine: Literal["auto", "buildkit", "classic"] = "auto"
     timeout: float = 3600.0
     cache: str = field(default="", repr=False)
+    check_base: Callable[[str], object] = lambda image: None
     guard: Callable[[], object] = lambda: None
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import NEVER, Container
 from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
-from gitdeploy.health import TICK, Check, Waiter, failure, gone_wrong, patience
+from gitdeploy.health import TICK, Check, Waiter, failure, gone_wrong
 from gitdeploy.rollout.arrange import arrange
 from gitdeploy.rollout.context import Outcome, Rollout
 from gitdeploy.rollout.found import Group, alias, look, version_of
@@ -112,7 +112,7 @@ class Overlap:
 
     def _await_router(self, batch: Sequence[Container]) -> None:
         """Waits until HAProxy's own checks of these containers pass."""
-        end = self.r.clock() + patience(self.r.release.app.health)
+        end = self.r.clock() + self.r.release.app.health.patience
         while True:
             counts = self.switch.counts()
             silent = next((c for c in batch if not (alias(c) in counts and counts[alias(c)].up)), None)

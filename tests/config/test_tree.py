@@ -75,8 +75,8 @@ def test_an_empty_file_changes_nothing(text: bytes) -> None:
 def test_who_may_set_what() -> None:
     """A new key has to be put into one of these lists by somebody who thought about it."""
     assert " ".join(SERVER_ONLY) == (
-        "image container branch env_file on_new_push queue repository build.secrets build.timeout push.auth_file push.timeout"
-        " router.kind router.image router.labels retain.build_cache allow"
+        "image container branch env_file on_new_push queue repository build.secrets build.frontends build.bases build.timeout"
+        " push.auth_file push.timeout router.kind router.image router.labels retain.build_cache allow"
     )
     assert " ".join(ALLOWABLE) == (
         "publish volumes networks restart build.engine push.enabled push.tags push.on_reused_version"
@@ -106,7 +106,7 @@ def test_no_list_hands_these_out(path: str) -> None:
 
 @pytest.mark.parametrize("path", HARMLESS)
 def test_what_a_tree_may_set_in_every_spelling(path: str) -> None:
-    config = parse_config(b'[apps."o/app"]', Path("/c.toml"))
+    config = parse_config(b'[apps."o/app"]\nimage = "6ain/dev-app"', Path("/c.toml"))
     key = APP_KEYS[path]
     for text in spellings(path, sample(key)):
         app = apply_tree(config, config.apps["o/app"], text.encode(), "gitdeploy.toml")

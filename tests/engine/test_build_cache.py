@@ -50,7 +50,9 @@ def test_a_step_that_ran_with_a_proxy_is_not_given_to_another_app(buildkit: Buil
     assert buildkit.sh(buildkit.good(step, cache=OTHER), "cat /made") == "\n"
 
 
-@pytest.mark.parametrize("mount", ["id=ID,target=/cache", "target=/ID", "id=../ONE/ID,target=/cache", "id=/../ONE/ID,target=/c"])
+@pytest.mark.parametrize(
+    "mount", ["id=ID,target=/cache", "target=/ID", "id=../ONE/ID,target=/cache", "id=/../ONE/ID,target=/c"]
+)
 def test_cache_mounts_of_one_name_are_two_for_two_apps(buildkit: Builder, mount: str) -> None:
     mount = mount.replace("ID", unique()).replace("ONE", ONE)
     where = mount.rpartition("=")[2]
