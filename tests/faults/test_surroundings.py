@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from tests.faults.conftest import DOCKERFILE, MakeTiny, Tiny
 from tests.faults.test_crash import Trial, held
+from tests.support.builder import running
 from tests.support.gogs import Remote
 from tests.support.interposer import interpose
 from tests.support.net import wait_until
@@ -203,6 +205,24 @@ def test_a_disk_that_fills_during_a_deployment(small_disk: Tiny) -> None:
     trial = Trial(tiny, routed=False, replicas=1)
     trial.check("3")
     assert not trial.wrong, (trial.wrong, text)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_disk_that_fills_while_a_step_runs(small_disk: Tiny) -> None:
+    tiny, home = small_disk, small_disk.site.home
+    mark = f"{uuid.uuid4().int % 10**8 + 10**8}"
+    tiny.release("2", Dockerfile=DOCKERFILE.replace("STOPSIGNAL", f"RUN sleep {mark}\nSTOPSIGNAL"))
+    push = tiny.clone.start_push(tiny.remote)
+    wait_until(lambda: running(mark), 20, "the step")
+    filler = fill(home, 500_000)
+    text, _ = push.communicate(timeout=20)
+    assert "FAILED at Build: " in text, text
+    assert "MB free, less than the 1 MB of server.min_free" in text
+    assert not running(mark)
+    assert tiny.get() == "1"
+    filler.unlink()
+    tiny.release("3", Dockerfile=DOCKERFILE)
+    assert "is live" in tiny.push().text
 
 
 def test_a_clock_that_jumps(make_tiny: MakeTiny, tmp_path: Path) -> None:
