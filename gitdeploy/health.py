@@ -21,6 +21,9 @@ from gitdeploy.errors import Cancelled, StageFailed
 TICK = 0.05
 """Seconds between two looks at the container: an exit is seen within this time, and so is a port that begins to listen."""
 
+LONGEST_HEALTHCHECK = 3600.0
+"""Seconds for an image's HEALTHCHECK to come to an end; health.start_period and the like may ask for more."""
+
 LOG_LINES = 20
 ANSWERS = 5
 
@@ -107,7 +110,7 @@ class Waiter:
         if check.kind in ("http", "tcp"):
             self._ask_until_healthy(container_id, check, health)
         elif check.kind == "image":
-            self._follow_healthcheck(container_id)
+            self._follow_healthcheck(container_id, max(health.patience, LONGEST_HEALTHCHECK))
         else:
             self._stay_up(container_id, health.min_uptime)
 
@@ -159,9 +162,10 @@ class Waiter:
                 silent = str(error)
         return self.elsewhere() if self.elsewhere else f"out of reach from here: {silent}"
 
-    def _follow_healthcheck(self, container_id: str) -> None:
-        """The engine asks, with the times that the image sets; it always ends with healthy or unhealthy."""
-        while True:
+    def _follow_healthcheck(self, container_id: str, longest: float) -> None:
+        """The engine asks, with the times that the image sets: a Dockerfile may say years."""
+        end = self.clock() + longest
+        while self.clock() < end:
             container = self._alive(container_id, ())
             if container.health == "healthy":
                 return
@@ -169,6 +173,9 @@ class Waiter:
                 answers = container.health_log[-ANSWERS:]
                 raise failure(self.engine, container_id, "the image's HEALTHCHECK says unhealthy", answers)
             self._pause(TICK)
+        raise failure(
+            self.engine, container_id, f"the image's HEALTHCHECK said neither healthy nor unhealthy in {longest:.0f} s"
+        )
 
     def _stay_up(self, container_id: str, seconds: float) -> None:
         end = self.clock() + seconds

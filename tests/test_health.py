@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -195,6 +196,22 @@ def test_healthcheck_of_the_image(
         containers.wait(started, Check("image"))
     assert failed.value.reason == reason
     assert failed.value.tail[-1] == "health: no database"
+
+
+def test_a_healthcheck_that_may_take_years_gets_an_hour(
+    containers: Containers, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {containers.image}\nHEALTHCHECK --interval=100h --start-period=9000h CMD false\n"
+    )
+    built, _ = docker_client.images.build(path=str(tmp_path), labels={APP: containers.app}, rm=True)
+    started = containers.run("sleep 60", image=str(built.id))
+    times = itertools.count(0.0, 600.0)
+    with pytest.raises(StageFailed, match="neither healthy nor unhealthy in 3600 s"):
+        Waiter(containers.engine, Event(), lambda: next(times)).wait(started, Check("image"), QUICK)
+    longer = Health(start_period=3600.0, retries=10, interval=60.0, timeout=60.0)
+    with pytest.raises(StageFailed, match="neither healthy nor unhealthy in 4800 s"):
+        Waiter(containers.engine, Event(), lambda: next(times)).wait(started, Check("image"), longer)
 
 
 def test_a_worker_in_a_container_knows_the_engines_machine(

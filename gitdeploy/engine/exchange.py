@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from gitdeploy.engine.diagnosis import refused
 from gitdeploy.engine.dial import Endpoint, dial, hang_up
-from gitdeploy.engine.messages import decoded, refusal
+from gitdeploy.engine.messages import decoded, lines, refusal
 from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.transport import CANCEL_INTERVAL
 from gitdeploy.engine.types import Cancel
@@ -78,7 +79,7 @@ def converse(
                 sender.start()
                 response = request.getresponse()
                 if response.status == 200:
-                    yield from _json_lines(response)
+                    yield from map(decoded, lines(iter(partial(response.read1, CHUNK), b"")))
                 else:
                     message = refusal(response.read()) or f"HTTP {response.status} {response.reason}"
                     failure = refused(response.status, message)
@@ -195,14 +196,3 @@ class _Watch(threading.Thread):
         """Raises what ended the exchange, if anything did."""
         if self._verdict:
             raise self._verdict
-
-
-def _json_lines(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
-    rest = b""
-    while data := response.read1(CHUNK):
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield decoded(line)
-    if rest.strip():
-        yield decoded(rest)

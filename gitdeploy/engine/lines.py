@@ -35,13 +35,14 @@ class Lines:
 def _parts(line: bytes) -> list[bytes]:
     """The line in parts of at most LONGEST bytes, cut between characters."""
     parts = []
-    while len(line) > LONGEST:
-        cut = LONGEST
-        while cut > LONGEST - 4 and line[cut] & 0xC0 == 0x80:  # a byte within a UTF-8 character
+    start = 0
+    while len(line) - start > LONGEST:
+        cut = start + LONGEST
+        while cut > start + LONGEST - 4 and line[cut] & 0xC0 == 0x80:  # a byte within a UTF-8 character
             cut -= 1
-        parts.append(line[:cut])
-        line = line[cut:]
-    return [*parts, line]
+        parts.append(line[start:cut])
+        start = cut
+    return [*parts, line[start:]]
 
 
 def _text(line: bytes) -> str:

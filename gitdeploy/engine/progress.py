@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from gitdeploy.engine.lines import Lines
+from gitdeploy.engine.messages import shortened
 from gitdeploy.engine.trace import Log, Status, Trace, Vertex
 from gitdeploy.engine.types import Output
 
@@ -69,6 +70,7 @@ class _Step:
     error: str = ""
     runs: dict[float, float] = field(default_factory=dict)  # start → end, seconds since 1970
     layers: dict[str, tuple[int, int]] = field(default_factory=dict)  # bytes of each download: so far, in the end
+    fetched: tuple[int, int] = (0, 0)  # their sums: an image can have thousands of layers, each told again and again
     output: Lines = field(default_factory=Lines)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
     told: tuple[bool, float] | None = None  # whether it failed and its seconds, when its end was told
@@ -95,8 +97,8 @@ class _Step:
             result = "CACHED"
         else:
             result = f"{self.seconds:.1f} s"
-            if fetched := sum(total for _, total in self.layers.values()):
-                result += f", {size(fetched)}"
+            if self.fetched[1]:
+                result += f", {size(self.fetched[1])}"
         self.told = (bool(self.error), self.seconds)
         return Said(f"{self.heading} · {result}", detail=self.hidden and not self.error)
 
@@ -145,7 +147,7 @@ class Progress:
     def _vertex(self, vertex: Vertex) -> list[Said | State]:
         step = self._steps[vertex.digest]
         step.cached = step.cached or vertex.cached
-        step.error = step.error or vertex.error
+        step.error = step.error or shortened(vertex.error)
         if vertex.completed is not None:
             return self._ended(step, vertex.completed if vertex.started is None else vertex.started, vertex.completed)
         if vertex.started is None:
@@ -172,9 +174,10 @@ class Progress:
         step = self._steps.get(status.vertex)
         if step is None or not status.id.startswith("sha256:") or status.total <= 0:
             return []
+        before = step.layers.get(status.id, (0, 0))
         step.layers[status.id] = (status.current, status.total)
-        so_far = sum(current for current, _ in step.layers.values())
-        total = sum(total for _, total in step.layers.values())
+        so_far, total = step.fetched[0] + status.current - before[0], step.fetched[1] + status.total - before[1]
+        step.fetched = (so_far, total)
         return [State(status.vertex, f"{step.heading}: {size(so_far)} of {size(total)}")]
 
     def _log(self, log: Log) -> list[Said | State]:

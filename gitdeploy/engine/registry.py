@@ -83,6 +83,7 @@ class Transfer:
         self._done = done
         self._output = output
         self._layers: dict[str, tuple[int, int]] = {}  # id → bytes so far, in the end
+        self._sums = (0, 0)
         self._text = ""
 
     def take(self, message: Mapping[str, Any]) -> None:
@@ -95,14 +96,20 @@ class Transfer:
         detail = message.get("progressDetail") or {}
         if status in ("Pushing", "Downloading") and detail.get("total"):
             # Layers are counted before compression and may end a little above their total.
-            self._layers[layer] = (min(detail.get("current") or 0, detail["total"]), detail["total"])
+            self._count(layer, min(detail.get("current") or 0, detail["total"]), detail["total"])
         elif layer in self._layers and status in ("Pushed", "Download complete", "Pull complete"):
-            self._layers[layer] = (self._layers[layer][1],) * 2
-        so_far, total = (sum(layer[i] for layer in self._layers.values()) for i in (0, 1))
+            self._count(layer, self._layers[layer][1], self._layers[layer][1])
+        so_far, total = self._sums
         text = f"{self._done} {so_far / 1e6:.1f}/{total / 1e6:.1f} MB"
         if total and text != self._text:
             self._text = text
             self._output.progress(self.ref, text)
+
+    def _count(self, layer: str, so_far: int, total: int) -> None:
+        """Adds up in passing: an image can have thousands of layers, each told again and again."""
+        before = self._layers.get(layer, (0, 0))
+        self._layers[layer] = (so_far, total)
+        self._sums = (self._sums[0] + so_far - before[0], self._sums[1] + total - before[1])
 
 
 def authorization(login: Login | None) -> str:

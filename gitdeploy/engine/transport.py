@@ -18,7 +18,7 @@ import docker
 import requests
 
 from gitdeploy.engine.diagnosis import refused
-from gitdeploy.engine.messages import decoded, failure, refusal
+from gitdeploy.engine.messages import decoded, failure, lines, refusal
 from gitdeploy.engine.reach import unreachable
 from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import Cancelled, EngineError, EngineGone, UnfitError
@@ -93,12 +93,11 @@ class Api(docker.APIClient):
         """
         with _watched(response, cancel):
             try:
-                for line in response.iter_lines(chunk_size=None):
-                    if line:
-                        message = decoded(line)
-                        if reason := failure(message):
-                            raise EngineError(reason)
-                        yield message
+                for line in lines(response.iter_content(chunk_size=None)):
+                    message = decoded(line)
+                    if reason := failure(message):
+                        raise EngineError(reason)
+                    yield message
             except (requests.RequestException, OSError) as error:
                 if not cancel.is_set():
                     raise self.broken(error) from error
