@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from gitdeploy.config.model import Publish, Volume
 from gitdeploy.config.problems import BadValue
-from gitdeploy.config.values import Kind, matching
+from gitdeploy.config.values import MAX_ITEMS, Kind, matching
 
 APP_NAME = matching(
     r"(?!.*\.\.)[a-z0-9_][a-z0-9_.-]{0,99}/[a-z0-9_][a-z0-9_.-]{0,99}(?<!\.git)",
@@ -113,6 +113,24 @@ HEADER_VALUE = matching(
     r"[A-Za-z0-9 !#&()*+,./:;<=>?@\[\]^_`{|}~-]{0,1000}",
     "an HTTP header's value without quotes, '\\', '$' or '%'",
 )
+
+LOG_DRIVER = matching(r"|[a-z0-9][a-z0-9._/:-]{0,127}", 'the name of a log driver, such as "local" or "journald"')
+LOG_OPTION = matching(r"[a-z][A-Za-z0-9_.-]{0,127}", 'the name of a log driver\'s option, such as "max-size"')
+
+
+def _parse_command(value: object) -> tuple[str, ...]:
+    expected = 'an array of a program and its arguments, such as ["trivy", "image", "{image}"]'
+    if not isinstance(value, list) or len(value) > MAX_ITEMS:
+        raise BadValue(expected, value)
+    for index, word in enumerate(value):
+        if not isinstance(word, str) or len(word) > 4096 or any(c < " " or c == "\x7f" for c in word):
+            raise BadValue("a string without control characters", word, f"[{index}]")
+    if value and not re.fullmatch(r"/.*[^/]|[A-Za-z0-9][A-Za-z0-9._+-]*", value[0]):
+        raise BadValue("the name of a program of the server, or its absolute path", value[0], "[0]")
+    return tuple(value)
+
+
+COMMAND = Kind("an array of a program and its arguments", _parse_command, list)
 
 TAG_TEMPLATE = matching(
     r"(?=.{1,128}\Z)(?![.-])(?:\{(?:version|commit|branch)\}|[A-Za-z0-9_.-])+",

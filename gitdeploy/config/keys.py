@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from gitdeploy.config import formats as f
-from gitdeploy.config.values import FLAG, SETTING, SHARE, Kind, choice, duration, many, named, size, whole
+from gitdeploy.config.values import FLAG, SETTING, SHARE, Kind, choice, duration, many, named, number, size, whole
 
 MAX_REPLICAS = 32
 """Of one app: a tree may set it, and one box has to carry it."""
@@ -78,6 +78,23 @@ _APP = (
     Key("on_new_push", choice("finish", "cancel"), "finish | cancel the running deployment when a newer push comes"),
     Key("queue", whole(1, 1000), "pushes that may wait; the oldest beyond that are superseded"),
     Key("repository", f.PATH, "path of a bare repository outside the Git server's root", example="/srv/git/dev-app.git"),
+    Key(
+        "verify",
+        f.COMMAND,
+        "program that judges the image before anything of it runs; 0 goes on",
+        example=["trivy", "image", "{image}"],
+    ),
+    Key("verify_timeout", duration("1s", "1d"), "limit of that program"),
+    Key("require_signed.allowed_signers", f.PATH, "SSH keys: ssh-keygen's file", example="/etc/gitdeploy/allowed_signers"),
+    Key("require_signed.keyring", f.PATH, "OpenPGP keys: what gpg --export wrote", example="/etc/gitdeploy/signers.gpg"),
+    # "allow": a tree could take more of the box than the server meant it to have. "no": privileges are what guards the box, and
+    # a log driver reaches addresses and files with the engine's own rights, or keeps a log without end.
+    Key("run.memory", size(0, 10**15), "limit of each container, 0 for none", "allow"),
+    Key("run.cpus", number(0, 1024), "processors' time for each container, 0 for no limit", "allow"),
+    Key("run.pids_limit", whole(0, 4_000_000), "processes and threads of each container, 0 for no limit", "allow"),
+    Key("run.no_new_privileges", FLAG, "setuid programs and file capabilities have no effect"),
+    Key("run.log_driver", f.LOG_DRIVER, "empty for the engine's; json-file without max-size gets 3 files of 10 MB"),
+    Key("run.log_opts", named(f.LOG_OPTION, SETTING), "of the log driver", example={"max-size": "50m"}, secret=True),
     Key("build.dockerfile", f.TREE_PATH, "path in the tree", "yes"),
     Key("build.context", f.TREE_PATH, "directory of the tree that is sent to the build", "yes"),
     Key("build.target", f.STAGE, "stage of the Dockerfile, empty for the last", "yes", "runtime"),

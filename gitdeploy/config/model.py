@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from gitdeploy.config.sections import EMPTY, Build, Canary, Health, Push, Retain, Router
+from gitdeploy.config.sections import EMPTY, Build, Canary, Health, Push, RequireSigned, Retain, Router, Run
 
 StrategyName = Literal["recreate", "rolling", "blue-green", "canary"]
 
@@ -98,6 +98,9 @@ class App:
         on_new_push: whether a newer push lets the running deployment finish or cancels it.
         allow: keys that the tree's own gitdeploy.toml may set beyond the harmless ones.
         queue: how many pushes may wait; the oldest beyond that are superseded at once.
+        verify: program of the server and its arguments that judges the image before anything of it runs, () for none;
+            {image} is filled in.
+        verify_timeout: seconds.
     """
 
     name: str
@@ -119,6 +122,10 @@ class App:
     on_new_push: Literal["finish", "cancel"] = "finish"
     allow: tuple[str, ...] = ()
     queue: int = 20
+    verify: tuple[str, ...] = ()
+    verify_timeout: float = 600.0
+    run: Run = Run()
+    require_signed: RequireSigned = RequireSigned()
     build: Build = Build()
     push: Push = Push()
     health: Health = Health()

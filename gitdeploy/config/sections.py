@@ -105,6 +105,44 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Run:
+    """`[apps.X.run]`: what each of the app's containers may take of the box, under Docker's names.
+
+    Attributes:
+        memory: bytes, 0 for no limit.
+        cpus: how many processors' time, 0 for no limit.
+        pids_limit: processes and threads, 0 for no limit. 4096 is more than a JVM or a Node server starts, and less than the
+            32,768 that all of a small machine has, so that a fork bomb stays its own app's trouble.
+        no_new_privileges: whether setuid programs and file capabilities are without effect.
+        log_driver: "" for the engine's own.
+        log_opts: of the driver.
+    """
+
+    memory: int = 0
+    cpus: float = 0.0
+    pids_limit: int = 4096
+    no_new_privileges: bool = True
+    log_driver: str = ""
+    log_opts: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
+
+
+@dataclass(frozen=True)
+class RequireSigned:
+    """`[apps.X.require_signed]`: whose signature a commit, or an annotated tag of it, needs; neither file: nobody's.
+
+    Attributes:
+        allowed_signers: file of ssh-keygen(1), ALLOWED SIGNERS: who may sign with which SSH key.
+        keyring: OpenPGP public keys as `gpg --export` writes them.
+    """
+
+    allowed_signers: Path | None = None
+    keyring: Path | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.allowed_signers or self.keyring)
+
+
+@dataclass(frozen=True)
 class Canary:
     """`[apps.X.canary]`: how much traffic the new release gets before it gets all.
 

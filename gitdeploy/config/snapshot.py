@@ -14,6 +14,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from gitdeploy.config.model import App
 
+UNLIMITED: Mapping[str, object] = MappingProxyType({"pids_limit": 0, "no_new_privileges": False})
+"""`run` of a release that says nothing of it: it ran before there were limits, and it runs again as it ran."""
+
 
 def dump(app: App) -> str:
     """The app as JSON."""
@@ -23,7 +26,7 @@ def dump(app: App) -> str:
 def load(text: str) -> App | None:
     """The app from `dump`'s JSON; None if it is empty or of a shape that this gitdeploy does not know."""
     try:
-        value = _build(App, json.loads(text))
+        value = _build(App, {"run": UNLIMITED, **json.loads(text)})
     except (ValueError, TypeError, KeyError):
         return None
     return value if isinstance(value, App) else None

@@ -101,6 +101,19 @@ def _number(value: object) -> float:
     return float(value)
 
 
+def number(low: int, high: int) -> Kind[float]:
+    """A number from `low` to `high`."""
+    expected = f"a number from {low} to {high}"
+
+    def parse(value: object) -> float:
+        found = _number(value)
+        if not low <= found <= high:
+            raise BadValue(expected, value)
+        return found
+
+    return Kind(expected, parse)
+
+
 _SHARE = 'a share from 0 to 1, or a percentage such as "1%"'
 
 

@@ -50,6 +50,9 @@ def judge_engine(host: str, info: EngineInfo, socket: Socket | None, user: int) 
     builder = "BuildKit" if info.buildkit else "the classic builder"
     version = f"Docker Engine {info.version} (API {info.api_version}) at {host}, {info.storage}, builds with {builder}"
     yield Finding("ok", "engine", version)
+    if info.ignored:
+        found = f"this engine's kernel holds no limit for {', '.join(info.ignored)}: containers run without it"
+        yield Finding("warning", "engine", found, "see `docker info`: the kernel needs the memory, cpu and pids controllers")
     if socket is None:
         return
     whose = f"{socket.path}: owner {user_name(socket.uid)}, group {socket.group}, mode {socket.mode:o}"

@@ -27,6 +27,8 @@ class Containers:
     """The part of `types.Engine` about containers; every method is documented there."""
 
     _api: Api
+    _logs: dict[tuple[str, tuple[tuple[str, str], ...]], mapping.Json]
+    """A log configuration that was asked for → the one that a container gets."""
 
     def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:
         listed = self._api.containers(all=all, filters={"label": mapping.label_filter(labels)})
@@ -42,14 +44,38 @@ class Containers:
         # The engine would take a network that there is not, and fail at the start.
         for network in spec.networks:
             self._api.call("GET", f"/networks/{part(network)}")
-        params = {"name": spec.name}
-        created: str = self._api.call("POST", "/containers/create", params=params, json=mapping.creation(spec)).json()["Id"]
+        created = self._create(spec)
         try:
             for network in spec.networks[1:]:
                 self._api.connect_container_to_network(created, network)
         except EngineError:
             self.remove(created, force=True)
             raise
+        return created
+
+    def _create(self, spec: ContainerSpec) -> str:
+        """Creates it with a log that ends somewhere.
+
+        What daemon.json says of logs only shows in a container that was made: one that turns out unbounded is made again, the
+        next ones of this kind are made right at once.
+        """
+        body = mapping.creation(spec)
+        log = body["HostConfig"]["LogConfig"]
+        kind = (log["Type"], tuple(log["Config"].items()))
+        body["HostConfig"]["LogConfig"] = self._logs.get(kind, log)
+        created = self._post(spec.name, body)
+        if kind in self._logs:
+            return created
+        facts = inspect(self._api, created)
+        self._logs[kind] = mapping.bounded_log(facts or {}) or log
+        if self._logs[kind] is log:
+            return created
+        self.remove(created, force=True)
+        body["HostConfig"]["LogConfig"] = self._logs[kind]
+        return self._post(spec.name, body)
+
+    def _post(self, name: str, body: mapping.Json) -> str:
+        created: str = self._api.call("POST", "/containers/create", params={"name": name}, json=body).json()["Id"]
         return created
 
     def start(self, container: str) -> None:

@@ -19,9 +19,11 @@ class DockerEngine(Containers, Inside, Images, Networks, Registry, Builds):
         """`buildkit`: whether it builds with BuildKit unless asked otherwise."""
         self._api = api
         self._buildkit = buildkit
+        self._logs = {}
 
     def info(self) -> EngineInfo:
         version, info = self._api.version(), self._api.info()
+        kept = {"run.memory": "MemoryLimit", "run.cpus": "CpuCfsQuota", "run.pids_limit": "PidsLimit"}
         return EngineInfo(
             version=version["Version"],
             api_version=version["ApiVersion"],
@@ -29,6 +31,7 @@ class DockerEngine(Containers, Inside, Images, Networks, Registry, Builds):
             buildkit=self._buildkit,
             root=info["DockerRootDir"],
             local=self._api.host.startswith("unix://"),
+            ignored=tuple(key for key, fact in kept.items() if info.get(fact) is False),
         )
 
     def close(self) -> None:

@@ -12,9 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config.sections import Run
 from gitdeploy.engine.types import Container, ContainerSpec, Image
 
 Json = Mapping[str, Any]
+
+LOG_SIZE, LOG_FILES = "10m", "3"
+"""Of one container's json-file log: each file, and how many of them."""
 
 NEVER_STARTED = "0001-01-01T00:00:00Z"
 
@@ -89,6 +93,7 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
             "Binds": [str(volume) for volume in spec.volumes],
             "PortBindings": _bindings(spec.publish),
             "RestartPolicy": restart_policy(spec.restart),
+            **_limits(spec.run),
         },
     }
     if spec.command is not None:
@@ -99,6 +104,28 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
         body["HostConfig"]["NetworkMode"] = spec.networks[0]
         body["NetworkingConfig"] = {"EndpointsConfig": {spec.networks[0]: {"Aliases": list(spec.aliases)}}}
     return body
+
+
+def _limits(run: Run) -> dict[str, Any]:
+    """What the engine is asked to hold; nothing where its own default is meant."""
+    limits: dict[str, Any] = {"LogConfig": {"Type": run.log_driver, "Config": dict(run.log_opts)}}
+    limits |= {"Memory": run.memory} if run.memory else {}
+    limits |= {"NanoCpus": round(run.cpus * 10**9)} if run.cpus else {}
+    limits |= {"PidsLimit": run.pids_limit} if run.pids_limit else {}
+    return limits | ({"SecurityOpt": ["no-new-privileges"]} if run.no_new_privileges else {})
+
+
+def bounded_log(found: Json) -> Json | None:
+    """The log configuration that an inspected container should have instead, None if it is as it should be.
+
+    json-file, the engine's default, keeps everything unless max-size is set. An option of the engine's daemon.json stands in
+    each container that asks for no other, and nowhere else in the API.
+    """
+    log: Json = (found.get("HostConfig") or {}).get("LogConfig") or {}
+    options: Json = log.get("Config") or {}
+    if log.get("Type") != "json-file" or "max-size" in options:
+        return None
+    return {"Type": "json-file", "Config": {"max-size": LOG_SIZE, "max-file": LOG_FILES, **options}}
 
 
 def label_filter(labels: Mapping[str, str]) -> list[str]:

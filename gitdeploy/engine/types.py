@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from gitdeploy.config.model import Publish, Volume
-from gitdeploy.config.sections import EMPTY
+from gitdeploy.config.sections import EMPTY, Run
 
 Credentials = Callable[[str], tuple[str, str] | None]
 """Takes a registry host ("127.0.0.1:5000", "docker.io"); returns (user, password), or None for anonymous."""
@@ -33,6 +33,7 @@ class EngineInfo:
         buildkit: whether it builds with BuildKit.
         root: its data root, on the engine's machine.
         local: whether it is reached through a socket file, and so on this machine.
+        ignored: keys whose limit its kernel cannot hold, which the engine then leaves out without an error.
     """
 
     version: str
@@ -41,6 +42,7 @@ class EngineInfo:
     buildkit: bool
     root: str
     local: bool = False
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class ContainerSpec:
         aliases: DNS names on the first network.
         networks: the first is joined at creation, the others before the start; () for the default bridge.
         stop_timeout: seconds, None for the engine's default.
+        run: its limits; those of every container that says nothing else are the built-in ones.
     """
 
     name: str
@@ -91,6 +94,7 @@ class ContainerSpec:
     labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     restart: str = "no"
     stop_timeout: float | None = None
+    run: Run = Run()
 
 
 @dataclass(frozen=True)

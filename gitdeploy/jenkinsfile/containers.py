@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gitdeploy.config.problems import quoted
@@ -9,7 +10,10 @@ from gitdeploy.jenkinsfile.dockercli import Parsed
 from gitdeploy.jenkinsfile.draft import Draft
 
 _ARRAYS = {"publish": "publish", "volume": "volumes", "network": "networks"}
-_VALUES = {"name": "container", "restart": "restart", "env-file": "env_file"}
+_VALUES = {"name": "container", "restart": "restart", "env-file": "env_file", "log-driver": "run.log_driver"}
+_NUMBERS = {"cpus": "run.cpus", "pids-limit": "run.pids_limit"}
+_UNITS = {"": "B", "b": "B", "k": "KiB", "m": "MiB", "g": "GiB"}
+"""Of --memory: https://docs.docker.com/engine/containers/resource_constraints/."""
 _LEFT_OUT = ("detach", "interactive", "tty", "quiet", "rm", "pull", "sig-proxy")
 
 _FIXES = {
@@ -43,6 +47,13 @@ def _take(draft: Draft, line: int, name: str, value: str) -> None:
         draft.set(line, _VALUES[name], value, written)
     elif name == "stop-timeout" and value.isdecimal() and len(value) < 6:
         draft.set(line, "stop_timeout", int(value), written)
+    elif name in _NUMBERS and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        draft.set(line, _NUMBERS[name], float(value) if "." in value else int(value), written)
+    elif name == "memory" and (match := re.fullmatch(r"([0-9]{1,15})([bkmg]?)b?", value.lower())):
+        draft.set(line, "run.memory", match[1] + _UNITS[match[2]], written)
+    elif name == "log-opt" and "=" in value:
+        option, _, text = value.partition("=")
+        draft.put(line, "run.log_opts", option, text, f"--log-opt {option}=…")
     elif name == "env":
         _take_env(draft, line, value)
     elif name == "mount":

@@ -87,6 +87,7 @@ class Rollout:
             labels=container_labels(self.release),
             restart=app.restart,
             stop_timeout=app.stop_timeout,
+            run=app.run,
         )
 
     def routed_spec(self, replica: int) -> ContainerSpec:

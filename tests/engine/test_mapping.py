@@ -141,5 +141,8 @@ def test_a_spec_becomes_a_request() -> None:
         "PortBindings": {"80/tcp": [at("8080"), at("8081", "127.0.0.1")]},
         "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
         "NetworkMode": "one",
+        "LogConfig": {"Type": "", "Config": {}},
+        "PidsLimit": 4096,
+        "SecurityOpt": ["no-new-privileges"],
     }
     assert body["NetworkingConfig"] == {"EndpointsConfig": {"one": {"Aliases": ["web"]}}}

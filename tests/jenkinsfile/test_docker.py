@@ -32,6 +32,11 @@ CARRIED = [
     ("--net backend --network=front", {"networks": ["backend", "front"]}),
     ("--restart on-failure:3 --stop-timeout 30", {"restart": "on-failure:3", "stop_timeout": 30}),
     ("--name app --env-file /etc/app.env -d -it", {"container": "app", "env_file": "/etc/app.env"}),
+    ("-m 512m --cpus 1.5 --pids-limit=200", {"run": {"memory": "512MiB", "cpus": 1.5, "pids_limit": 200}}),
+    (
+        "--log-driver local --log-opt max-size=5m --log-opt max-file=2",
+        {"run": {"log_driver": "local", "log_opts": {"max-size": "5m", "max-file": "2"}}},
+    ),
     ("\\\n  --name app \\\n  -p 1:2", {"container": "app", "publish": ["1:2"]}),
 ]
 
@@ -50,7 +55,9 @@ TOLD = [
     ("-v ./data:/data", "--volume ./data:/data: not carried over"),
     ("--network host", "host and none are refused"),
     ("--privileged", "--privileged: not carried over: gitdeploy runs nothing privileged"),
-    ("--memory 1g", "--memory 1g: not carried over"),
+    ("--memory 1.5g", "--memory 1.5g: not carried over"),
+    ("--cpus all", "--cpus all: not carried over"),
+    ("--pids-limit -1", "--pids-limit -1: not carried over"),
     ("--health-cmd 'curl x'", "HEALTHCHECK"),
     ("-e TOKEN", "--env TOKEN: takes its value from Jenkins' own environment"),
     ("-e N=$BUILD_NUMBER", "--env N=…: not carried over, for the value does not stand in the Jenkinsfile"),

@@ -54,6 +54,7 @@ def test_declarative_pipeline() -> None:
                 "volumes": ["/srv/dev-app:/data:ro"],
                 "networks": ["backend"],
                 "restart": "always",
+                "run": {"memory": "512MiB"},
             }
         }
     }
@@ -66,7 +67,7 @@ def test_declarative_pipeline() -> None:
         "docker run": 'DB_PASSWORD comes from Jenkins\' credentials "db-password"',
         "mail to:": "[notify] in config.toml",
     }
-    found = {note.line: note.text for note in converted.notes if "--memory" not in note.text}
+    found = {note.line: note.text for note in converted.notes}
     assert [next(words for words in expected if words in lines[line - 1]) for line in found] == list(expected)
     assert all(text in note for text, note in zip(expected.values(), found.values(), strict=True))
 
