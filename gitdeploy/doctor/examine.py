@@ -16,6 +16,7 @@ from gitdeploy.doctor.gogs import examine_gogs, examine_newcomers
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
 from gitdeploy.doctor.registry import examine_registries
 from gitdeploy.doctor.repository import Expected, Repository, examine_repository, find_repositories, judge_repositories
+from gitdeploy.doctor.routers import examine_routers
 from gitdeploy.doctor.secrets import examine_secrets
 from gitdeploy.doctor.waiting import examine_queue
 from gitdeploy.engine.protocol import Engine
@@ -71,6 +72,7 @@ class Examination:
         if home:
             self._look_inside(home)
         self._check("engine", self._reach_engine)
+        self._check("router", lambda: examine_routers(self._engine) if self._engine else ())
         self._check("disk", partial(self._examine_disks, home))
         self._check("registry", self._examine_registries)
         self._check("secrets", lambda: examine_secrets(self._apps.values()))

@@ -24,18 +24,19 @@ def arrange(r: Rollout) -> tuple[Group | None, Switch]:
     found = look(r.engine, app)
     if not has_router(app):
         return serving(found, ()), ByOthers()
-    require_image(r.engine, app, r.credentials, r.output)
+    image = require_image(r.engine, app, found.routers, r.credentials, r.output)
     wanted = settings(app, r.check, room(app, found))
     router = revive(r, found, wanted)
     now = serving(found, active(router.servers) if router else ())
     if router is None:
-        return now, _without_router(r, found, now, wanted)
+        return now, _without_router(r, found, now, wanted, image)
     container = r.engine.container(router.container)
     if container is None or not fits(container, app):
-        check(r.engine, app, wanted)
-        return now, ByStart(r.engine, app, create(r.engine, app, wanted), r.clock, r.output, old_router=router)
+        check(r.engine, app, wanted, image)
+        new = create(r.engine, app, wanted, image)
+        return now, ByStart(r.engine, app, new, r.clock, r.output, old_router=router)
     if not router.up_to_date:
-        check(r.engine, app, wanted)
+        check(r.engine, app, wanted, container.image)
         return now, ByReload(router, app)
     if now and now.routed and not (carries(router.servers, now) and (r.reuse or len(router.servers) == len(now.aliases))):
         router.apply(servers(app, now.containers, FULL))
@@ -74,13 +75,13 @@ def revive(r: Rollout, found: Found, wanted: Settings) -> Haproxy | None:
     return router
 
 
-def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Settings) -> Switch:
+def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Settings, image: str) -> Switch:
     """A new router: started now where the containers behind the old one lost it, else when the new release is ready."""
     app = r.release.app
     direct = [c for group in found.groups if not group.routed for c in group.containers]
     require_free_ports(r, direct)
-    check(r.engine, app, wanted)
-    router = create(r.engine, app, wanted)
+    check(r.engine, app, wanted, image)
+    router = create(r.engine, app, wanted, image)
     switch = ByStart(r.engine, app, router, r.clock, r.output, direct=direct)
     if now is None or not now.routed:
         return switch

@@ -152,10 +152,10 @@ def _route(r: Recovery, found: Found, group: Group, router: Haproxy | None) -> N
     if router is None:
         r.output.line(f"a new router takes {group.version} to the ports")
         _free_the_ports(r, found, group)
-        require_image(r.engine, r.app, r.credentials, r.output)
+        image = require_image(r.engine, r.app, found.routers, r.credentials, r.output)
         wanted = router_settings(r.engine, r.app, found)
-        check_config(r.engine, r.app, wanted)
-        router = create(r.engine, r.app, wanted)
+        check_config(r.engine, r.app, wanted, image)
+        router = create(r.engine, r.app, wanted, image)
         router.load(servers(r.app, now, FULL))
         router.start()
     elif not carries(router.servers, group):

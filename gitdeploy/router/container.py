@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, ContainerSpec, Credentials, Output
@@ -9,6 +11,9 @@ from gitdeploy.errors import EngineError, RegistryError, StageFailed
 from gitdeploy.release import APP, ROLE
 from gitdeploy.router.config import ALIAS, DIRECTORY, FILE, Settings, published, render
 from gitdeploy.router.haproxy import Haproxy
+
+IMAGE = "gitdeploy.router-image"
+"""Label of a router: router.image as it was when it was made. The container itself is made of that image's id."""
 
 RESTART = "always"
 """After a kill of the engine itself, "unless-stopped" would leave it stopped: the engine takes its own kill for a wish."""
@@ -44,29 +49,63 @@ def find(engine: Engine, app: str) -> list[Container]:
     return sorted(engine.containers({APP: app, ROLE: "router"}), key=lambda c: not c.running)
 
 
+def image_name(router: Container) -> str:
+    """What router.image was when this router was made. Pure."""
+    return router.labels.get(IMAGE) or router.image_ref
+
+
 def fits(container: Container, app: App) -> bool:
     """Whether a router has the ports and the image that the app asks for, which cannot be changed once it is made. Pure."""
-    return container.image_ref == app.router.image and set(container.publish) == set(published(app))
+    return image_name(container) == app.router.image and set(container.publish) == set(published(app))
 
 
-def require_image(engine: Engine, app: App, credentials: Credentials, output: Output) -> None:
-    """Pulls the router's image if the engine has none. Raises StageFailed."""
-    image = app.router.image
-    if engine.image(image):
-        return
-    output.line(f"pulling the router's image {image}")
+def require_image(engine: Engine, app: App, routers: Sequence[Container], credentials: Credentials, output: Output) -> str:
+    """The id of the image that a router of the app is made of.
+
+    That is what the app's own routers run, or other apps' of the same name, although the tag may have moved since; what has
+    the name now where there is no such router, or its image is gone. It is pulled if the engine has none.
+
+    Args:
+        routers: the app's own.
+
+    Raises:
+        StageFailed: there is no such image and it cannot be pulled.
+    """
+    name = app.router.image
+    kept = _kept(engine, name, routers)
+    if kept:
+        return kept
+    others = [c for c in engine.containers({ROLE: "router"}) if image_name(c) == name]
+    kept = _kept(engine, name, others)
+    if kept:
+        return kept
+    image = engine.image(name)
+    found = image.id if image else _pull(engine, name, credentials, output)
+    gone = "; the one that routers run under this name is no longer on the engine" if others else ""
+    output.line(f"the router's image {name} is {found[:19]}{gone}")
+    return found
+
+
+def _kept(engine: Engine, name: str, routers: Sequence[Container]) -> str:
+    """The id of the image that one of these runs under that name and that is still there, "" for none."""
+    images = (engine.image(router.image) for router in routers if image_name(router) == name)
+    return next((image.id for image in images if image), "")
+
+
+def _pull(engine: Engine, name: str, credentials: Credentials, output: Output) -> str:
+    output.line(f"pulling the router's image {name}")
     try:
-        engine.pull(image, credentials, output)
+        return engine.pull(name, credentials, output)
     except (RegistryError, EngineError) as error:
         hint = "load that image into the engine, or set router.image to one that it has or can pull"
-        raise StageFailed(f"the router's image {image} is missing and cannot be pulled: {error.reason}", hint) from error
+        raise StageFailed(f"the router's image {name} is missing and cannot be pulled: {error.reason}", hint) from error
 
 
-def check(engine: Engine, app: App, settings: Settings) -> None:
+def check(engine: Engine, app: App, settings: Settings, image: str) -> None:
     """Lets the router's own image check the configuration in a container of no consequence. Raises StageFailed."""
     name = f"{app.container}.0.check"
     engine.remove(name, force=True)
-    spec = ContainerSpec(name=name, image=app.router.image, command=("sh", "-c", CHECK), labels={APP: app.name, ROLE: "check"})
+    spec = ContainerSpec(name=name, image=image, command=("sh", "-c", CHECK), labels={APP: app.name, ROLE: "check"})
     container = engine.create(spec)
     try:
         engine.put_files(container, DIRECTORY, {FILE: render(settings, {})})
@@ -86,20 +125,20 @@ def check(engine: Engine, app: App, settings: Settings) -> None:
         engine.remove(container, force=True)
 
 
-def create(engine: Engine, app: App, settings: Settings) -> Haproxy:
-    """A new router without servers, not started yet, on the app's network; its name says so until `settle`."""
+def create(engine: Engine, app: App, settings: Settings, image: str) -> Haproxy:
+    """A new router of that image, without servers, not started yet, on the app's network; its name says so until `settle`."""
     network = network_name(app)
     engine.ensure_network(network, {APP: app.name})
     name = f"{app.container}.0.router"
     engine.remove(name, force=True)
     spec = ContainerSpec(
         name=name,
-        image=app.router.image,
+        image=image,
         command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/{FILE}"),
         publish=published(app),
         networks=(network,),
         aliases=(ALIAS,),
-        labels={APP: app.name, ROLE: "router"},
+        labels={APP: app.name, ROLE: "router", IMAGE: app.router.image},
         restart=RESTART,
     )
     router = Haproxy(engine, engine.create(spec), settings)

@@ -81,7 +81,8 @@ def test_who_may_set_what() -> None:
         " router.kind router.image router.labels retain.build_cache allow"
     )
     assert " ".join(ALLOWABLE) == (
-        "publish volumes networks restart run.memory run.cpus run.pids_limit build.engine push.enabled push.tags push.on_reused_version"
+        "publish volumes networks restart run.memory run.cpus run.pids_limit build.engine"
+        " push.enabled push.tags push.on_reused_version"
         " router.mode router.proxy_protocol router.drain_timeout retain.releases"
     )
 

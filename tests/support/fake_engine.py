@@ -104,6 +104,10 @@ class FakeEngine:
             self._tag(image, tag)
         return image
 
+    def lose_image(self, image: str) -> None:
+        """Takes an image away under its containers, as the containerd store does when its only tag moves."""
+        del self._images[image]
+
     def change(self, container: str, **fields: Any) -> None:
         """Changes what inspecting a container shows, as if something had happened to it."""
         found = self._found(container)
