@@ -5,6 +5,7 @@ Every read is of one object by its id; memory holds one small object at a time, 
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -66,7 +67,8 @@ class Objects:
     def lookup(self, oid: bytes) -> tuple[int, Content] | None:
         """Kind and content of an object, None if there is none of that id. Raises StageFailed if it is damaged."""
         try:
-            return self._packed(oid) or self._loose(oid) or self._arrived(oid)
+            found = self._packed(oid) or self._loose(oid) or self._arrived(oid)
+            return found and (found[0], _checked(oid, *found))
         except Damaged as damage:
             raise self.damaged(oid, damage) from None
 
@@ -128,6 +130,31 @@ class Objects:
                 raise StageFailed(f"object {name} of {self._repository} cannot be read: {error.strerror}", self.hint) from None
             return _read_loose(file)
         return None
+
+
+def _checked(oid: bytes, kind: int, content: Content) -> Content:
+    """The content, if its id is of it: who can write to the repository could put other content under an id that was signed.
+
+    Raises Damaged, for a large object when its last piece has been read.
+    """
+    size = len(content) if isinstance(content, bytes) else content.size
+    digest = hashlib.sha1(b"%s %d\0" % (KINDS[kind].encode(), size), usedforsecurity=False)
+
+    def pieces(content: Large) -> Iterator[bytes]:
+        for piece in content.pieces:
+            digest.update(piece)
+            yield piece
+        require()
+
+    def require() -> None:
+        if digest.digest() != oid:
+            raise Damaged("its content has another id")
+
+    if isinstance(content, Large):
+        return Large(size, pieces(content))
+    digest.update(content)
+    require()
+    return content
 
 
 def _read_loose(file: IO[bytes]) -> tuple[int, Content]:

@@ -115,6 +115,12 @@ class Repository:
             raise StageFailed(f"{path} is {wrong} in commit {commit.id[:12]}", f"make {path} a plain file")
         return self.objects.read(entry.oid, BLOB, limit, path)
 
+    def raw(self, name: str) -> tuple[str, bytes]:
+        """Kind and bytes of the object of an id, or of what a full ref name holds, not followed. Raises StageFailed."""
+        oid = bytes.fromhex(name) if _ID.fullmatch(name) else self._object_id(name)
+        kind = (self.objects.lookup(oid) or (COMMIT,))[0]
+        return KINDS[kind], self.objects.read(oid, kind)
+
     def other(self, path: Path) -> Repository:
         """Another repository (a submodule's), which is closed with this one. Raises StageFailed."""
         if path not in self._others:
@@ -179,8 +185,7 @@ class Repository:
     def _parse_commit(self, oid: bytes) -> Commit:
         headers, message = _headers(self.objects.read(oid, COMMIT))
         encoding = headers.get(b"encoding", b"utf-8").decode("ascii", "replace")
-        author, _ = _person(headers.get(b"author", b""))
-        _, when = _person(headers.get(b"committer", b""))
+        (author, _), (_, when) = (_person(headers.get(key, b"")) for key in (b"author", b"committer"))
         return Commit(
             id=oid.hex(),
             tree=self._id(headers, b"tree", oid).hex(),
