@@ -1,7 +1,8 @@
-"""The data path of a deployment, top to bottom: Checkout, Read VERSION, Build, Push, Deploy.
+"""The data path of a deployment, top to bottom: Verify signature, Checkout, Read VERSION, Build, Push, Verify, Deploy.
 
 Push and Deploy overlap: while the image goes to the registry the strategy prepares the new containers, and it waits for the
-push before it switches. Whatever fails before the switch leaves the running release untouched.
+push before it switches. Where a program judges the image (`verify`), nothing of it is made before that has let it pass.
+Whatever fails before the switch leaves the running release untouched.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitdeploy.build import Candidate, build
+from gitdeploy.build import Candidate, build, build_secrets
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.config import snapshot
 from gitdeploy.config.document import MAX_TREE
@@ -21,6 +22,7 @@ from gitdeploy.config.model import App
 from gitdeploy.console import Console
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import Cancelled, NothingToDo, RegistryError, StageFailed
+from gitdeploy.gate import judged_image, run_gate
 from gitdeploy.journal import Running
 from gitdeploy.publish import publish
 from gitdeploy.records import Deployment
@@ -28,6 +30,7 @@ from gitdeploy.release import Release, image_references, label_problem
 from gitdeploy.rollout import STRATEGIES
 from gitdeploy.rollout.context import Outcome, Rollout
 from gitdeploy.secretfile import parse_env_file, read_secret
+from gitdeploy.signatures import require_signature
 from gitdeploy.source.repository import Commit, Repository, open_repository
 from gitdeploy.state import State
 from gitdeploy.tools import Tools
@@ -68,8 +71,11 @@ def deploy(job: Job, tools: Tools) -> Outcome:
     journal = tools.journal
     with ThreadPoolExecutor(2, "deploy") as pool, open_repository(job.repository) as repository:
         pool.submit(tools.engine)  # connecting imports docker: that need not wait for git
+        signed_tree = require_signer(job, tools, repository)
         with journal.stage("Checkout") as stage:
             commit, app = checkout(job, tools, repository, stage)
+            if signed_tree not in ("", commit.tree):
+                raise StageFailed(f"commit {commit.id} changed while it was read", "the repository is being tampered with")
         with journal.stage("Read VERSION") as stage:
             version = read_version(repository.read_file(commit, "VERSION", MAX_VERSION))
             _record(tools, job, version=version, tree=commit.tree, config=snapshot.dump(app))
@@ -85,6 +91,7 @@ def deploy(job: Job, tools: Tools) -> Outcome:
         pushed = pool.submit(push, release, candidate.references, tools, halt, begun=begun)
         begun.wait(1.0)  # so that the pusher reads Push before Deploy
         try:
+            judge(release, image, tools, pushed)
             return roll_out(release, image, tools, pushed)
         except BaseException:
             halt.set("failed")  # no use to push on what will not run
@@ -101,6 +108,9 @@ def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
         app = snapshot.load(target.config)
         engine = tools.engine()
         image = engine.image(target.image) or (engine.image(f"{app.image}:{target.version}") if app else None)
+        if app and job.app.require_signed and not app.require_signed:
+            reason = f"deployment {target.id} ran before require_signed was asked for: nobody looked at its signature"
+            raise StageFailed(reason, f"if it is signed: gitdeploy deploy {target.app} {target.commit_id[:12]}")
         if app is None or image is None:
             lost = "image is no longer on the engine" if app else "configuration is not known"
             reason = f"{target.app} {target.version} (deployment {target.id}) cannot run again: its {lost}"
@@ -108,10 +118,21 @@ def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
         _record(tools, job, version=target.version, tree=target.tree, image=image.id, config=target.config)
         _record(tools, job, commit_id=target.commit_id, digest=target.digest, strategy=app.strategy)
         stage.note = f"{target.version} of deployment {target.id}"
-    done: Future[None] = Future()
-    done.set_result(None)
+    done: Future[str] = Future()
+    done.set_result("")
     release = Release(job.deployment, app, target.version, target.commit_id, image.id)
     return roll_out(release, image, tools, done, reuse=target.id)
+
+
+def require_signer(job: Job, tools: Tools, repository: Repository) -> str:
+    """The tree of the commit if one of the server's keys signed for it, "" where nobody asks. Raises StageFailed."""
+    rule = job.app.require_signed
+    if not rule:
+        return ""
+    with tools.journal.stage("Verify signature") as stage:
+        accepted = require_signature(rule, repository, job.commit, job.ref)
+        stage.note = accepted.signer
+    return accepted.tree
 
 
 def checkout(job: Job, tools: Tools, repository: Repository, stage: Running) -> tuple[Commit, App]:
@@ -151,11 +172,11 @@ def environment(app: App, console: Console) -> Mapping[str, str]:
     return {**app.env, **secret}
 
 
-def push(release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag, *, begun: threading.Event) -> None:
-    """Pushes the release's tags and records the digest."""
+def push(release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag, *, begun: threading.Event) -> str:
+    """Pushes the release's tags; records the digest and returns it, "" where nothing is to be pushed."""
     if not release.app.push.enabled:
         begun.set()
-        return
+        return ""
     limit = release.app.push.timeout
     timer = threading.Timer(limit, halt.set, ["timeout"])
     timer.daemon = True
@@ -173,9 +194,23 @@ def push(release: Release, references: tuple[str, ...], tools: Tools, halt: Canc
             timer.cancel()
         tools.state.update(release.id, digest=digest)
         stage.note = digest[:19]
+        return digest
 
 
-def roll_out(release: Release, image: Image, tools: Tools, pushed: Future[None], reuse: int = 0) -> Outcome:
+def judge(release: Release, image: Image, tools: Tools, pushed: Future[str]) -> None:
+    """Lets the server's own program judge the image, if there is one. Raises StageFailed, Cancelled, or why the push failed."""
+    app = release.app
+    if not app.verify:
+        return
+    digest = pushed.result()
+    with tools.journal.stage("Verify") as stage:
+        environment(app, tools.console)  # so that the console hides their values
+        build_secrets(app, tools.console)
+        current = tools.engine().image(image.id) or image  # its digest is known since the push
+        stage.note = f"{run_gate(app, judged_image(app, current, digest), tools.console, tools.cancel)} let it pass"
+
+
+def roll_out(release: Release, image: Image, tools: Tools, pushed: Future[str], reuse: int = 0) -> Outcome:
     """Lets the app's strategy bring the release live; `reuse` is the release that is rolled back to, 0 for none."""
     with tools.journal.stage("Deploy") as stage:
         if problem := label_problem(release.app, image.labels):

@@ -49,7 +49,7 @@ class Rollout:
     output: Output
     cancel: Cancel
     clock: Callable[[], float]
-    published: Callable[[], None]
+    published: Callable[[], object]
     credentials: Credentials
     env: Mapping[str, str] = field(repr=False)
     reuse: int = 0
