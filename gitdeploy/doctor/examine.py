@@ -14,6 +14,7 @@ from gitdeploy.doctor.files import User, examine_files, look_at_file
 from gitdeploy.doctor.finding import Finding, Level, from_error
 from gitdeploy.doctor.gogs import examine_gogs, examine_newcomers
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
+from gitdeploy.doctor.programs import examine_programs
 from gitdeploy.doctor.registry import examine_registries
 from gitdeploy.doctor.repository import Expected, Repository, examine_repository, find_repositories, judge_repositories
 from gitdeploy.doctor.routers import examine_routers
@@ -76,6 +77,7 @@ class Examination:
         self._check("disk", partial(self._examine_disks, home))
         self._check("registry", self._examine_registries)
         self._check("secrets", lambda: examine_secrets(self._apps.values()))
+        self._check("programs", lambda: examine_programs(self._apps.values()))
         if self._gogs:
             self._check("Gogs", partial(examine_gogs, self._gogs, self._names(), self._at.now()))
             image = self._config.server.new_repositories if self._config else ""

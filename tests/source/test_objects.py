@@ -201,3 +201,40 @@ def test_any_delta_is_applied_or_an_error(base: bytes, change: bytes) -> None:
         except Damaged:
             return
     assert delta.sizes(change) == (len(base), len(result))
+
+
+@pytest.mark.parametrize("size", [10, LARGE + 1])
+@pytest.mark.parametrize("packed", [False, True])
+def test_content_of_another_id_is_damaged(repo: GitRepo, size: int, packed: bool) -> None:
+    """Whole and well-formed, but not what the id says: whoever writes to the repository's files could put it there."""
+    data = random.Random(1).randbytes(size)
+    oid, other = repo.blob(data), repo.blob(data[:-1] + b"!")
+    repo.loose(oid).chmod(0o644)
+    if packed:
+        for name in (oid, other):
+            repo.git(
+                "pack-objects", "-q", "--no-reuse-object", str(repo.path / "objects/pack/pack"), stdin=f"{name}\n".encode()
+            )
+        packs = {repo.git("show-index", stdin=p.read_bytes()).split()[1].decode(): p for p in repo.path.rglob("*.idx")}
+        packs[oid].with_suffix(".pack").chmod(0o644)
+        shutil.copy(packs[other].with_suffix(".pack"), packs[oid].with_suffix(".pack"))
+        repo.loose(oid).unlink()
+    else:
+        shutil.copy(repo.loose(other), repo.loose(oid))
+    with open_repository(repo.path) as repository:
+        assert whole(repository.objects, other) == data[:-1] + b"!"
+        with pytest.raises((Damaged, StageFailed), match="its content has another id"):
+            whole(repository.objects, oid)
+
+
+def test_raw_objects(repo: GitRepo) -> None:
+    commit = repo.commit({"VERSION": b"1\n"})
+    repo.git("tag", "-a", "-m", "one", "v1", commit)
+    with open_repository(repo.path) as repository:
+        assert repository.raw(commit) == ("commit", repo.git("cat-file", "commit", commit))
+        assert repository.raw("refs/heads/main") == repository.raw(commit)
+        assert repository.raw("refs/tags/v1") == ("tag", repo.git("cat-file", "tag", "v1"))
+        assert repository.raw(repo.id("rev-parse", "main:VERSION")) == ("blob", b"1\n")
+        for missing in ("refs/tags/v2", "0" * 40):
+            with pytest.raises(StageFailed):
+                repository.raw(missing)
