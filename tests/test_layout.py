@@ -41,6 +41,7 @@ DECISIONS = (
     "gitdeploy.version",
     "gitdeploy.release",
     "gitdeploy.records",
+    "gitdeploy.signed",
     "gitdeploy.config",
 )
 READ_CONFIG_FILES = ("gitdeploy.config.files", "gitdeploy.config.load")

@@ -113,6 +113,7 @@ def test_a_merge_with_signed_parents_and_a_signed_tag_in_it(case: Case, alice: P
         + b"\nmerge\n"
     )
     assert "it is not signed" in case.refused(case.made("commit", unsigned))
+    assert case.ask(case.made("commit", with_(unsigned, case.keys.sign(alice, unsigned)))).tree == case.tree
 
 
 def test_a_signed_tag_of_an_unsigned_commit(case: Case, alice: Path | str) -> None:

@@ -51,6 +51,13 @@ class Keys:
         path.chmod(0o644)
         return path
 
+    def sign(self, key: Path | str, data: bytes) -> bytes:
+        """An armored signature for git."""
+        if isinstance(key, str):
+            return self.gpg("-u", key, "--armor", "--detach-sign", stdin=data)
+        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(key)]
+        return subprocess.run(command, input=data, check=True, capture_output=True).stdout
+
     def gpg(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Runs gpg; returns its output."""
         command = [*GPG, "--homedir", str(self.directory), *arguments]
