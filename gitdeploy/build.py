@@ -12,8 +12,9 @@ from gitdeploy.engine.dockerfile import base_images
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import EngineError, StageFailed
+from gitdeploy.imagenames import is_own
 from gitdeploy.journal import Running
-from gitdeploy.release import APP, RECIPE, TREE, image_labels, is_own_tag, recipe
+from gitdeploy.release import APP, RECIPE, TREE, image_labels, recipe
 from gitdeploy.secretfile import read_secret
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import Commit, Repository
@@ -26,12 +27,14 @@ class Candidate:
 
     Attributes:
         app: its configuration, with what the tree and the push say.
-        references: "repository:tag" each, :VERSION first.
+        name: the image's, which is gitdeploy's own.
+        references: public ones, "repository:tag" each, :VERSION first; set when the image is published.
     """
 
     app: App
     commit: Commit
     version: str
+    name: str
     references: tuple[str, ...]
 
 
@@ -62,8 +65,7 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     if not (app.build.no_cache or app.build.pull):
         found = engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})
         for image in [image for image in found if is_own(image, app)][:1]:
-            for reference in references:
-                engine.tag(image.id, reference)
+            engine.tag(image.id, candidate.name)
             stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
             return image
     labels = image_labels(app, commit=commit.id, version=candidate.version, tree=commit.tree, recipe=made, now=tools.now())
@@ -71,7 +73,7 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     tools.require_space(facts)
     request = BuildRequest(
         dockerfile=context.dockerfile,
-        tags=references,
+        tags=(candidate.name,),
         target=app.build.target,
         args=app.build.args,
         labels=labels,
@@ -95,14 +97,6 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
         )
     stage.note = f"{references[0]} ({context.files} files, {context.bytes / 1e6:.1f} MB sent)"
     return built
-
-
-def is_own(image: Image, app: App) -> bool:
-    """Whether the image is this app's: by a tag, for a label may be another app's lie. Pure.
-
-    What that app's classic build left of a stage, or pulled for its FROM, has the labels that it was given there.
-    """
-    return any(is_own_tag(app, tag) for tag in image.tags)
 
 
 def _image(engine: Engine, base: str) -> Image | None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gitdeploy.config.formats import IMAGE_WITH_TAG, image_key, repository_of
 from gitdeploy.config.model import App
-from gitdeploy.config.problems import BadValue, quoted
+from gitdeploy.config.problems import quoted
 from gitdeploy.engine.directives import frontends
 from gitdeploy.errors import StageFailed
+from gitdeploy.reference import image_key, parse
 from gitdeploy.release import APP
 
 
@@ -53,7 +53,5 @@ def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable
 
 def _key(image: str) -> str:
     """One spelling for all of a repository's, "" for what is no name of an image."""
-    try:
-        return image_key(repository_of(IMAGE_WITH_TAG.parse(image)))
-    except BadValue:
-        return ""
+    found = parse(image)
+    return found.key if found else ""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gitdeploy.build import Candidate, build, build_secrets
@@ -23,10 +24,13 @@ from gitdeploy.console import Console
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import Cancelled, NothingToDo, RegistryError, StageFailed
 from gitdeploy.gate import judged_image, run_gate
+from gitdeploy.imagenames import own_name, public_references
 from gitdeploy.journal import Running
+from gitdeploy.publictags import require_claims, tagged
 from gitdeploy.publish import publish
 from gitdeploy.records import Deployment
-from gitdeploy.release import Release, image_references, label_problem
+from gitdeploy.release import Release, label_problem
+from gitdeploy.retention import find_image
 from gitdeploy.rollout import STRATEGIES
 from gitdeploy.rollout.context import Outcome, Rollout
 from gitdeploy.secretfile import parse_env_file, read_secret
@@ -81,8 +85,10 @@ def deploy(job: Job, tools: Tools) -> Outcome:
             _record(tools, job, version=version, tree=commit.tree, config=snapshot.dump(app))
             require_new_version(app, version, commit, tools.state)
             stage.note = version
-        candidate = Candidate(app, commit, version, image_references(app, version, commit.id, job.ref))
+        name = own_name(app.name, job.deployment, commit.tree)
+        candidate = Candidate(app, commit, version, name, public_references(app, version, commit.id, job.ref))
         with journal.stage("Build") as stage:
+            require_claims(tools.engine(), app, candidate.references)
             image = build(candidate, repository, tools, stage)
             _record(tools, job, image=image.id)
         release = Release(job.deployment, app, version, commit.id, image.id)
@@ -101,20 +107,22 @@ def deploy(job: Job, tools: Tools) -> Outcome:
 def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
     """Brings an earlier release live again from its kept image: no build, no push, so it works without a registry.
 
+    Where the engine has lost the image, it is pulled by the digest that the registry gave it.
+
     Raises:
         GitdeployError: its image or configuration is gone, or it did not get healthy.
     """
     with tools.journal.stage("Find release") as stage:
         app = snapshot.load(target.config)
-        engine = tools.engine()
-        image = engine.image(target.image) or (engine.image(f"{app.image}:{target.version}") if app else None)
         if app and job.app.require_signed and not app.require_signed:
             reason = f"deployment {target.id} ran before require_signed was asked for: nobody looked at its signature"
             raise StageFailed(reason, f"if it is signed: gitdeploy deploy {target.app} {target.commit_id[:12]}")
+        image = find_image(tools.engine(), app, target, partial(_pull, app, tools)) if app else None
         if app is None or image is None:
             lost = "image is no longer on the engine" if app else "configuration is not known"
             reason = f"{target.app} {target.version} (deployment {target.id}) cannot run again: its {lost}"
             raise StageFailed(reason, "`gitdeploy history` lists the releases; `gitdeploy deploy APP REF` builds one again")
+        tools.engine().tag(image.id, own_name(app.name, job.deployment, target.tree))
         _record(tools, job, version=target.version, tree=target.tree, image=image.id, config=target.config)
         _record(tools, job, commit_id=target.commit_id, digest=target.digest, strategy=app.strategy)
         stage.note = f"{target.version} of deployment {target.id}"
@@ -133,6 +141,11 @@ def require_signer(job: Job, tools: Tools, repository: Repository) -> str:
         accepted = require_signature(rule, repository, job.commit, job.ref)
         stage.note = accepted.signer
     return accepted.tree
+
+
+def _pull(app: App, tools: Tools, ref: str) -> str:
+    tools.console.line(f"the engine has lost this image: pulling {ref}")
+    return tools.engine().pull(ref, tools.credentials(app), tools.console, tools.cancel)
 
 
 def checkout(job: Job, tools: Tools, repository: Repository, stage: Running) -> tuple[Commit, App]:
@@ -173,9 +186,17 @@ def environment(app: App, console: Console) -> Mapping[str, str]:
 
 
 def push(release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag, *, begun: threading.Event) -> str:
-    """Pushes the release's tags; records the digest and returns it, "" where nothing is to be pushed."""
+    """Set the release's public tags and push them; one that the registry refuses is as it was before.
+
+    Record the digest and return it, "" where nothing is to be pushed.
+    """
+    engine = tools.engine()
+    set_tag = partial(tagged, engine, release.app, release.image)
     if not release.app.push.enabled:
         begun.set()
+        for reference in references:
+            with set_tag(reference):
+                pass
         return ""
     limit = release.app.push.timeout
     timer = threading.Timer(limit, halt.set, ["timeout"])
@@ -184,7 +205,7 @@ def push(release: Release, references: tuple[str, ...], tools: Tools, halt: Canc
         begun.set()
         timer.start()
         try:
-            digest = publish(tools.engine(), references, tools.credentials(release.app), tools.console, halt)
+            digest = publish(engine, references, tools.credentials(release.app), tools.console, halt, tagged=set_tag)
         except Cancelled as error:
             if halt.reason != "timeout":
                 raise

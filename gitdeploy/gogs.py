@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gitdeploy.appname import is_app_name
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.hookconf import enrolled_app
 
@@ -21,8 +22,6 @@ CONTAINER_PATHS = {
     PurePosixPath("/app/gogs/log"): PurePosixPath("gogs/log"),
     CONTAINER_DATA: PurePosixPath("."),
 }
-
-APP = re.compile(r"[a-z0-9_][a-z0-9_.-]*/[a-z0-9_][a-z0-9_.-]*")
 
 Ini = Mapping[str, Mapping[str, str]]
 
@@ -93,7 +92,7 @@ class Gogs:
         """All repositories but wikis: ("owner/repo", its bare repository), in order."""
         for path in sorted(self.root.glob("*/*.git")):
             name = f"{path.parent.name}/{path.name.removesuffix('.git')}"
-            if APP.fullmatch(name) and not name.endswith(".wiki") and (path / "objects").is_dir():
+            if is_app_name(name) and not name.endswith(".wiki") and (path / "objects").is_dir():
                 yield name, path
 
     def enrolled(self) -> Iterator[tuple[str, Path]]:
@@ -113,7 +112,7 @@ class Gogs:
         Raises:
             UsageError: there is none.
         """
-        if not APP.fullmatch(app):
+        if not is_app_name(app):
             raise UsageError(f"expected an app OWNER/REPO, found {app!r}", "write it in lower case, as below ROOT")
         named = self.root / f"{app}.git"
         hint = host_path(self.data, self.layout, seen) if seen else named

@@ -21,14 +21,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from gitdeploy.appname import is_app_name
+
 Trigger = Literal["push", "move", "deploy", "rollback"]
 
 HEADER = "gitdeploy-push 1"
 ZERO = re.compile(r"0{40}(0{24})?")
 MAX_RECORD = 1_000_000
-
-APP_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*/[a-z0-9_][a-z0-9_.-]*")
-"""An app's name, "owner/repo", in lower case."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _NAME = re.compile(r"[0-9]{1,12}-[A-Za-z0-9]{1,64}")
@@ -116,7 +115,7 @@ def parse_record(name: str, data: bytes) -> PushRecord:
         fields.setdefault(key, []).append(value)
     single = {key: values[-1] for key, values in fields.items()}
     app = single.get("app", "").lower()
-    if not APP_NAME.fullmatch(app) or ".." in app:
+    if not is_app_name(app):
         raise BadRecordError(f"expected 'app owner/repo', found {app[:80]!r}")
     trigger = single.get("trigger", "push")
     if trigger not in get_args(Trigger):

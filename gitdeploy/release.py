@@ -1,6 +1,6 @@
-"""What a release is called: tags, labels, container names, and the recipe that tells whether an image exists already.
+"""What a release is called: labels, container names, and the recipe that tells whether an image exists already.
 
-Pure. Containers are found by label, never by parsing names; the names are for people.
+Pure. Containers are found by label, never by parsing names; the names are for people. Names of images: `imagenames`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitdeploy.config.formats import image_key
 from gitdeploy.config.model import App
 from gitdeploy.config.sections import Build
 
@@ -77,13 +76,6 @@ def image_labels(app: App, *, commit: str, version: str, tree: str, recipe: str,
     }
 
 
-def image_references(app: App, version: str, commit: str, ref: str) -> tuple[str, ...]:
-    """ "repository:tag" for each of the app's tag templates, :VERSION always first, none twice."""
-    branch = re.sub(r"[^A-Za-z0-9_.-]", "-", ref.removeprefix("refs/heads/").removeprefix("refs/tags/")).lstrip(".-")
-    filled = [t.format(version=version, commit=commit[:12], branch=branch or "none") for t in app.push.tags]
-    return tuple(f"{app.image}:{tag[:128]}" for tag in dict.fromkeys([version, *filled]))
-
-
 def recipe(tree: str, build: Build, bases: Sequence[tuple[str, str]]) -> str:
     """Names everything that decides an image: two builds of one recipe give the same software.
 
@@ -107,11 +99,6 @@ def label_number(labels: Mapping[str, str], label: str) -> int:
     """The number in a label, 0 for anything else: an image may have brought a label along."""
     text = labels.get(label, "")
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
-
-
-def is_own_tag(app: App, tag: str) -> bool:
-    """Whether a "repository:tag" is of the app's repository, however the engine spells that."""
-    return image_key(tag.rpartition(":")[0]) == image_key(app.image)
 
 
 def label_problem(app: App, labels: Iterable[str]) -> str:

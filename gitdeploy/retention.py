@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Image, Output
-from gitdeploy.errors import EngineError, UsageError
+from gitdeploy.errors import EngineError, RegistryError, UsageError
+from gitdeploy.imagenames import is_own, is_own_tag, own_name
+from gitdeploy.publictags import settle_all
 from gitdeploy.records import Deployment
-from gitdeploy.release import APP, VERSION, is_own_tag
+from gitdeploy.release import APP, TREE, VERSION
 
 
 @dataclass(frozen=True)
@@ -88,26 +90,72 @@ def _kept(releases: Iterable[Deployment]) -> str:
     return f"kept for a rollback: {versions}" if versions else "none is kept; [apps.X.retain] releases says how many are"
 
 
-def plan(history: Sequence[Deployment], images: Iterable[Image], used: Collection[str], releases: int) -> Plan:
-    """Decides what goes. Pure.
+def image_of(app: App, deployment: Deployment, images: Sequence[Image]) -> Image | None:
+    """The image that a deployment ran, None if it is not among these. Pure.
+
+    By its recorded id, else by the name that gitdeploy gave it, else by its tree: an image that was moved to another engine or
+    another image store has another id. Never an image of another tree than the recorded one.
+
+    Args:
+        images: all with the app's label, newest first.
+    """
+    name = own_name(app.name, deployment.id, deployment.tree)
+    right = [image for image in images if image.labels.get(TREE, "") == deployment.tree]
+    by_id = [image for image in right if image.id == deployment.image]
+    by_name = [image for image in right if name in image.tags]
+    by_tree = [image for image in right if deployment.tree and is_own(image, app)]
+    return next(iter([*by_id, *by_name, *by_tree]), None)
+
+
+def find_image(engine: Engine, app: App, release: Deployment, pull: Callable[[str], str]) -> Image | None:
+    """The image of a release, None if it is neither on the engine nor, by its digest, in the registry.
+
+    Args:
+        app: the configuration that the release ran with.
+        pull: pulls a reference and returns the image's id.
+
+    Raises:
+        RegistryError: the registry cannot be asked; one that says that it has no such image is no error.
+    """
+    if found := image_of(app, release, engine.images({APP: app.name})):
+        return found
+    if not (release.digest and app.push.enabled):
+        return None
+    try:
+        image = engine.image(pull(f"{app.image}@{release.digest}"))
+    except RegistryError as error:
+        if error.transient:
+            raise
+        return None
+    right = image is not None and (image.labels.get(APP), image.labels.get(TREE)) == (app.name, release.tree)
+    return image if right else None
+
+
+def plan(app: App, history: Sequence[Deployment], images: Sequence[Image], used: Collection[str]) -> Plan:
+    """Decides what goes beyond `retain.releases` different images, the live one included. Pure.
 
     Args:
         history: deployments of the app, newest first.
-        images: all images with the app's label.
+        images: all with the app's label, newest first.
         used: ids of images that containers were made from.
-        releases: how many different images stay, the live one included.
     """
+
+    def image_id(deployment: Deployment) -> str:
+        found = image_of(app, deployment, images)
+        return found.id if found else deployment.image
+
     kept: dict[str, None] = {}
     forget: list[Deployment] = []
     for deployment in history:
         if not (deployment.status == "succeeded" and deployment.retained):
             continue
-        if deployment.image in kept or len(kept) < releases:
-            kept[deployment.image] = None
+        image = image_id(deployment)
+        if image in kept or len(kept) < app.retain.releases:
+            kept[image] = None
         else:
             forget.append(deployment)
     # An image whose deployment has not ended, or has just failed, is what the next one starts from.
-    needed = {*kept, *used, *(d.image for d in history[:1]), *(d.image for d in history if not d.ended)}
+    needed = {*kept, *used, *map(image_id, history[:1]), *(image_id(d) for d in history if not d.ended)}
     return Plan(tuple(forget), tuple(image for image in images if image.id not in needed))
 
 
@@ -121,7 +169,9 @@ def prune(engine: Engine, app: App, history: Sequence[Deployment], forget: Calla
         forget: notes that a deployment is no longer a rollback target; called before its image goes.
     """
     used = {container.image for container in engine.containers({})}
-    planned = plan(history, engine.images({APP: app.name}), used, app.retain.releases)
+    images = engine.images({APP: app.name})
+    settle_all(engine, app, images)
+    planned = plan(app, history, images, used)
     for deployment in planned.forget:
         forget(deployment.id)
     removed = [image for image in planned.images if _remove(engine, app, image, output)]

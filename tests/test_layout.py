@@ -29,13 +29,17 @@ OWNERS = {
 # Part of gitdeploy → all that it may import of gitdeploy, its own modules aside.
 LOWER_PARTS = {
     "gitdeploy.errors": (),
-    "gitdeploy.config": ("gitdeploy.errors",),
-    "gitdeploy.engine": ("gitdeploy.errors", "gitdeploy.config.model", "gitdeploy.config.sections"),
+    "gitdeploy.appname": (),
+    "gitdeploy.reference": (),
+    "gitdeploy.config": ("gitdeploy.errors", "gitdeploy.appname", "gitdeploy.reference"),
+    "gitdeploy.engine": ("gitdeploy.errors", "gitdeploy.reference", "gitdeploy.config.model", "gitdeploy.config.sections"),
     "gitdeploy.source": ("gitdeploy.errors",),
 }
 
 # Decisions: no clock, no network, no files, no processes, no Docker. Of config, only two modules read files.
 DECISIONS = (
+    "gitdeploy.appname",
+    "gitdeploy.reference",
     "gitdeploy.push",
     "gitdeploy.reconcile",
     "gitdeploy.version",
@@ -167,7 +171,7 @@ def test_decisions_have_no_effects() -> None:
 
 def test_only_the_command_line_is_wired_to_the_engine() -> None:
     """Everything else knows the engine by `engine.protocol` and `engine.types`, which import no SDK."""
-    pure = tuple(f"gitdeploy.engine.{name}" for name in ("protocol", "types", "ports", "reference", "dockerfile", "directives"))
+    pure = tuple(f"gitdeploy.engine.{name}" for name in ("protocol", "types", "ports", "dockerfile", "directives"))
     users = [edge for edge in edges() if within(edge[1], "gitdeploy.engine") and not within(edge[0], "gitdeploy.engine")]
     assert [edge for edge in users if edge[1] not in pure and not within(edge[0], "gitdeploy.cli")] == []
 

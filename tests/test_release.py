@@ -8,12 +8,12 @@ import pytest
 
 from gitdeploy.config.model import App, Publish
 from gitdeploy.config.sections import Build, Push, Router
+from gitdeploy.imagenames import public_references
 from gitdeploy.release import (
     Release,
     address,
     container_labels,
     container_name,
-    image_references,
     label_problem,
     recipe,
 )
@@ -23,15 +23,15 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def test_references_begin_with_the_version_and_hold_none_twice() -> None:
-    assert image_references(APP, "0.0.2", COMMIT, "refs/heads/main") == ("6ain/dev-app:0.0.2", "6ain/dev-app:latest")
+    assert public_references(APP, "0.0.2", COMMIT, "refs/heads/main") == ("6ain/dev-app:0.0.2", "6ain/dev-app:latest")
     app = App(name="o/r", image="r", container="r", push=Push(tags=("{branch}-{commit}", "{version}", "latest")))
-    assert image_references(app, "1", COMMIT, "refs/heads/feature/ä b") == ("r:1", "r:feature---b-0123456789ab", "r:latest")
+    assert public_references(app, "1", COMMIT, "refs/heads/feature/ä b") == ("r:1", "r:feature---b-0123456789ab", "r:latest")
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/-x", "refs/heads/" + "x" * 300, "refs/tags/v1", "", "refs/heads/...."])
 def test_every_reference_is_a_valid_tag(ref: str) -> None:
     app = App(name="o/r", image="r", container="r", push=Push(tags=("{branch}",)))
-    for reference in image_references(app, "1.0", COMMIT, ref):
+    for reference in public_references(app, "1.0", COMMIT, ref):
         assert re.fullmatch(r"r:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", reference)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +31,10 @@ def deployment(number: int, version: str = "", image: str = "", **values: object
 
 def image(name: str) -> Image:
     return Image(name, (), (), {}, (), False, 1, "")
+
+
+def planned(history: list[Deployment], images: list[Image], used: Collection[str], releases: int) -> Plan:
+    return plan(App("o/r", "r", "r", retain=Retain(releases=releases)), history, images, used)
 
 
 HISTORY = [deployment(n) for n in (4, 3, 2, 1)]
@@ -76,26 +81,26 @@ class TestChooseTarget:
 class TestPlan:
     def test_keeps_so_many_releases(self) -> None:
         images = [image(f"i{n}") for n in range(1, 5)]
-        assert plan(HISTORY, images, (), 2) == Plan((HISTORY[2], HISTORY[3]), (images[0], images[1]))
+        assert planned(HISTORY, images, (), 2) == Plan((HISTORY[2], HISTORY[3]), (images[0], images[1]))
 
     def test_counts_images_and_not_deployments(self) -> None:
         history = [deployment(5, image="i3"), deployment(4, image="i4"), deployment(3), deployment(2)]
-        assert plan(history, [image("i2"), image("i3"), image("i4")], (), 2) == Plan((history[3],), (image("i2"),))
+        assert planned(history, [image("i2"), image("i3"), image("i4")], (), 2) == Plan((history[3],), (image("i2"),))
 
     def test_keeps_what_containers_use(self) -> None:
-        assert plan(HISTORY, [image("i1"), image("i2")], {"i1"}, 2).images == (image("i2"),)
+        assert planned(HISTORY, [image("i1"), image("i2")], {"i1"}, 2).images == (image("i2"),)
 
     def test_keeps_what_is_being_deployed_and_what_failed_last(self) -> None:
         history = [deployment(7, status="failed"), deployment(6, status="running"), deployment(5, status="failed"), *HISTORY]
         images = [image(f"i{n}") for n in (7, 6, 5, 4)]
-        assert plan(history, images, (), 1).images == (image("i5"),)
+        assert planned(history, images, (), 1).images == (image("i5"),)
 
     def test_removes_what_no_record_knows(self) -> None:
-        assert plan([], [image("lost")], (), 5).images == (image("lost"),)
+        assert planned([], [image("lost")], (), 5).images == (image("lost"),)
 
     def test_what_was_forgotten_does_not_count(self) -> None:
         history = [deployment(3), replace(deployment(2), retained=False), deployment(1)]
-        assert plan(history, [image("i1"), image("i2")], (), 2) == Plan((), (image("i2"),))
+        assert planned(history, [image("i1"), image("i2")], (), 2) == Plan((), (image("i2"),))
 
 
 @dataclasses.dataclass

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitdeploy.agent.prepare import prepare
+from gitdeploy.appname import is_app_name
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.client import connect
@@ -20,7 +21,7 @@ from gitdeploy.enrol import Enrolled, enrol, refresh
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gogs import Gogs, has_gogs, read_gogs
 from gitdeploy.hookconf import HookConf, Mode
-from gitdeploy.push import APP_NAME, full_patterns
+from gitdeploy.push import full_patterns
 from gitdeploy.secretfile import require_own_place
 from gitdeploy.site import Site
 from gitdeploy.spool import Spool
@@ -137,7 +138,7 @@ def _gogs(data: Path) -> Callable[[], Gogs]:
 def app_name(given: str, site: Site, state: State) -> str:
     """The app's name in lower case. Raises UsageError if neither the config nor the history knows it."""
     name = given.lower()
-    if not APP_NAME.fullmatch(name):
+    if not is_app_name(name):
         raise UsageError(f"expected APP as owner/repo, found {given!r}")
     known = known_apps(site, state)
     if name not in known:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from types import MappingProxyType
+from typing import cast
 
-from gitdeploy.config.formats import CONTAINER, IMAGE, image_key, repository_of
+from gitdeploy.config.formats import CONTAINER, IMAGE, fill_in
 from gitdeploy.config.model import App, Layer, Volume
 from gitdeploy.config.problems import BadValue, join_key, quoted
 from gitdeploy.config.values import format_duration
+from gitdeploy.reference import HUB, OFFICIAL, OWN, image_key, is_in, parse
 
 DERIVED = r"(?:[.-]router|\.before-gitdeploy|\.[0-9]+(?:\..*)?)"
 """What gitdeploy appends to an app's container name for its router, its next releases and an adopted container."""
@@ -48,6 +50,8 @@ def _names(app: App) -> Iterator[Problem]:
             kind.parse(value)
         except BadValue as bad:
             yield key, f"expected {bad.expected}, but the app's name gives {quoted(value)}: set {key} for this app"
+    if is_in(app.image, OWN):
+        yield "image", f"{OWN} is where gitdeploy keeps names of its own, found {quoted(app.image)}: choose another registry"
 
 
 def _routing(app: App) -> Iterator[Problem]:
@@ -100,7 +104,7 @@ def pusher_problems(app: App, layer: Layer, above: Layer = NOTHING) -> Iterator[
             )
     images = layer.get("build.cache_from", ())
     for image in images if isinstance(images, tuple) else ():
-        if image_key(repository_of(image)) != image_key(app.image):
+        if image_key(image) != image_key(app.image):
             text = f"expected images of {quoted(app.image)} alone, found {quoted(image)}: only the server may name others"
             yield "build.cache_from", text
     yield from _too_long(app, [key for key in layer if key not in above])
@@ -134,6 +138,10 @@ def cross_problems(apps: Sequence[App]) -> Iterator[tuple[App, str, str]]:
     yield from _taken_twice(apps, "container", lambda app: app.container)
     yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
     yield from _taken_twice(apps, "repository", lambda app: str(app.repository or ""))
+    routers = {image_key(app.router.image): app.router.image for app in apps}
+    for app in apps:
+        if router := routers.get(image_key(app.image)):
+            yield app, "image", f"{quoted(app.image)} is the repository of the router's image {quoted(router)}: choose another"
     for first, second in combinations(apps, 2):
         yield from pair_problems(first, second)
 
@@ -157,6 +165,37 @@ def pair_problems(first: App, second: App) -> Iterator[tuple[App, str, str]]:
         if re.fullmatch(re.escape(owner.container) + DERIVED, other.container):
             text = f"{quoted(other.container)} is a name that gitdeploy makes for containers of {owner.name}: choose another"
             yield other, "container", text
+
+
+def newcomer_problems(template: str, defaults: Layer) -> Iterator[Problem]:
+    """What is wrong with enrolling repositories by their first push, as (key of the whole file, what is wrong).
+
+    Whoever makes a repository chooses its name. A registry has to agree to what is pushed under it, and no name may be one
+    that images of other people have on this engine, such as "library/haproxy" or "gogs/gogs".
+
+    Args:
+        template: `server.new_repositories`, not "".
+        defaults: `[defaults]`.
+    """
+    first, _, rest = template.partition("/")
+    named = parse(fill_in(template, "xx/xx"))
+    domain = named.domain if named else ""
+    if named and named.key.startswith(f"{HUB}/"):
+        owner, slash, _ = (rest if domain else template).partition("/")
+        good = bool(slash) and "{" not in owner and f"{owner}/" != OFFICIAL
+    else:
+        good = "{" not in first and not is_in(template, OWN)
+    if not good:
+        yield (
+            "server.new_repositories",
+            'expected a registry or an owner of your own before {owner} and {repo}, such as "127.0.0.1:5000/{owner}/{repo}" or '
+            f'"6ain/{{repo}}", found {quoted(template)}: whoever makes a repository could name the images of others',
+        )
+    needs = "repositories that their first push enrols (server.new_repositories) need a registry that says what may be pushed"
+    if defaults.get("push.enabled") is False:
+        yield "defaults.push.enabled", f"{needs}: take this out, and set it in the tables of the apps that have none"
+    if "push.enabled" in cast(tuple[str, ...], defaults.get("allow", ())):
+        yield "defaults.allow", f'{needs}: take "push.enabled" out, and allow it in the tables of the apps that have none'
 
 
 def volume_problem(app: App, volume: Volume, others: Sequence[App]) -> str:

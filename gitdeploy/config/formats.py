@@ -11,46 +11,21 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
+from gitdeploy import appname, reference
 from gitdeploy.config.model import Publish, Volume
 from gitdeploy.config.problems import BadValue
 from gitdeploy.config.values import MAX_ITEMS, Kind, matching
 
-APP_NAME = matching(
-    r"(?!.*\.\.)[a-z0-9_][a-z0-9_.-]{0,99}/[a-z0-9_][a-z0-9_.-]{0,99}(?<!\.git)",
-    '"owner/repo" as in the repository\'s address',
-)
-
-# github.com/distribution/reference, regexp.go: domain, path components, tag and digest
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_DOMAIN = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
-_REPOSITORY = rf"(?:{_DOMAIN}/)?{_COMPONENT}(?:/{_COMPONENT})*"
-_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+APP_NAME = matching(appname.PATTERN, '"owner/repo" as in the repository\'s address')
 
 IMAGE = matching(
-    rf"(?=.{{1,255}}\Z){_REPOSITORY}",
+    rf"(?=.{{1,255}}\Z){reference.REPOSITORY}",
     'an image in lower case without a tag (VERSION gives it), such as "6ain/dev-app" or "127.0.0.1:5000/dev-app"',
 )
 IMAGE_WITH_TAG = matching(
-    rf"(?=.{{1,255}}\Z){_REPOSITORY}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?",
+    rf"(?=.{{1,255}}\Z){reference.REPOSITORY}(?::{reference.TAG})?(?:@{reference.DIGEST})?",
     'an image such as "haproxy:3.0-alpine"',
 )
-
-
-def image_key(image: str) -> str:
-    """One spelling for all spellings of a repository: "nginx" and "docker.io/library/nginx" are the same."""
-    first, slash, rest = image.partition("/")
-    if not slash:
-        return f"docker.io/library/{image}"
-    if not re.search(r"[.:\[]", first) and first != "localhost":
-        return f"docker.io/{image}"
-    return f"docker.io/{rest}" if first in ("index.docker.io", "registry-1.docker.io") else image
-
-
-def repository_of(image: str) -> str:
-    """The repository of an image with or without tag and digest."""
-    named = image.partition("@")[0]
-    repository, _, tag = named.rpartition(":")
-    return named if "/" in tag or not repository else repository
 
 
 def templated(kind: Kind[str], example: str) -> Kind[str]:

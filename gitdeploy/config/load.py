@@ -15,6 +15,7 @@ from gitdeploy.config.checks import (
     app_problems,
     app_warnings,
     cross_problems,
+    newcomer_problems,
     pair_problems,
     pusher_problems,
     volume_problem,
@@ -65,6 +66,8 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Con
     apps = {name: build_app(name, [defaults, table]) for name, table in tables.items()}
     for app, key, text in cross_problems(list(apps.values())):
         problems.add(join_key(["apps", app.name, *key.split(".")]), text)
+    for key, text in newcomer_problems(str(server["new_repositories"]), defaults) if server.get("new_repositories") else ():
+        problems.add(key, text)
     problems.require_none("correct the file, then run: gitdeploy config check")
     notes = [f"{source}: {join_key(['apps', app.name])}: {note}" for app in apps.values() for note in app_warnings(app)]
     return Config(

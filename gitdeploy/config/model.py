@@ -80,6 +80,8 @@ class App:
 
     Attributes:
         name: "owner/repo", lower case.
+        adopt: whether the app takes the place of a container of its name, and of tags in its image's repository, that are on
+            the engine without being gitdeploy's.
         repository: path of a bare repository outside the Git server's root; None to find it there by name.
         branch: ref patterns; a plain name means refs/heads/NAME.
         image: image reference without a tag.
@@ -106,6 +108,7 @@ class App:
     name: str
     image: str
     container: str
+    adopt: bool = True
     repository: Path | None = None
     branch: tuple[str, ...] = ("main",)
     publish: tuple[Publish, ...] = ()

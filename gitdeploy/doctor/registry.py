@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from gitdeploy.config.model import App
 from gitdeploy.doctor.finding import Finding
-from gitdeploy.engine.reference import HUB, registry
 from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import GitdeployError
+from gitdeploy.reference import HUB, registry
 
 Login = Callable[[str, Credentials], None]
 """`Engine.login`."""

@@ -25,11 +25,11 @@ from gitdeploy.engine.exchange import Limits, converse
 from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import Failure, Progress, report, sending
 from gitdeploy.engine.query import Query, common
-from gitdeploy.engine.reference import registry
 from gitdeploy.engine.session import Service, open_session
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
 from gitdeploy.errors import BuildFailed, EngineError, GitdeployError, RegistryError
+from gitdeploy.reference import registry
 
 WRAPPING = re.compile(
     r"(?:failed to solve(?: with frontend [\w.]+)?|failed to create LLB definition|rpc error: code = \w+ desc =|\S+: failed to"

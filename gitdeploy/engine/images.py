@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from gitdeploy.engine import mapping
-from gitdeploy.engine.reference import split
 from gitdeploy.engine.transport import Api, part
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import EngineError, NotFound
+from gitdeploy.reference import split
 
 
 class Images:

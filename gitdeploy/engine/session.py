@@ -27,9 +27,9 @@ from gitdeploy.engine import protobuf
 from gitdeploy.engine.credentials import TOKEN
 from gitdeploy.engine.dial import Endpoint, hang_up, upgrade
 from gitdeploy.engine.protobuf import Message
-from gitdeploy.engine.reference import HUB
 from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import BuildFailed, GitdeployError
+from gitdeploy.reference import HUB
 
 HEALTH = "/grpc.health.v1.Health/Check"
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"

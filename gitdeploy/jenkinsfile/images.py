@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gitdeploy.config.problems import quoted
-from gitdeploy.engine.reference import HUB, registry, split
 from gitdeploy.jenkinsfile.dockercli import Parsed
 from gitdeploy.jenkinsfile.draft import Draft
 from gitdeploy.jenkinsfile.steps import BUILT
 from gitdeploy.jenkinsfile.variables import VERSION
+from gitdeploy.reference import HUB, registry, split
 
 _FLAGS = {"no-cache": "build.no_cache", "pull": "build.pull"}
 _LEFT_OUT = ("quiet", "rm", "force-rm", "compress", "load", "progress", "push", "tag", "file", "build-arg")

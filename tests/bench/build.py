@@ -114,7 +114,8 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
     def deployed(commit_id: str) -> None:
         with open_repository(repository.bare) as source:
             commit = source.resolve(commit_id)
-            candidate = Candidate(APP, commit, "1", ("bench-deployed:1", "bench-deployed:latest"))
+            name, references = "gitdeploy.local/bench/app:1", ("bench-deployed:1", "bench-deployed:latest")
+            candidate = Candidate(APP, commit, "1", name, references)
             build(candidate, source, tools(engine), Running())
 
     def ours(commit_id: str) -> None:

@@ -104,3 +104,48 @@ def test_a_writable_volume_is_warned_of_when_releases_overlap() -> None:
 
 def test_no_contradictions_that_only_come_from_another_mistake() -> None:
     assert len(problems('[apps."o/app"]\nstrategy = "rollin"\nreplicas = 2\npublish = "80:80"')) == 1
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["127.0.0.1:5000/{owner}/{repo}", "r.example/{repo}", "localhost/{owner}/{repo}", "6ain/{repo}", "docker.io/6ain/{repo}"],
+)
+def test_new_repositories_get_names_below_one_that_is_the_servers(template: str) -> None:
+    assert config(f'[server]\nnew_repositories = "{template}"').server.new_repositories == template
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("{repo}", "{owner}/{repo}", "x-{owner}/{repo}", "{repo}/x", "{owner}.example/{repo}", "library/{repo}"),
+        *("docker.io/{repo}", "docker.io/{owner}/{repo}", "docker.io/library/{repo}", "index.docker.io/{owner}/{repo}"),
+        *("registry-1.docker.io/{owner}/{repo}", "DOCKER.IO/{owner}/{repo}", "docker.io:443/{owner}/{repo}"),
+        *("gitdeploy.local/{owner}/{repo}", "GITDEPLOY.local:5000/{owner}/{repo}", "haproxy"),
+    ],
+)
+def test_new_repositories_get_no_names_that_anybody_can_choose(template: str) -> None:
+    (problem,) = problems(f'[server]\nnew_repositories = "{template}"')
+    assert "server.new_repositories: expected a registry or an owner of your own" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("[defaults.push]\nenabled = false", "defaults.push.enabled"), ('[defaults]\nallow = ["push.enabled"]', "defaults.allow")],
+)
+def test_new_repositories_need_a_registry(text: str, key: str) -> None:
+    config(text)
+    (problem,) = problems(f'{text}\n[server]\nnew_repositories = "6ain/{{repo}}"')
+    assert f"{key}: " in problem
+    assert "need a registry" in problem
+
+
+@pytest.mark.parametrize("image", ["haproxy", "library/haproxy", "docker.io/haproxy", "index.docker.io/library/haproxy"])
+def test_the_routers_image_is_no_apps(image: str) -> None:
+    (problem,) = problems(f'[apps."lab/haproxy"]\nimage = "{image}"')
+    assert 'is the repository of the router\'s image "haproxy:3.0-alpine"' in problem
+
+
+@pytest.mark.parametrize("image", ["gitdeploy.local/o/other", "Gitdeploy.Local/o/other", "gitdeploy.local:443/o/other"])
+def test_gitdeploys_own_names_are_no_apps(image: str) -> None:
+    (problem,) = problems(f'[apps."o/app"]\nimage = "{image}"')
+    assert "gitdeploy.local is where gitdeploy keeps names of its own" in problem

@@ -137,21 +137,6 @@ def test_refused(name: str, value: object) -> None:
     assert caught.value.expected
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("nginx", "docker.io/library/nginx", True),
-        ("6ain/dev-app", "docker.io/6ain/dev-app", True),
-        ("6ain/dev-app", "index.docker.io/6ain/dev-app", True),
-        ("6ain/dev-app", "registry:5000/6ain/dev-app", False),
-        ("localhost/x", "docker.io/localhost/x", False),
-        ("a/x", "b/x", False),
-    ],
-)
-def test_spellings_of_one_image(one: str, other: str, same: bool) -> None:
-    assert same == (formats.image_key(one) == formats.image_key(other))
-
-
 def test_names_to_fill_in() -> None:
     kind = formats.templated(formats.IMAGE, "r/{repo}")
     assert kind.parse("r.example/{owner}/{repo}") == "r.example/{owner}/{repo}"

@@ -16,9 +16,9 @@ from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.ports import port_holder
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.engine.reference import split
 from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
+from gitdeploy.reference import split
 from tests.support.fake_engine import FakeEngine, Run
 from tests.support.images import BaseImages
 

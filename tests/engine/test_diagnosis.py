@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gitdeploy.engine.diagnosis import refused, registry_failure, start_failure
-from gitdeploy.engine.reference import registry, split
 from gitdeploy.errors import EngineError, NotFound
+from gitdeploy.reference import registry, split
 
+DIGEST = "sha256:" + "0123" * 16
 REF = "127.0.0.1:5000/denied/dev-app:1.0"
 
 LASTING = [
@@ -140,8 +141,8 @@ def test_refusals() -> None:
         ("127.0.0.1:5000/dev-app", ("127.0.0.1:5000/dev-app", "latest"), "127.0.0.1:5000"),
         ("127.0.0.1:5000/dev-app:1.0", ("127.0.0.1:5000/dev-app", "1.0"), "127.0.0.1:5000"),
         ("localhost/dev-app:1.0", ("localhost/dev-app", "1.0"), "localhost"),
-        ("ghcr.io/o/app@sha256:0123", ("ghcr.io/o/app", "sha256:0123"), "ghcr.io"),
-        ("ghcr.io/o/app:1.0@sha256:0123", ("ghcr.io/o/app", "sha256:0123"), "ghcr.io"),
+        (f"ghcr.io/o/app@{DIGEST}", ("ghcr.io/o/app", DIGEST), "ghcr.io"),
+        (f"ghcr.io/o/app:1.0@{DIGEST}", ("ghcr.io/o/app", DIGEST), "ghcr.io"),
     ],
 )
 def test_references(ref: str, parts: tuple[str, str], host: str) -> None:

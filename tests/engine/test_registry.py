@@ -17,11 +17,11 @@ import pytest
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.credentials import Logins, load
 from gitdeploy.engine.docker_engine import DockerEngine
-from gitdeploy.engine.reference import split
 from gitdeploy.engine.registry import Transfer
 from gitdeploy.engine.types import NEVER
 from gitdeploy.errors import Cancelled, RegistryError
 from gitdeploy.publish import publish
+from gitdeploy.reference import split
 from tests.support import registry as registries
 from tests.support import tcp_engine
 from tests.support.images import BaseImages
