@@ -18,6 +18,7 @@ from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError,
 from gitdeploy.journal import Journal
 from gitdeploy.limits import build_slot, require_space
 from gitdeploy.notify import notify
+from gitdeploy.ownership import Here
 from gitdeploy.push import PushRecord
 from gitdeploy.records import Deployment, Status
 from gitdeploy.relay import Relay
@@ -162,6 +163,7 @@ def _run(a: Attempt, console: Console) -> Outcome:
         build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
         lfs=a.site.lfs,
         submodules=a.site.submodules,
+        here=Here(a.site.host, (a.site.home, a.site.data)),
         now=a.site.now,
         clock=a.site.clock,
     )

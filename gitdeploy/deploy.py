@@ -26,6 +26,7 @@ from gitdeploy.errors import Cancelled, NothingToDo, RegistryError, StageFailed
 from gitdeploy.gate import judged_image, run_gate
 from gitdeploy.imagenames import own_name, public_references
 from gitdeploy.journal import Running
+from gitdeploy.ownership import require_own
 from gitdeploy.publictags import require_claims, tagged
 from gitdeploy.publish import publish
 from gitdeploy.records import Deployment
@@ -88,6 +89,7 @@ def deploy(job: Job, tools: Tools) -> Outcome:
         name = own_name(app.name, job.deployment, commit.tree)
         candidate = Candidate(app, commit, version, name, public_references(app, version, commit.id, job.ref))
         with journal.stage("Build") as stage:
+            require_own(tools.engine(), app, job.app, tools.here)
             require_claims(tools.engine(), app, candidate.references)
             image = build(candidate, repository, tools, stage)
             _record(tools, job, image=image.id)
@@ -122,6 +124,7 @@ def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
             lost = "image is no longer on the engine" if app else "configuration is not known"
             reason = f"{target.app} {target.version} (deployment {target.id}) cannot run again: its {lost}"
             raise StageFailed(reason, "`gitdeploy history` lists the releases; `gitdeploy deploy APP REF` builds one again")
+        require_own(tools.engine(), app, job.app, tools.here)
         tools.engine().tag(image.id, own_name(app.name, job.deployment, target.tree))
         _record(tools, job, version=target.version, tree=target.tree, image=image.id, config=target.config)
         _record(tools, job, commit_id=target.commit_id, digest=target.digest, strategy=app.strategy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitdeploy.cancel import CancelFlag
@@ -14,6 +14,7 @@ from gitdeploy.console import Console
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.journal import Journal
+from gitdeploy.ownership import Here
 from gitdeploy.source.submodules import Resolver
 from gitdeploy.state import State
 
@@ -30,6 +31,7 @@ class Tools:
         build_slot: held while building, so that the box is not overrun.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
         submodules: says, for the app's bare repository, where the submodules of its commits are.
+        here: this installation, so that no app takes the place of a part of it.
         now: seconds since the epoch.
         clock: seconds, monotonic.
     """
@@ -46,5 +48,6 @@ class Tools:
     build_slot: Callable[[], AbstractContextManager[None]]
     lfs: Callable[[], Path | None]
     submodules: Callable[[Path], Resolver]
+    here: Here = field(default_factory=Here)
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic

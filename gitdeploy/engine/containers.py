@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from gitdeploy.engine import mapping
 from gitdeploy.engine.diagnosis import start_failure
+from gitdeploy.engine.networks import inspect_network
 from gitdeploy.engine.transport import Api, TimedOut, part
 from gitdeploy.engine.types import Container, ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
@@ -43,7 +44,7 @@ class Containers:
     def create(self, spec: ContainerSpec) -> str:
         # The engine would take a network that there is not, and fail at the start.
         for network in spec.networks:
-            self._api.call("GET", f"/networks/{part(network)}")
+            inspect_network(self._api, network)
         created = self._create(spec)
         try:
             for network in spec.networks[1:]:

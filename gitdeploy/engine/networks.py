@@ -1,32 +1,42 @@
-"""Networks of the Docker Engine."""
+"""Networks and named volumes of the Docker Engine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from gitdeploy.engine import mapping
 from gitdeploy.engine.transport import Api, part
 from gitdeploy.errors import EngineError, NotFound
 
 
+def inspect_network(api: Api, name: str) -> mapping.Json:
+    """The engine's facts of the network of exactly that name: it would take the beginning of an id, too. Raises NotFound."""
+    found: mapping.Json = api.call("GET", f"/networks/{part(name)}").json()
+    if found["Name"] != name:
+        raise NotFound(f"network {name} not found", 404)
+    return found
+
+
 class Networks:
-    """The part of `types.Engine` about networks; every method is documented there."""
+    """The part of `types.Engine` about networks and volumes; every method is documented there."""
 
     _api: Api
 
     def ensure_network(self, name: str, labels: Mapping[str, str]) -> str:
-        if found := self._network(name):
-            return found
+        with suppress(NotFound):
+            return str(inspect_network(self._api, name)["Id"])
         try:
             created: str = self._api.create_network(name, "bridge", check_duplicate=True, labels=dict(labels))["Id"]
         except EngineError as error:
-            if error.status == 409 and (found := self._network(name)):  # someone else was as quick
-                return found
+            if error.status == 409:  # someone else was as quick
+                with suppress(NotFound):
+                    return str(inspect_network(self._api, name)["Id"])
             raise
         return created
 
     def connect(self, network: str, container: str, aliases: Sequence[str] = ()) -> None:
-        self._api.call("GET", f"/networks/{part(network)}")  # a stopped container would take one that there is not
+        inspect_network(self._api, network)  # a stopped container would take one that there is not
         self._api.connect_container_to_network(container, network, aliases=list(aliases))
 
     def disconnect(self, network: str, container: str) -> None:
@@ -35,6 +45,12 @@ class Networks:
     def networks(self, labels: Mapping[str, str]) -> list[str]:
         return [network["Name"] for network in self._api.networks(filters={"label": mapping.label_filter(labels)})]
 
+    def network(self, name: str) -> Mapping[str, str] | None:
+        try:
+            return inspect_network(self._api, name).get("Labels") or {}
+        except NotFound:
+            return None
+
     def remove_network(self, name: str) -> bool:
         try:
             self._api.call("DELETE", f"/networks/{part(name)}")
@@ -42,11 +58,12 @@ class Networks:
             return False
         return True
 
-    def _network(self, name: str) -> str | None:
-        """The id of the network of exactly that name: the engine would also take the beginning of an id."""
+    def volume(self, name: str) -> Mapping[str, str] | None:
         try:
-            network = self._api.call("GET", f"/networks/{part(name)}").json()
+            found: mapping.Json = self._api.call("GET", f"/volumes/{part(name)}").json()
         except NotFound:
             return None
-        found: str = network["Id"]
-        return found if network["Name"] == name else None
+        return found.get("Labels") or {}
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        self._api.call("POST", "/volumes/create", json={"Name": name, "Labels": dict(labels)})

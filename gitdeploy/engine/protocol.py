@@ -105,6 +105,9 @@ class Engine(Protocol):
     def ensure_network(self, name: str, labels: Mapping[str, str]) -> str:
         """The id of the network of that name, made as a bridge with these labels if there was none."""
 
+    def network(self, name: str) -> Mapping[str, str] | None:
+        """The labels of the network of exactly that name, None if there is none."""
+
     def connect(self, network: str, container: str, aliases: Sequence[str] = ()) -> None: ...
 
     def disconnect(self, network: str, container: str) -> None: ...
@@ -114,5 +117,12 @@ class Engine(Protocol):
 
     def remove_network(self, name: str) -> bool:
         """Removes it; returns False if there was none."""
+
+    # volumes
+    def volume(self, name: str) -> Mapping[str, str] | None:
+        """The labels of the volume of that name, None if there is none."""
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Makes a volume with these labels; one that is there keeps its own."""
 
     def close(self) -> None: ...

@@ -7,7 +7,7 @@ from gitdeploy.engine.ports import port_holder
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.rollout.context import Rollout
-from gitdeploy.rollout.found import Found, Group, active, carries, look, room, serving
+from gitdeploy.rollout.found import Found, Group, active, carries, look_to_deploy, room, serving
 from gitdeploy.rollout.switch import ByOthers, ByReload, ByStart, ByWeight, Switch, servers
 from gitdeploy.router.config import FULL, Settings, settings
 from gitdeploy.router.container import check, create, fits, has_router, require_image
@@ -21,7 +21,7 @@ def arrange(r: Rollout) -> tuple[Group | None, Switch]:
     """
     app = r.release.app
     require_overlap(app)
-    found = look(r.engine, app)
+    found = look_to_deploy(r.engine, app)
     if not has_router(app):
         return serving(found, ()), ByOthers()
     image = require_image(r.engine, app, found.routers, r.credentials, r.output)

@@ -7,12 +7,13 @@ tells what served last where no router runs.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
+from gitdeploy.ownership import name_problem
 from gitdeploy.release import APP, RELEASE, REPLICA, ROLE, VERSION, label_number
 from gitdeploy.router.config import FULL, Server
 
@@ -52,14 +53,16 @@ class Found:
     Attributes:
         routers: running ones first; more than one only while one is replaced.
         groups: oldest first.
-        named: the container that bears the app's name.
+        named: the container that bears the app's name, if it is the app's or may become so.
         strays: containers of no consequence that a crash left behind.
+        taken: why the container that bears the name is not the app's, "" if it is or there is none.
     """
 
     routers: tuple[Container, ...]
     groups: tuple[Group, ...]
     named: Container | None
     strays: tuple[Container, ...] = ()
+    taken: str = ""
 
 
 def alias(container: Container) -> str:
@@ -78,13 +81,19 @@ def version_of(container: Container) -> str:
 
 
 def look(engine: Engine, app: App) -> Found:
-    """Asks the engine. Raises StageFailed if the app's container name is another app's."""
+    """Asks the engine."""
     own = engine.containers({APP: app.name})
     named = engine.container(app.container)
-    if named and named.labels.get(APP, app.name) != app.name:
-        reason = f"the container name {app.container} is taken by {named.labels[APP]}"
-        raise StageFailed(reason, f"set another `container` for {app.name} in config.toml")
-    return sort_out(own, named)
+    taken = name_problem(app, named) if named else ""
+    return replace(sort_out(own, None if taken else named), taken=taken)
+
+
+def look_to_deploy(engine: Engine, app: App) -> Found:
+    """The same before a deployment. Raises StageFailed if the app's container name is not its own to take."""
+    found = look(engine, app)
+    if found.taken:
+        raise StageFailed(found.taken, f"set another `container` for {app.name} in config.toml")
+    return found
 
 
 def sort_out(own: Iterable[Container], named: Container | None) -> Found:

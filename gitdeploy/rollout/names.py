@@ -7,6 +7,7 @@ from itertools import count
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
+from gitdeploy.ownership import name_problem
 from gitdeploy.release import APP, RELEASE, REPLICA
 from gitdeploy.rollout.takeover import rejoin
 
@@ -15,9 +16,9 @@ ADOPTED = ".before-gitdeploy"
 
 
 def take_name(engine: Engine, app: App, container: Container) -> None:
-    """Gives the app's name to this container; who had it gets another."""
+    """Gives the app's name to this container; who had it gets another. One that is not the app's to take stays where it is."""
     holder = engine.container(app.container)
-    if holder and holder.id == container.id:
+    if holder and (holder.id == container.id or name_problem(app, holder)):
         return
     if holder:
         _step_aside(engine, app, holder)

@@ -12,7 +12,7 @@ from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.release import APP
 from gitdeploy.rollout.arrange import require_free_ports
 from gitdeploy.rollout.context import Outcome, Rollout
-from gitdeploy.rollout.found import everyone, look, version_of
+from gitdeploy.rollout.found import everyone, look_to_deploy, version_of
 from gitdeploy.rollout.names import take_name
 from gitdeploy.rollout.overlap import stop_all
 from gitdeploy.rollout.takeover import put_back
@@ -22,7 +22,7 @@ from gitdeploy.router.container import discard
 def recreate(r: Rollout) -> Outcome:
     """Brings the release live with an outage. On any failure the old containers serve again before the error leaves."""
     app = r.release.app
-    found = look(r.engine, app)
+    found = look_to_deploy(r.engine, app)
     old = list(everyone(found.groups))
     if found.named and not found.named.labels.get(APP):
         r.output.line(f"adopting container {app.container}, which gitdeploy did not make ({found.named.image_ref})")

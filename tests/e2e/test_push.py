@@ -170,8 +170,12 @@ def test_rollback_and_retention(app: Deployable, docker_client: docker.DockerCli
         app.clone.release(version)
         push = app.clone.push(app.remote)
     assert "==> Prune: freed 1 image" in push.text
-    tags = {tag for image in docker_client.images.list(name=app.image) for tag in image.tags}
-    assert tags == {f"{app.image}:{tag}" for tag in ("2", "3", "latest")}
+    label: dict[str, str | list[str] | bool] = {"label": f"gitdeploy.app={app.name}"}
+    tags = {tag for image in docker_client.images.list(filters=label) for tag in image.tags}
+    assert {tag for tag in tags if tag.startswith(app.image)} == {f"{app.image}:{tag}" for tag in ("2", "3", "latest")}
+    own = {tag.rpartition(":")[2].partition("-")[0] for tag in tags if tag.startswith(f"gitdeploy.local/{app.name}:")}
+    assert own == {"2", "3"}
+    assert len(tags) == 5
     back = app.site.run("rollback", app.name)
     assert "2 is live" in back.stdout
     assert app.get() == "dev-app 2"

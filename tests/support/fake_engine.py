@@ -87,6 +87,7 @@ class FakeEngine:
         self._containers: dict[str, Container] = {}
         self._inside: dict[str, _Inside] = {}
         self._networks: dict[str, Mapping[str, str]] = {"bridge": EMPTY}
+        self._volumes: dict[str, Mapping[str, str]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
 
@@ -229,6 +230,9 @@ class FakeEngine:
             restart=spec.restart,
             mounts=spec.volumes,
         )
+        for volume in spec.volumes:
+            if not volume.is_path:
+                self._volumes.setdefault(volume.source, EMPTY)
         self._containers[container.id] = container
         self._inside[container.id] = _Inside(spec, list(spec.networks) or ["bridge"])
         return container.id
@@ -308,6 +312,18 @@ class FakeEngine:
     def ensure_network(self, name: str, labels: Mapping[str, str]) -> str:
         self._networks.setdefault(name, dict(labels))
         return _digest(f"network {name}")
+
+    @_call
+    def network(self, name: str) -> Mapping[str, str] | None:
+        return self._networks.get(name)
+
+    @_call
+    def volume(self, name: str) -> Mapping[str, str] | None:
+        return self._volumes.get(name)
+
+    @_call
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        self._volumes.setdefault(name, dict(labels))
 
     @_call
     def connect(self, network: str, container: str, aliases: Sequence[str] = ()) -> None:
