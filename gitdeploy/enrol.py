@@ -7,14 +7,16 @@ repository has either its old hook or gitdeploy's: files change by rename.
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitdeploy import pushoptions
 from gitdeploy.errors import UnfitError, UsageError
-from gitdeploy.hookconf import FILE, HookConf
+from gitdeploy.hookconf import FILE, MAX_SIZE, HookConf, value_of
 from gitdeploy.ownedfiles import locked, make_directory, open_directory, read_file, write_file
 
 HOOK = "post-receive"
@@ -101,7 +103,7 @@ def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, a
         if not bare and giteas < 0:
             changed |= _follow_moves(directory, owner)
         changed |= pushoptions.offer(directory)
-        changed |= write_file(directory, FILE, conf.render(), mode=0o644, owner=owner, mtime_ns=as_of_ns)
+        changed |= _write_conf(directory, conf, owner, as_of_ns)
     return Enrolled(repository / name / file, changed, repository / name / KEPT if kept else None)
 
 
@@ -120,8 +122,15 @@ def _open_giteas(directory: int) -> int:
 def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> bool:
     """Writes gitdeploy.conf anew, as after an edit of config.toml; returns whether it changed. See `enrol`."""
     with _opened(data, repository) as directory:
-        owner = os.fstat(directory)
-        return write_file(directory, FILE, conf.render(), mode=0o644, owner=owner, mtime_ns=as_of_ns)
+        return _write_conf(directory, conf, os.fstat(directory), as_of_ns)
+
+
+def _write_conf(directory: int, conf: HookConf, owner: os.stat_result, as_of_ns: int) -> bool:
+    """Writes gitdeploy.conf with the token that the repository has, or a new one; returns whether it changed."""
+    token = value_of(read_file(directory, FILE, MAX_SIZE) or b"", "token")
+    known = re.fullmatch("[0-9a-f]{32}", token) is not None
+    text = replace(conf, token=token if known else secrets.token_hex(16)).render()
+    return write_file(directory, FILE, text, mode=0o644, owner=owner, mtime_ns=as_of_ns)
 
 
 def _keep(hooks: int, path: Path) -> bool:

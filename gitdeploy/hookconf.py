@@ -31,6 +31,7 @@ class HookConf:
         refs: full ref patterns ("refs/heads/main", "refs/tags/v*"): shell globs in which `*` also matches "/".
         wait: seconds after which the hook lets the pusher go.
         mode: "direct": the hook starts the worker; "agent": an agent watches the spool.
+        token: random, by which the repository is known again whatever it is called; "" in the template of new ones.
     """
 
     app: str
@@ -38,6 +39,7 @@ class HookConf:
     refs: Sequence[str]
     wait: float
     mode: Mode = "direct"
+    token: str = ""
 
     def render(self) -> bytes:
         """The file's bytes. Raises ValueError for a value that a line cannot hold."""
@@ -47,6 +49,7 @@ class HookConf:
             *(("ref", ref) for ref in self.refs),
             ("wait", str(max(1, round(self.wait)))),
             ("mode", self.mode),
+            *([("token", self.token)] if self.token else []),
         ]
         for key, value in pairs:
             if value != value.strip() or not value.isprintable() or not value:
@@ -61,21 +64,35 @@ def enrolled_app(repository: Path) -> str | None:
 
 
 def app_in_conf(repository: Path) -> str | None:
-    """What gitdeploy.conf in this bare repository says of the app, ANY included; None if there is none.
+    """What gitdeploy.conf in this bare repository says of the app, ANY included; None if there is none."""
+    return value_of(_read(repository), "app") or None
+
+
+def token_of(repository: Path) -> str:
+    """The token in this bare repository, "" if it has none: it was never enrolled, or by an older gitdeploy."""
+    return value_of(_read(repository), "token")
+
+
+def value_of(text: bytes, key: str) -> str:
+    """The first value of a key in the text of a gitdeploy.conf, "" for none. Pure."""
+    for line in text.decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(" ")
+        if name == key:
+            return value.strip()
+    return ""
+
+
+def _read(repository: Path) -> bytes:
+    """gitdeploy.conf in this bare repository, b"" if there is none.
 
     Reads a regular file only: in the repository's directory, the Git server's user can put anything in its place.
     """
     try:
         fd = os.open(repository / FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return None
+        return b""
     with os.fdopen(fd, "rb") as file:
         try:
-            text = file.read(MAX_SIZE).decode("utf-8", "replace")
+            return file.read(MAX_SIZE)
         except OSError:
-            return None
-    for line in text.splitlines():
-        key, _, value = line.partition(" ")
-        if key == "app":
-            return value.strip() or None
-    return None
+            return b""

@@ -87,11 +87,14 @@ def settle(engine: Engine, app: App, reference: str) -> None:
 
 
 def settle_all(engine: Engine, app: App, images: Iterable[Image]) -> None:
-    """The same for every tag that these images of the app bear."""
+    """The same for all tags of these images, which are the app's."""
     for image in images:
-        for reference in image.tags:
-            if beside(app.name, PENDING, reference) in image.tags:
-                settle(engine, app, reference)
+        moved = {beside(app.name, PENDING, reference): reference for reference in image.tags}
+        for name in [name for name in image.tags if name.startswith(f"{own_repository(app.name)}:{PENDING}-")]:
+            if name in moved:
+                settle(engine, app, moved[name])
+            else:  # cut off before the tag moved
+                engine.remove_image(name)
 
 
 def _forget(engine: Engine, app: App, reference: str) -> None:

@@ -17,47 +17,7 @@ from typing import Any
 
 from gitdeploy.errors import UnfitError
 from gitdeploy.records import COLUMNS, Deployment, Seen, Stage, Status
-
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS deployments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    app TEXT NOT NULL,
-    record TEXT NOT NULL UNIQUE,
-    trigger TEXT NOT NULL,
-    ref TEXT NOT NULL DEFAULT '',
-    commit_id TEXT NOT NULL DEFAULT '',
-    subject TEXT NOT NULL DEFAULT '',
-    pusher TEXT NOT NULL DEFAULT '',
-    strategy TEXT NOT NULL DEFAULT '',
-    version TEXT NOT NULL DEFAULT '',
-    tree TEXT NOT NULL DEFAULT '',
-    image TEXT NOT NULL DEFAULT '',
-    digest TEXT NOT NULL DEFAULT '',
-    status TEXT NOT NULL,
-    stage TEXT NOT NULL DEFAULT '',
-    error TEXT NOT NULL DEFAULT '',
-    hint TEXT NOT NULL DEFAULT '',
-    exit_code INTEGER NOT NULL DEFAULT 0,
-    created REAL NOT NULL,
-    started REAL,
-    finished REAL,
-    outage REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    config TEXT NOT NULL DEFAULT '',
-    retained INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS deployments_app ON deployments (app, id);
-CREATE TABLE IF NOT EXISTS stages (
-    deployment INTEGER NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
-    name TEXT NOT NULL,
-    started REAL NOT NULL,
-    seconds REAL,
-    status TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS seen (app TEXT PRIMARY KEY, patterns TEXT NOT NULL, tips TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS stages_deployment ON stages (deployment);
-"""
+from gitdeploy.schema import SCHEMA, SCHEMA_VERSION
 
 
 class State:
@@ -96,7 +56,7 @@ class State:
         with self._transaction():
             for statement in filter(str.strip, SCHEMA.split(";")):
                 self._db.execute(statement)
-            if first_id > 1:
+            if first_id > 1 and not version:
                 self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('deployments', ?)", (first_id - 1,))
             self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -209,6 +169,16 @@ class State:
         row = (app, json.dumps(seen.patterns), json.dumps(dict(seen.tips)))
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO seen (app, patterns, tips) VALUES (?, ?, ?)", row)
+
+    def bound(self, app: str) -> str:
+        """The token of the repository that an app was enrolled from, "" if none is known."""
+        row = self._db.execute("SELECT token FROM bound WHERE app = ?", (app,)).fetchone()
+        return str(row["token"]) if row else ""
+
+    def bind(self, app: str, token: str) -> None:
+        """Keeps the token of the repository that an app is deployed from."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO bound (app, token) VALUES (?, ?)", (app, token))
 
     def history(self, app: str, limit: int = 20) -> list[Deployment]:
         """The newest deployments of an app, newest first."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitdeploy import console as log
+from gitdeploy.binding import remember, require_same
 from gitdeploy.config.model import App, Config
 from gitdeploy.errors import GitdeployError
 from gitdeploy.hookconf import enrolled_app
@@ -137,11 +138,13 @@ class Watcher:
             path = self.site.repository(app)
             if enrolled_app(path) != app.name and watched.seen == TAKEN_OUT:
                 return
+            require_same(self.state, app.name, path)
             watched.path, watched.hooked = path, 0
         if watched.hooked != self._config_time:
             watched.hooked = self._config_time
             if self.site.install_hook(app, self._config, watched.path):
                 log.note(f"{app.name}: hook brought up to date in {watched.path}")
+            remember(self.state, app.name, watched.path)
 
     def _tips(self, path: Path, patterns: Sequence[str]) -> dict[str, str]:
         with open_repository(path) as repository:

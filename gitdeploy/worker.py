@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gitdeploy import console as log
 from gitdeploy.attempt import MAX_ATTEMPTS, Attempt, attempt
+from gitdeploy.binding import bound_repository
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.config import snapshot
 from gitdeploy.config.load import apply_options
@@ -159,8 +160,7 @@ class Worker:
             if self.name not in config.apps and config.server.new_repositories and self.admit(self.name):
                 config = self.site.load_config()
             app = self._enrolled(config)
-            path = self.site.repository(app, waiting[-1].repo)
-            self.site.refresh_hook(app, config, path)
+            path = bound_repository(self.site, self.state, app, config, waiting[-1].repo)
             choice = self._choose(app, path, waiting)
         except GitdeployError as error:
             self.ledger.refuse(waiting, error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from gitdeploy import enrol as enrolling
 from gitdeploy.enrol import enrol, refresh, remove
 from gitdeploy.errors import UnfitError, UsageError
-from gitdeploy.hookconf import HookConf
+from gitdeploy.hookconf import HookConf, token_of
 from tests.support.enrolling import CONF, HOOK, KEPT, listing
 from tests.support.gogs import Gogs
 
@@ -36,8 +38,9 @@ def test_what_is_written(gogs_dir: Gogs, repository: Path) -> None:
     assert stat.S_IMODE((repository / "gitdeploy.conf").lstat().st_mode) == 0o644
     assert (repository / "gitdeploy.conf").read_text() == (
         "app devops/dev-app\nhome /srv/gogs/gitdeploy\nhome /data/gitdeploy\n"
-        "ref refs/heads/main\nref refs/tags/v*\nwait 90\nmode direct\n"
+        f"ref refs/heads/main\nref refs/tags/v*\nwait 90\nmode direct\ntoken {token_of(repository)}\n"
     )
+    assert re.fullmatch("[0-9a-f]{32}", token_of(repository))
     config = (repository / "config").read_text()
     assert config.endswith("[receive] # by gitdeploy, for `git push -o`\n\tadvertisePushOptions = true\n")
 
@@ -84,11 +87,12 @@ def test_upgrade_replaces_an_older_hook_and_damage(gogs_dir: Gogs, repository: P
 
 def test_refresh_writes_the_conf_alone(gogs_dir: Gogs, repository: Path) -> None:
     enrol(gogs_dir.data, repository, CONF)
+    token = token_of(repository)
     (repository / HOOK).unlink()
     other = HookConf("devops/dev-app", ["/x"], ["refs/heads/next"], 60)
     assert refresh(gogs_dir.data, repository, other, as_of_ns=5_000_000_000)
     assert not refresh(gogs_dir.data, repository, other, as_of_ns=5_000_000_000)
-    assert (repository / "gitdeploy.conf").read_bytes() == other.render()
+    assert (repository / "gitdeploy.conf").read_bytes() == replace(other, token=token).render()
     assert (repository / "gitdeploy.conf").stat().st_mtime_ns == 5_000_000_000
     assert not (repository / HOOK).exists()
 

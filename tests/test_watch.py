@@ -193,19 +193,25 @@ def first_parentless(scene: Scene) -> str:
     return commit
 
 
-def test_a_deleted_repository_is_no_fault_and_one_that_is_made_again_is_hooked(watched: Scene) -> None:
+def test_a_deleted_repository_is_no_fault_and_one_that_is_made_again_is_another(watched: Scene) -> None:
     shutil.rmtree(watched.repository)
     assert watched.look(SEARCH_INTERVAL, SETTLE) == []
     watched.installed.gogs.create_repository(APP)
+    loose(watched, watched.commit("1"))
+    assert watched.look(SEARCH_INTERVAL, SETTLE) == []
+    assert not (watched.repository / "custom_hooks/post-receive").exists()
+    assert not (watched.repository / "gitdeploy.conf").exists()
+    watched.installed.run("enrol", APP)
     assert watched.look(SEARCH_INTERVAL) == []
-    assert (watched.repository / "custom_hooks/post-receive").exists()
+    loose(watched, watched.commit("2"))
+    assert len(watched.look(SETTLE)) == 1
 
 
 def test_a_repository_from_an_older_backup_is_deployed_and_hooked(watched: Scene) -> None:
     commit = watched.commit("1")
     backup = watched.repository.with_name("backup")
     shutil.copytree(watched.repository, backup)
-    (backup / "gitdeploy.conf").unlink()
+    shutil.rmtree(backup / "custom_hooks")
     loose(watched, commit)
     watched.deployed("5-a", commit)
     assert watched.look(SETTLE) == []
@@ -213,7 +219,7 @@ def test_a_repository_from_an_older_backup_is_deployed_and_hooked(watched: Scene
     backup.rename(watched.repository)
     (record,) = watched.look(SEARCH_INTERVAL, SETTLE)
     assert record.refs[0].old == commit
-    assert (watched.repository / "gitdeploy.conf").exists()
+    assert (watched.repository / "custom_hooks/post-receive").exists()
 
 
 def test_what_was_removed_is_left_alone(watched: Scene) -> None:

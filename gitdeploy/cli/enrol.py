@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gitdeploy.binding import rebind, require_same
 from gitdeploy.cli.context import hook_conf, install_hook, make_site
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
@@ -65,6 +66,7 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
     for name, path in gogs.repositories():
         try:
             config = _config(site)
+            _require_same(site, name, path)
             layers = [config.tables[name], config.defaults] if name in config.tables else []
             if not layers and not image:
                 print(f"{name}: left out, config.toml has no table for it")
@@ -80,6 +82,13 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
     if image and gogs.layout.work != "gitea":
         _enrol_later(site, gogs, image)
     return status
+
+
+def _require_same(site: Site, name: str, path: Path) -> None:
+    """Raises UsageError for a repository that was made anew: enrolling it is for somebody to ask for by name."""
+    if (site.home / "state.db").exists():
+        with site.open_state() as state:
+            require_same(state, name, path)
 
 
 def _enrol_later(site: Site, gogs: Gogs, image: str) -> None:
@@ -108,12 +117,14 @@ def enrol_newcomer(site: Site, name: str) -> bool:
         return False
     image = fill_in(config.server.new_repositories, name)
     try:
-        edit_config(site, name, {"image": image})
+        edit_config(site, name, {"image": image, "adopt": False})
     except ConfigError as error:
         fix = f"on the server, with another name for what is taken: gitdeploy enrol {name} --image {image} --container NAME"
         raise ConfigError(error.problems, fix) from error
     config = site.load_config()
     site.install_hook(config.apps[name], config, path)
+    with site.open_state() as state:
+        rebind(state, name, path)
     return True
 
 
@@ -129,6 +140,8 @@ def _enrol(site: Site, name: str, values: Mapping[str, object]) -> None:
     app = config.apps[name]
     repository = site.repository(app)
     done = install_hook(site.data, app, config, repository, hook_conf(app, config, site.homes, site.mode))
+    with site.open_state() as state:
+        rebind(state, name, repository)
     print(f"{name}: hook {'installed' if done.changed else 'in place'} in {repository}")
     if done.kept:
         print(f"{name}: the hook that was there before is kept and still runs: {done.kept}")

@@ -1,0 +1,45 @@
+"""The tables of state.db. Every statement can run again: an older file gets what it lacks."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 2
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS deployments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    app TEXT NOT NULL,
+    record TEXT NOT NULL UNIQUE,
+    trigger TEXT NOT NULL,
+    ref TEXT NOT NULL DEFAULT '',
+    commit_id TEXT NOT NULL DEFAULT '',
+    subject TEXT NOT NULL DEFAULT '',
+    pusher TEXT NOT NULL DEFAULT '',
+    strategy TEXT NOT NULL DEFAULT '',
+    version TEXT NOT NULL DEFAULT '',
+    tree TEXT NOT NULL DEFAULT '',
+    image TEXT NOT NULL DEFAULT '',
+    digest TEXT NOT NULL DEFAULT '',
+    status TEXT NOT NULL,
+    stage TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    hint TEXT NOT NULL DEFAULT '',
+    exit_code INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    outage REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    config TEXT NOT NULL DEFAULT '',
+    retained INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS deployments_app ON deployments (app, id);
+CREATE TABLE IF NOT EXISTS stages (
+    deployment INTEGER NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    started REAL NOT NULL,
+    seconds REAL,
+    status TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS seen (app TEXT PRIMARY KEY, patterns TEXT NOT NULL, tips TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS bound (app TEXT PRIMARY KEY, token TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS stages_deployment ON stages (deployment);
+"""
