@@ -13,9 +13,10 @@ from gitdeploy.config.model import App
 from gitdeploy.config.sections import Retain
 from gitdeploy.engine.types import ContainerSpec, Image
 from gitdeploy.errors import UsageError
+from gitdeploy.imagenames import own_name
 from gitdeploy.records import Deployment
-from gitdeploy.release import APP
-from gitdeploy.retention import Freed, Plan, choose_target, plan, prune
+from gitdeploy.release import APP, TREE
+from gitdeploy.retention import Freed, Plan, choose_target, image_of, plan, prune
 from tests.support.fake_engine import FakeEngine
 
 NOTHING: dict[str, Any] = {
@@ -101,6 +102,40 @@ class TestPlan:
     def test_what_was_forgotten_does_not_count(self) -> None:
         history = [deployment(3), replace(deployment(2), retained=False), deployment(1)]
         assert planned(history, [image("i1"), image("i2")], (), 2) == Plan((), (image("i2"),))
+
+
+class TestImageOf:
+    """A release is found again whatever its id is now, and no other is taken for it."""
+
+    APP = App("devops/dev-app", "6ain/dev-app", "dev-app", retain=Retain(releases=1))
+
+    def image(self, id: str, tree: str, *tags: str) -> Image:
+        return Image(id, tags, (), {APP: self.APP.name, TREE: tree}, (), False, 1, "")
+
+    def test_by_id_then_by_its_own_name_then_by_its_tree(self) -> None:
+        release = deployment(3, image="old", tree="t1")
+        by_tree = self.image("c", "t1", "docker.io/6ain/dev-app:1")
+        by_name = self.image("b", "t1", own_name(self.APP.name, 3, "t1"))
+        by_id = self.image("old", "t1")
+        assert image_of(self.APP, release, [by_tree, by_name, by_id]) == by_id
+        assert image_of(self.APP, release, [by_tree, by_name]) == by_name
+        assert image_of(self.APP, release, [by_tree]) == by_tree
+        assert image_of(self.APP, release, []) is None
+
+    def test_never_one_of_another_tree_or_of_another_app(self) -> None:
+        release = deployment(3, version="1", image="old", tree="t1")
+        others = [
+            self.image("old", "t2", own_name(self.APP.name, 3, "t1"), "6ain/dev-app:1"),
+            self.image("liar", "t1", "other/app:1"),
+            self.image("stage", "t1"),
+        ]
+        assert image_of(self.APP, release, others) is None
+
+    def test_where_ids_have_changed_nothing_goes_that_is_kept(self) -> None:
+        history = [deployment(2, image="old2", tree="t2"), deployment(1, image="old1", tree="t1")]
+        images = [self.image(f"new{n}", f"t{n}", own_name(self.APP.name, n, f"t{n}")) for n in (2, 1)]
+        assert plan(self.APP, history, images, ()) == Plan((history[1],), (images[1],))
+        assert plan(replace(self.APP, retain=Retain(releases=2)), history, images, ()) == Plan((), ())
 
 
 @dataclasses.dataclass

@@ -207,11 +207,10 @@ def test_a_deleted_repository_is_no_fault_and_one_that_is_made_again_is_another(
     assert len(watched.look(SETTLE)) == 1
 
 
-def test_a_repository_from_an_older_backup_is_deployed_and_hooked(watched: Scene) -> None:
+def test_a_repository_from_an_older_backup_is_deployed(watched: Scene) -> None:
     commit = watched.commit("1")
     backup = watched.repository.with_name("backup")
     shutil.copytree(watched.repository, backup)
-    shutil.rmtree(backup / "custom_hooks")
     loose(watched, commit)
     watched.deployed("5-a", commit)
     assert watched.look(SETTLE) == []
@@ -219,7 +218,6 @@ def test_a_repository_from_an_older_backup_is_deployed_and_hooked(watched: Scene
     backup.rename(watched.repository)
     (record,) = watched.look(SEARCH_INTERVAL, SETTLE)
     assert record.refs[0].old == commit
-    assert (watched.repository / "custom_hooks/post-receive").exists()
 
 
 def test_what_was_removed_is_left_alone(watched: Scene) -> None:
