@@ -163,7 +163,7 @@ def _run(a: Attempt, console: Console) -> Outcome:
         build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
         lfs=a.site.lfs,
         submodules=a.site.submodules,
-        here=Here(a.site.host, (a.site.home, a.site.data)),
+        here=Here(a.site.container, (a.site.home, a.site.data)),
         now=a.site.now,
         clock=a.site.clock,
     )

@@ -26,11 +26,11 @@ class Here:
     """Where this gitdeploy runs.
 
     Attributes:
-        host: the machine's name; in a container, the beginning of the container's id.
+        container: the beginning of the id of the container that it runs in, "" for none.
         places: directories of gitdeploy and the Git server, as this process sees them.
     """
 
-    host: str = ""
+    container: str = ""
     places: tuple[Path, ...] = ()
 
 
@@ -94,7 +94,7 @@ def _reserved(engine: Engine, named: Container, here: Here) -> str:
     """Why a container that is not the app's keeps its place although the app may adopt others, "" if it does not."""
     if named.labels.get(APP):
         return ""
-    ours = next((c for c in engine.containers({}) if here.host and c.id.startswith(here.host)), None)
+    ours = next((c for c in engine.containers({}) if here.container and c.id.startswith(here.container)), None)
     sources = {*map(str, here.places), *(mount.source for mount in (ours.mounts if ours else ()))}
     if ours and ours.id == named.id:
         return f"the container {named.name} is the one that gitdeploy runs in"

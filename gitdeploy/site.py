@@ -40,6 +40,7 @@ class Site:
         install_hook: puts the hook into an app's repository, or brings it up to date; returns whether anything changed.
         homes: the gitdeploy directory as the Git server may see it.
         mode: "direct" or "agent".
+        container: the beginning of the id of the container that this runs in, "" for none.
         now: seconds since the epoch.
         clock: seconds, monotonic.
     """
@@ -58,6 +59,7 @@ class Site:
     install_hook: Callable[[App, Config, Path], bool]
     homes: tuple[str, ...]
     mode: Mode = "direct"
+    container: str = ""
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gitdeploy.cli.context import _own_container
 from gitdeploy.config.model import App, Publish, Volume
 from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import StageFailed
@@ -17,7 +18,7 @@ from gitdeploy.rollout.names import take_name
 from tests.support.fake_engine import FakeEngine
 
 VICTIM = App("other/victim", "127.0.0.1:5000/other/victim", "victim")
-HERE = Here("box", (Path("/srv/gogs/gitdeploy"), Path("/srv/gogs")))
+HERE = Here("", (Path("/srv/gogs/gitdeploy"), Path("/srv/gogs")))
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_what_shares_data_with_the_agent_keeps_its_place(engine: FakeEngine, vol
 def test_the_volume_of_a_git_server_beside_which_gitdeploy_runs_on_the_machine_itself(engine: FakeEngine) -> None:
     put(engine, volumes=(Volume("gogs", "/data"),))
     with pytest.raises(StageFailed, match="has data of gitdeploy or the Git server"):
-        require_own(engine, VICTIM, VICTIM, Here("box", (Path("/var/lib/docker/volumes/gogs/_data"),)))
+        require_own(engine, VICTIM, VICTIM, Here("", (Path("/var/lib/docker/volumes/gogs/_data"),)))
 
 
 def test_an_app_that_was_enrolled_by_hand_adopts_what_is_no_part_of_the_box(engine: FakeEngine) -> None:
@@ -151,3 +152,15 @@ def test_networks_that_a_tree_asks_for(engine: FakeEngine) -> None:
     ):
         with pytest.raises(StageFailed, match=problem):
             require_own(engine, replace(VICTIM, networks=(name,)), VICTIM, HERE)
+
+
+def test_the_container_that_this_runs_in(tmp_path: Path) -> None:
+    own, other = "ab12" * 16, "cd34" * 16
+    mounts = tmp_path / "mountinfo"
+    top = "/var/lib/docker/containers"
+    line = f"1 2 8:1 {top}/{other}/mounts/shm {top}/{other}/mounts/shm rw - tmpfs shm rw\n"
+    mounts.write_text(line + f"3 4 8:1 {top}/{own}/hostname /etc/hostname rw - ext4 /dev/sda1 rw\n")
+    assert _own_container(mounts, "box") == own
+    mounts.write_text(line)  # on the machine itself, whose mounts show those of its containers
+    assert _own_container(mounts, "db1") == ""
+    assert _own_container(tmp_path / "none", own[:12]) == own[:12]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,16 @@ def make_site(environ: Mapping[str, str]) -> Site:
         host=socket.gethostname(),
         homes=homes(),
         mode=mode,
+        container=_own_container(Path("/proc/self/mountinfo"), socket.gethostname()),
     )
+
+
+def _own_container(mounts: Path, host: str) -> str:
+    """The id of the container that this runs in, or its beginning: engines mount /etc/hostname from a directory called so."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"/containers/([0-9a-f]{64})/hostname /etc/hostname ", mounts.read_text(errors="replace")):
+            return found[1]
+    return host if re.fullmatch("[0-9a-f]{12}", host) else ""
 
 
 def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credentials:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import time
 
+import docker
 import pytest
 
 from tests.agent.conftest import Deployable
+from tests.support.images import BaseImages
 from tests.support.net import wait_until
 
 SENTINEL = "sentinel-4711"
@@ -123,3 +125,19 @@ def test_nothing_is_written_through_a_linked_directory(app: Deployable) -> None:
     as_git(app, f"rm -r '{hooks}'; ln -s /var/lib/gitdeploy '{hooks}'")
     app.agent.run("enrol", app.name, "--strategy", "recreate", check=3)
     assert "post-receive" not in app.agent.shell("ls /var/lib/gitdeploy")
+
+
+def test_the_git_servers_container_keeps_its_place(
+    app: Deployable, base_images: BaseImages, docker_client: docker.DockerClient
+) -> None:
+    """The agent sees the data at another path than the engine: it knows them by what is mounted into its own container."""
+    name, data = app.name.replace("/", "-"), {str(app.agent.gogs.data): {"bind": "/data", "mode": "rw"}}
+    canary = docker_client.containers.create(base_images.busybox, ["true"], name=name, volumes=data)
+    try:
+        app.clone.release("1.0.0")
+        push = app.clone.push(app.remote)
+        assert f"the container {name} has data of gitdeploy or the Git server ({app.agent.gogs.data})" in push.text
+        assert docker_client.containers.get(name).id == canary.id
+    finally:
+        canary.remove()
+    deploys(app, "1.0.1")

@@ -223,7 +223,9 @@ def test_text_for_people(patient: Patient) -> None:
 
 def test_doctor_changes_nothing(patient: Patient) -> None:
     def files() -> dict[Path, tuple[int, int]]:
-        return {path: (path.lstat().st_mtime_ns, path.lstat().st_mode) for path in patient.site.gogs.data.rglob("*")}
+        facts = {path: path.lstat() for path in patient.site.gogs.data.rglob("*")}
+        # SQLite puts files beside state.db while it is read, and takes them away.
+        return {path: (0 if path == patient.site.home else f.st_mtime_ns, f.st_mode) for path, f in facts.items()}
 
     before = files()
     patient.examine()

@@ -172,7 +172,8 @@ def test_a_renamed_repository_keeps_its_app(app: Deployable) -> None:
     renamed = repository.with_name(f"renamed-{repository.name}")
     repository.rename(renamed)
     app.clone.release("2")
-    assert "2 is live" in app.clone.push(Remote(str(renamed), app.remote.environ)).text
+    hooks = {"GOGS_REPO_CUSTOM_HOOKS_PATH": str(renamed / "custom_hooks")}
+    assert "2 is live" in app.clone.push(Remote(str(renamed), {**app.remote.environ, **hooks})).text
 
 
 def test_a_rollback_runs_what_it_names_or_fails(app: Deployable, docker_client: docker.DockerClient) -> None:
