@@ -126,6 +126,21 @@ def test_a_newer_format_is_refused(path: Path) -> None:
         State(path)
 
 
+def test_a_file_of_an_older_gitdeploy_keeps_what_it_has_and_gets_what_it_lacks(path: Path) -> None:
+    with State(path, first_id=5) as state:
+        assert state.enqueue("o/r", "1-a", trigger="push", created=1.0) == 5
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE bound")
+        db.execute("PRAGMA user_version=1")
+    with State(path, first_id=3) as state:
+        assert state.enqueue("o/r", "2-b", trigger="push", created=2.0) == 6
+        assert [row.id for row in state.history("o/r")] == [6, 5]
+        assert state.bound("o/r") == ""
+        state.bind("o/r", "t1")
+        state.bind("o/r", "t2")
+        assert (state.bound("o/r"), state.bound("o/other")) == ("t2", "")
+
+
 def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnfitError):
