@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from gitdeploy.attempt import HISTORY
+from gitdeploy.afterwards import HISTORY
 from gitdeploy.cli.context import enrolled_app, make_site
 from gitdeploy.retention import prune
 from gitdeploy.rollout.recovery import release_held
