@@ -84,6 +84,14 @@ class Ledger:
             self._config_toml = digest((self._site.home / "config.toml").read_bytes())
         self._audit.see_config(self._config_toml)
 
+    def enrolled(self, record: PushRecord) -> None:
+        """Note for the audit that this push has enrolled its repository, which changed config.toml."""
+        with contextlib.suppress(OSError):
+            self._config_toml = digest((self._site.home / "config.toml").read_bytes())
+        self._audit.write(
+            Entry("enrol", "done", record.user, app=self._app, config_toml=self._config_toml, reason="by its first push")
+        )
+
     def audited(self, row: Deployment, record: PushRecord | None = None) -> None:
         """Write a deployment's end into the audit log; `record` is the push that it stands for, if that is at hand."""
         refs = record.refs if record else ()

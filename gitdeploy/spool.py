@@ -168,7 +168,7 @@ class Spool:
     def persist(self) -> None:
         """Makes the waiting records durable: the hook's shell has no fsync."""
         for name in self._list():
-            with contextlib.suppress(OSError), self._open(name) as file:
+            with contextlib.suppress(OSError, BadRecordError), self._open(name) as file:
                 os.fsync(file.fileno())  # a FIFO has nothing to make durable
         self._sync()
 

@@ -142,6 +142,7 @@ class Worker:
             config = self.site.load_config()
             if self.name not in config.apps and config.server.new_repositories and self.admit(self.name):
                 config = self.site.load_config()
+                self.ledger.enrolled(waiting[-1])
             app = self._enrolled(config)
             path = self.site.repository(app, waiting[-1].repo)
             self.site.refresh_hook(app, config, path)

@@ -48,10 +48,11 @@ def test_files_that_are_no_records_are_named_and_harm_nothing(spool: Spool, tmp_
     (spool.directory / "101-b.push").write_text("garbage")
     (spool.directory / "102-c.push").symlink_to("/etc/passwd")
     os.mkfifo(spool.directory / "103-d.push")
+    (spool.directory / "104-e.push").mkdir()
     (spool.directory / ".104-e.tmp").write_text("gitdeploy-push 1\n")
     records, bad = spool.pending()
     assert [r.name for r in records] == ["100-a"]
-    assert sorted(bad) == ["101-b.push", "102-c.push", "103-d.push"]
+    assert sorted(bad) == ["101-b.push", "102-c.push", "103-d.push", "104-e.push"]
     spool.persist()
     spool.set_aside("101-b.push")
     assert (spool.directory / ".101-b.push.bad").read_text() == "garbage"

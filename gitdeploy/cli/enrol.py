@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gitdeploy.cli.context import hook_conf, install_hook, make_site
+from gitdeploy.cli.who import audit_config
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
 from gitdeploy.config.load import parse_config
@@ -44,10 +45,13 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         reseed(site.data, _config(site).server, site.mode)
         return 0
     if arguments.all:
-        return _enrol_all(site, _values(arguments))
+        status = _enrol_all(site, _values(arguments))
+        audit_config(site, environ, "enrol", reason="--all")
+        return status
     if arguments.bare and not (arguments.bare / "objects").is_dir():
         raise UsageError(f"--bare: expected a bare repository, found none at {arguments.bare}", "git init --bare makes one")
     _enrol(site, arguments.app.lower(), _values(arguments))
+    audit_config(site, environ, "enrol", app=arguments.app.lower())
     return 0
 
 

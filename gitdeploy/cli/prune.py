@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from gitdeploy.afterwards import HISTORY
 from gitdeploy.cli.context import enrolled_app, make_site
+from gitdeploy.cli.who import audit
 from gitdeploy.retention import prune
 from gitdeploy.rollout.recovery import release_held
 
@@ -40,4 +41,5 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 release_held(engine, app, _Print(), site.now())
                 freed = prune(engine, app, state.history(app.name, HISTORY), state.forget, _Print())
                 print(f"{app.name}: {freed}")
+                audit(site, environ, "prune", verdict="done", app=app.name, reason=str(freed))
     return 0

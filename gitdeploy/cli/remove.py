@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gitdeploy.cli.context import make_site
 from gitdeploy.cli.enrol import edit_server
+from gitdeploy.cli.who import audit_config
 from gitdeploy.enrol import remove
 from gitdeploy.errors import UsageError
 from gitdeploy.gogs import has_gogs, read_gogs
@@ -32,12 +33,14 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             _remove(site, name, path)
         if has_gogs(site.data):
             _no_newcomers(site)
+        audit_config(site, environ, "remove", reason="--all")
         return 0
     name = arguments.app.lower()
     app = site.load_config().apps.get(name)
     path = site.repository(app) if app else site.find_repository(name, "")
     if not _remove(site, name, path):
         raise UsageError(f"{name} is not enrolled: {path} has no hook of gitdeploy")
+    audit_config(site, environ, "remove", app=name)
     return 0
 
 
