@@ -22,6 +22,7 @@ __all__ = ["Console", "crash", "harmless", "harmless_lines", "hide", "note", "se
 PROGRESS_INTERVAL = 0.5
 """Seconds between two updates of a progress line."""
 
+
 def harmless_lines(text: str) -> str:
     """Several lines made harmless, each for itself. Pure."""
     return "\n".join(harmless(line) for line in text.splitlines())

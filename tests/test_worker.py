@@ -24,6 +24,7 @@ from gitdeploy.errors import EngineError, EngineGone
 from gitdeploy.push import PushRecord, RefUpdate, Trigger
 from gitdeploy.records import Deployment
 from gitdeploy.site import Site
+from gitdeploy.source.repository import Repository
 from gitdeploy.state import State, StateUnfit
 from gitdeploy.worker import Worker
 from tests.support.apps import SampleApp
@@ -67,9 +68,7 @@ class Scene:
         name = f"{int(time.time()) + self._names}-{self._names}"
         if console:
             os.mkfifo(self.site.spool.directory / f"{name}.console")
-        record = PushRecord(
-            name, APP, "", (ref,), user="alice", trigger=trigger, console=f"{name}.console" if console else ""
-        )
+        record = PushRecord(name, APP, "", (ref,), user="alice", trigger=trigger, console=f"{name}.console" if console else "")
         self.site.spool.add(record)
         return record
 
@@ -134,7 +133,12 @@ def test_what_cannot_be_chosen_is_refused_and_the_next_is_deployed(
     bad = scene.record(RefUpdate("0" * 40, "b" * 40, "refs/heads/main"))
     good = scene.push("1")
     real = module._holds
-    monkeypatch.setattr(module, "_holds", lambda repository, commit: _raise(error, commit == "b" * 40) or real(repository, commit))
+
+    def holds(repository: Repository, commit: str) -> bool:
+        _raise(error, commit == "b" * 40)
+        return real(repository, commit)
+
+    monkeypatch.setattr(module, "_holds", holds)
     scene.worker().run()
     assert scene.row(good).status == "succeeded"
     assert scene.row(bad).status == "failed"
@@ -344,9 +348,7 @@ def test_a_push_between_the_choice_and_the_watch_is_seen(scene: Scene, monkeypat
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), EngineError("it answered 500", 500)])
-def test_what_cannot_be_put_right_stops_no_later_push(
-    error: Exception, scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_put_right_stops_no_later_push(error: Exception, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     first = interrupted(scene)
     scene.site.spool.done(first.name)
     second = scene.push("2")
