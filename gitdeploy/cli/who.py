@@ -1,4 +1,4 @@
-"""Who runs the command line, and the audit of what they ask for."""
+"""Who runs the command line, what they ask for, and what is said when one app among several fails."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 
 from gitdeploy.audit import FILE, AuditLog, Entry, digest
+from gitdeploy.errors import understood
+from gitdeploy.redact import harmless
 from gitdeploy.site import Site
 
 UID = os.getuid()
@@ -41,3 +43,16 @@ def audit_config(site: Site, environ: Mapping[str, str], how: str, *, app: str =
     config = site.home / "config.toml"
     config_toml = digest(config.read_bytes()) if config.exists() else ""
     audit(site, environ, how, verdict="done", app=app, reason=reason, config_toml=config_toml)
+
+
+def complain(site: Site, app: str, error: Exception) -> int:
+    """Show what went wrong with one app among several, so that the others' turn comes; return the exit status."""
+    known = understood(error, str(site.home / "logs" / "gitdeploy.log"))
+    if known is not error:
+        from gitdeploy import console  # noqa: PLC0415 - loguru comes with it
+
+        console.setup(site.home / "logs" / "gitdeploy.log")
+        console.crash(f"{app}: the command line failed")
+    for line in [f"{app}: {known.reason}", *([f"    what to do: {known.hint}"] if known.hint else [])]:
+        print(harmless(line), file=sys.stderr)
+    return known.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import signal
 import sys
@@ -132,7 +133,8 @@ def _child(site: Site) -> Callable[[str], int]:
         from gitdeploy.worker import Worker  # noqa: PLC0415
 
         stop = CancelFlag()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set("stop"))
+        # In a thread: what the signal interrupts may hold the very lock that setting the flag takes.
+        signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(stop.set, ("stop",)))
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         try:
             while True:
