@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gitdeploy.database import StateUnfit, open_database, unfit
 from gitdeploy.records import COLUMNS, Deployment, Seen, Stage, Status
-from gitdeploy.schema import StateUnfit, open_database, unfit
 
 __all__ = ["State", "StateUnfit"]
 
