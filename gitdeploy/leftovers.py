@@ -9,10 +9,12 @@ from gitdeploy.attempt import CANCELLED
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import GitdeployError, UnfitError, understood
+from gitdeploy.pushers import INTERVAL
 from gitdeploy.records import Deployment
 from gitdeploy.redact import Redactor
-from gitdeploy.rollout.recovery import recover
+from gitdeploy.rollout.recovery import recover, release_held
 from gitdeploy.site import Site
 from gitdeploy.state import State
 
@@ -40,6 +42,29 @@ def holding(live: Deployment | None) -> App | None:
     """Return the configuration of what is live, if that says to hold the release before it."""
     app = snapshot.load(live.config) if live else None
     return app if app and app.strategy == "blue-green" and app.hold else None
+
+
+def hold(site: Site, app: App, engine: Callable[[], Engine], came: Callable[[], bool], stop: Cancel) -> bool:
+    """Stay while blue-green keeps the old release, and remove that after it.
+
+    Args:
+        app: the configuration of what is live.
+        came: whether a push waits, which ends the stay.
+
+    Returns:
+        whether a push came.
+    """
+    try:
+        while left := release_held(engine(), app, Note(app.name), site.now()):
+            until = site.clock() + left
+            while site.clock() < until:
+                if came():
+                    return True
+                if stop.wait(INTERVAL):
+                    return False
+    except GitdeployError as error:
+        log.note(f"{app.name}: what was held is left to the next deployment: {error.reason}")
+    return False
 
 
 def put_right(

@@ -19,12 +19,11 @@ from gitdeploy.deploy import Job
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import ConfigError, EngineGone, GitdeployError, StageFailed, understood
 from gitdeploy.ledger import Ledger
-from gitdeploy.leftovers import Note, holding, put_right
+from gitdeploy.leftovers import hold, holding, put_right
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
-from gitdeploy.pushers import INTERVAL, Pushers
+from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment
 from gitdeploy.redact import Redactor
-from gitdeploy.rollout.recovery import release_held
 from gitdeploy.site import Site
 from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.spool import Spool
@@ -121,19 +120,7 @@ class Worker:
     def _hold(self, tried: Container[str]) -> bool:
         """Stays while blue-green keeps the old release for `hold`, and removes that after it; returns whether a push came."""
         app = holding(self.state.live(self.name))
-        if app is None:
-            return False
-        try:
-            while left := release_held(self.engine(), app, Note(self.name), self.site.now()):
-                until = self.site.clock() + left
-                while self.site.clock() < until:
-                    if self._waiting(tried):
-                        return True
-                    if self.stop.wait(INTERVAL):
-                        return False
-        except GitdeployError as error:
-            log.note(f"{self.name}: what was held is left to the next deployment: {error.reason}")
-        return False
+        return app is not None and hold(self.site, app, self.engine, lambda: bool(self._waiting(tried)), self.stop)
 
     def _round(self, waiting: Sequence[PushRecord], known: frozenset[str]) -> None:
         """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
@@ -212,6 +199,7 @@ class Worker:
         """Deploys, with an eye on who pushes meanwhile; the record goes when the end is recorded."""
         cancel = CancelFlag(self.stop)
         queue: list[PushRecord] = []
+        stopped = threading.Lock()
 
         def on_push(newer: PushRecord) -> None:
             queue.append(newer)
@@ -223,6 +211,8 @@ class Worker:
         def look() -> None:
             if self.spool.cancels.asked(self.name, row.id):
                 cancel.set("request")
+            if self.stop.is_set() and stopped.acquire(blocking=False):
+                self.state.update(row.id, attempts=row.attempts)  # no attempt, even if a kill follows before all is undone
 
         work = Attempt(
             site=self.site,

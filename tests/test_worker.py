@@ -243,6 +243,22 @@ def test_stops_are_no_attempts(scene: Scene, monkeypatch: pytest.MonkeyPatch) ->
     assert scene.row(record).status == "succeeded", scene.row(record)
 
 
+def test_a_stop_is_no_attempt_even_if_a_kill_follows(scene: Scene) -> None:
+    record = scene.push("1")
+    attempts: list[int] = []
+
+    def before(name: str) -> None:
+        if name == "build":
+            attempts.append(scene.row(record).attempts)
+            scene.stop.set("stop")
+            wait_until(lambda: scene.row(record).attempts == 0, 5, "the attempt's being taken back")
+            attempts.append(0)
+
+    scene.engine.before = before
+    scene.worker().run()
+    assert attempts == [1, 0]
+
+
 def interrupted(scene: Scene) -> PushRecord:
     """A push whose deployment was cut off by a crash before it had changed anything."""
     record = scene.push("1")
