@@ -14,18 +14,11 @@ from pathlib import Path
 
 from loguru import logger
 
-from gitdeploy.redact import Redactor, harmless
+from gitdeploy.redact import Redactor
 from gitdeploy.relay import Relay
-
-__all__ = ["Console", "crash", "harmless", "harmless_lines", "hide", "note", "setup"]
 
 PROGRESS_INTERVAL = 0.5
 """Seconds between two updates of a progress line."""
-
-
-def harmless_lines(text: str) -> str:
-    """Several lines made harmless, each for itself. Pure."""
-    return "\n".join(harmless(line) for line in text.splitlines())
 
 
 class Console:

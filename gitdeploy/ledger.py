@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 
 from gitdeploy import console as log
 from gitdeploy.audit import FILE, AuditLog, Entry, digest
-from gitdeploy.console import harmless
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import GitdeployError
 from gitdeploy.push import Choice, PushRecord, RefUpdate
 from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment, Status
-from gitdeploy.redact import Redactor
+from gitdeploy.redact import Redactor, harmless
 from gitdeploy.release import APP, RELEASE, label_number
 from gitdeploy.site import Site
 from gitdeploy.state import State, StateUnfit
