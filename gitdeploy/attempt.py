@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gitdeploy import console as log
 from gitdeploy import report
+from gitdeploy.afterwards import follow_up, harmless_failure
 from gitdeploy.buildcache import cache_name
 from gitdeploy.cancel import CancelFlag, Reason
 from gitdeploy.config import snapshot
@@ -14,19 +15,19 @@ from gitdeploy.config.model import Config
 from gitdeploy.console import Console
 from gitdeploy.deploy import Job, deploy, roll_back
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, StageFailed
+from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, StageFailed, understood
 from gitdeploy.journal import Journal
 from gitdeploy.limits import build_slot, require_space
-from gitdeploy.notify import notify
 from gitdeploy.ownership import Here
 from gitdeploy.push import PushRecord
 from gitdeploy.records import Deployment, Status
+from gitdeploy.redact import Redactor, secrets_of, secrets_of_url
 from gitdeploy.relay import Relay
-from gitdeploy.retention import Freed, prune
 from gitdeploy.rollout.context import Outcome
-from gitdeploy.rollout.recovery import recover, serving_release
+from gitdeploy.rollout.recovery import recover
+from gitdeploy.secretfile import values_in_files
 from gitdeploy.site import Site
-from gitdeploy.state import State
+from gitdeploy.state import State, StateUnfit
 from gitdeploy.tools import Tools
 
 MAX_ATTEMPTS = 3
@@ -34,10 +35,6 @@ MAX_ATTEMPTS = 3
 
 ENGINE_INTERVAL = 0.25
 """Seconds between two looks whether the engine is back."""
-
-HISTORY = 1000
-"""Deployments that a prune looks at."""
-
 
 CANCELLED: Mapping[Reason, str] = {
     "request": "`gitdeploy cancel` asked for it",
@@ -54,6 +51,8 @@ class Attempt:
         stop: the worker is to end, and to leave the deployment to the next run.
         engine: returns the engine, connected when it is asked for first.
         relay: to the pusher.
+        redact: knows the secrets of this app.
+        audited: writes the end into the audit log.
     """
 
     site: Site
@@ -66,23 +65,33 @@ class Attempt:
     stop: CancelFlag
     engine: Callable[[], Engine]
     relay: Relay
+    redact: Redactor
+    audited: Callable[[Deployment], None]
+
+
+class _LeftUndone(Cancelled):
+    """Somebody cancelled while the engine was away: what the deployment left on it is put right by the next run."""
 
 
 def attempt(a: Attempt) -> bool:
     """Deploys and records the end; returns False if it did not end: it was stopped, and is to be done by the next run."""
     a.state.update(a.row.id, status="running", started=a.site.now(), attempts=a.row.attempts + 1, error="", hint="")
-    path = a.site.log_path(a.job.app.name, a.row.id)
-    console = Console(path, a.config.server.log_size, a.site.clock)
+    a.redact.add(secrets_of(a.job.app))
+    a.redact.add(secrets_of_url(a.config.notify))
+    a.redact.add(values_in_files(a.job.app))
+    console = Console(a.site.log_path(a.job.app.name, a.row.id), a.config.server.log_size, a.site.clock, a.redact)
     console.attach(a.relay)
-    a.site.point_latest_log(a.job.app.name, a.row.id)
     try:
+        with harmless_failure(a, "pointing latest.log at it"):
+            a.site.point_latest_log(a.job.app.name, a.row.id)
         console.line(report.opening(a.row))
-        if a.row.attempts:
+        if a.row.started is not None:
             console.line("    an earlier attempt was cut off; beginning again")
         return _end(a, console, _outlasting_the_engine(a, console))
     finally:
         console.close()
-        a.site.drop_old_logs(a.job.app.name, a.config.server.log_keep)
+        with harmless_failure(a, "removing old logs"):
+            a.site.drop_old_logs(a.job.app.name, a.config.server.log_keep)
 
 
 def _outlasting_the_engine(a: Attempt, console: Console) -> Outcome | GitdeployError:
@@ -93,15 +102,17 @@ def _outlasting_the_engine(a: Attempt, console: Console) -> Outcome | GitdeployE
         console.line(f"the Docker Engine went away ({result.reason}); waiting for it")
         try:
             if not _await_engine(a):
-                return Cancelled("stopped while waiting for the engine")
+                return _LeftUndone("cancelled while waiting for the engine")
             console.line("the Docker Engine is back")
             if _put_right(a, console) == a.row.id:
                 return Outcome(None)
         except EngineGone as error:
             result = error
             continue
-        except GitdeployError as error:
-            return error
+        except Exception as error:
+            return _understood(a, error)
+        if a.cancel.is_set():
+            return Cancelled("cancelled while waiting for the engine")
         attempts += 1
         a.state.update(a.row.id, attempts=attempts)
         result = _guarded(a, console)
@@ -118,11 +129,12 @@ def _was_connected(a: Attempt) -> bool:
 
 
 def _await_engine(a: Attempt) -> bool:
-    """Returns True when the engine answers again, False when the worker is to stop."""
-    while not a.stop.wait(ENGINE_INTERVAL):
+    """Returns True when the engine answers again, False when the worker is to stop or somebody asked to cancel."""
+    while not a.stop.is_set() and a.cancel.reason != "request":  # after a newer push there is still something to put right
         try:
             a.engine().info()
         except (EngineGone, EngineError):
+            a.stop.wait(ENGINE_INTERVAL)
             continue
         return True
     return False
@@ -132,7 +144,8 @@ def _put_right(a: Attempt, console: Console) -> int:
     """Brings the app into order; returns the release that serves."""
     row = a.state.deployment(a.row.id)
     app = snapshot.load(row.config) if row else None
-    return recover(a.engine(), app or a.job.app, console, a.site.clock)
+    credentials = a.redact.credentials(a.site.credentials(app or a.job.app))
+    return recover(a.engine(), app or a.job.app, console, a.site.clock, credentials=credentials)
 
 
 def _guarded(a: Attempt, console: Console) -> Outcome | GitdeployError:
@@ -140,12 +153,16 @@ def _guarded(a: Attempt, console: Console) -> Outcome | GitdeployError:
     try:
         require_space(a.site, a.config.server.min_free)
         return _run(a, console)
-    except GitdeployError as error:
-        return error
+    except StateUnfit:
+        raise  # its end could not be recorded either
     except Exception as error:
+        return _understood(a, error)
+
+
+def _understood(a: Attempt, error: Exception) -> GitdeployError:
+    if not isinstance(error, GitdeployError):
         log.crash(f"deployment {a.row.id} of {a.job.app.name}")
-        reason = f"gitdeploy itself failed ({type(error).__name__})"
-        return StageFailed(reason, f"the traceback is in {a.site.home / 'logs' / 'gitdeploy.log'}: please report it")
+    return understood(error, str(a.site.home / "logs" / "gitdeploy.log"))
 
 
 def _run(a: Attempt, console: Console) -> Outcome:
@@ -157,7 +174,7 @@ def _run(a: Attempt, console: Console) -> Outcome:
         journal=journal,
         cancel=a.cancel,
         engine=a.engine,
-        credentials=a.site.credentials,
+        credentials=lambda app: a.redact.credentials(a.site.credentials(app)),
         cache_name=lambda app: cache_name(a.site.home, app.name),
         require_space=lambda engine: require_space(a.site, a.config.server.min_free, engine),
         build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
@@ -176,13 +193,18 @@ def _run(a: Attempt, console: Console) -> Outcome:
 
 
 def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool:
-    """Records and tells how it ended; returns False for a stop, after which the deployment is still to be done."""
-    now = a.site.now()
+    """Records and tells how it ended; returns False if it did not, and is still to be done or to be put right."""
     if isinstance(result, Cancelled) and a.cancel.reason == "stop":
+        a.state.update(a.row.id, attempts=a.row.attempts)  # a polite stop is no attempt
         console.line("gitdeploy is being stopped; this deployment is kept and done when it runs again")
+        return False
+    if isinstance(result, _LeftUndone):
+        console.line(f"cancelled: {CANCELLED.get(a.cancel.reason, result.reason)}; the Docker Engine is away")
+        console.line("    what this deployment left on it is put right by the first worker that finds the engine again")
         return False
     if isinstance(result, Cancelled):
         result.reason = CANCELLED.get(a.cancel.reason, result.reason)
+    now = a.site.now()
     if isinstance(result, Outcome):
         a.state.end(a.row.id, "succeeded", finished=now, outage=result.outage, retained=1)
     else:
@@ -190,30 +212,15 @@ def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool
             a.row.id,
             _status(result, a.cancel),
             finished=now,
-            error=console.redact(result.reason),
-            hint=console.redact(result.hint),
+            error=result.reason,
+            hint=result.hint,
             exit_code=result.exit_code,
             **({"stage": result.stage} if result.stage else {}),
         )
     row = a.state.deployment(a.row.id)
     assert row is not None
-    if isinstance(result, Outcome):
-        _prune(a, console, row)
-    _tell(a, console, result, row)
-    notify(a.config.notify, row, log.note)
+    follow_up(a, console, result, row)
     return True
-
-
-def _prune(a: Attempt, console: Console, row: Deployment) -> None:
-    """Removes what is no longer needed for a rollback; a failure is told and changes nothing."""
-    try:
-        app = snapshot.load(row.config) or a.job.app
-        freed = prune(a.engine(), app, a.state.history(app.name, HISTORY), a.state.forget, console)
-    except GitdeployError as error:
-        console.line(f"old releases could not be removed: {error.reason}")
-    else:
-        if freed != Freed():
-            console.line(f"==> Prune: {freed}")
 
 
 def _status(error: GitdeployError, cancel: CancelFlag) -> Status:
@@ -222,25 +229,3 @@ def _status(error: GitdeployError, cancel: CancelFlag) -> Status:
     if isinstance(error, Cancelled):
         return "superseded" if cancel.reason == "newer push" else "cancelled"
     return "failed"
-
-
-def _tell(a: Attempt, console: Console, result: Outcome | GitdeployError, row: Deployment) -> None:
-    if isinstance(result, Outcome):
-        seconds = (row.finished or 0.0) - (row.started or 0.0)
-        host = a.config.server.host or a.site.host
-        console.line(report.success(a.job.app, row.version, host, seconds, result.outage))
-    elif isinstance(result, NothingToDo):
-        console.line(f"gitdeploy: nothing to deploy: {result.reason}")
-    else:
-        live = a.state.live(row.app)
-        lost = live is not None and result.stage == "Deploy" and not _serves(a, live)
-        for line in report.failure(result, row, live, lost=lost):
-            console.line(line)
-
-
-def _serves(a: Attempt, live: Deployment) -> bool:
-    """Whether anything of the app serves, by what the engine says: bringing back the old release may have failed too."""
-    try:
-        return serving_release(a.engine(), snapshot.load(live.config) or a.job.app) != 0
-    except GitdeployError:
-        return False

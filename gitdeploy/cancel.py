@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import threading
+from collections.abc import Collection
+from pathlib import Path
 from typing import Literal
 
 Reason = Literal["", "request", "newer push", "stop", "failed", "timeout"]
@@ -40,3 +44,35 @@ class CancelFlag:
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for up to `timeout` seconds; returns whether somebody asked."""
         return self._event.wait(timeout)
+
+
+class CancelRequests:
+    """Requests of people to stop a deployment: files, for the worker may run in another container than the command line.
+
+    A request names its deployment and stays until that has ended, so that it outlives a crash and never hits a later one.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def ask(self, app: str, deployment: int) -> None:
+        """Asks the worker of this app to stop this deployment."""
+        path = self._path(app, deployment)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+
+    def asked(self, app: str, deployment: int) -> bool:
+        """Return whether somebody wants this deployment stopped."""
+        return self._path(app, deployment).exists()
+
+    def forget(self, app: str, unfinished: Collection[int] = ()) -> None:
+        """Remove the requests for deployments of the app that have ended."""
+        directory, name = (self._directory / app).parent, re.escape((self._directory / app).name)
+        with contextlib.suppress(FileNotFoundError):
+            for path in list(directory.iterdir()):
+                request = re.fullmatch(rf"{name}\.([0-9]+)\.cancel", path.name)
+                if request and int(request[1]) not in unfinished:
+                    path.unlink(missing_ok=True)
+
+    def _path(self, app: str, deployment: int) -> Path:
+        return self._directory / f"{app}.{deployment}.cancel"

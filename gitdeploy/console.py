@@ -5,51 +5,20 @@ loguru writes the files: one log for each deployment, cut at a size, and gitdepl
 
 from __future__ import annotations
 
-import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from loguru import logger
 
+from gitdeploy.redact import Redactor
 from gitdeploy.relay import Relay
 
 PROGRESS_INTERVAL = 0.5
 """Seconds between two updates of a progress line."""
-
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_].*?(?:\x1b\\|\x07|$)|[ -/]*[0-~])"  # ECMA-48: CSI, strings (OSC, DCS, …), others
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def harmless(text: str) -> str:
-    """The text without terminal escapes, control characters and direction overrides, which could forge a console. Pure."""
-    return _CONTROL.sub("", _ESCAPES.sub("", text))
-
-
-def harmless_lines(text: str) -> str:
-    """Several lines made harmless, each for itself. Pure."""
-    return "\n".join(harmless(line) for line in text.splitlines())
-
-
-class Redactor:
-    """Replaces known secret values in text: a build step may print what it was given."""
-
-    def __init__(self) -> None:
-        self._values: set[str] = set()
-
-    def add(self, values: Iterable[str]) -> None:
-        """Adds secret values; each line of one counts. Very short ones would shred the log and are left out."""
-        self._values |= {line.strip() for value in values for line in value.splitlines() if len(line.strip()) >= 4}
-
-    def __call__(self, text: str) -> str:
-        for value in self._values:
-            if value in text:
-                text = text.replace(value, "***")
-        return text
 
 
 class Console:
@@ -57,13 +26,15 @@ class Console:
 
     Attributes:
         log: the log file.
-        redact: secret values seen by this deployment.
+        redact: makes text harmless and hides the secrets that this deployment has seen.
     """
 
-    def __init__(self, log: Path, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, log: Path, size: int, clock: Callable[[], float] = time.monotonic, redact: Redactor | None = None
+    ) -> None:
         """Opens the log file, 0600, to be cut at `size` bytes."""
         self.log = log
-        self.redact = Redactor()
+        self.redact = redact or Redactor()
         self.full = False
         self._clock = clock
         self._left = size
@@ -88,7 +59,7 @@ class Console:
     def line(self, text: str, *, detail: bool = False) -> None:
         """Says one or more lines; `detail` goes to the log, and to pushers only when the app asks for full output."""
         for part in text.splitlines() or [""]:
-            shown = harmless(self.redact(part))
+            shown = self.redact(part)
             with self._mutex:
                 self._write_log(shown)
                 if not detail or self.full:
@@ -100,7 +71,7 @@ class Console:
         with self._mutex:
             if now - self._shown.get(key, -1.0) >= PROGRESS_INTERVAL:
                 self._shown[key] = now
-                self._send(f"{harmless(self.redact(text))}\r")
+                self._send(f"{self.redact(text)}\r")
 
     def _send(self, text: str) -> None:
         for relay in self._relays:
@@ -140,11 +111,20 @@ def setup(path: Path | None, *, stderr: bool = False) -> None:
         logger.add(sys.stderr, format="{message}", filter=lambda record: "deployment" not in record["extra"], diagnose=False)
 
 
+_hide = Redactor()
+
+
+def hide(redact: Redactor) -> None:
+    """Let nothing into gitdeploy's own log, from this process and from now on, but what has passed through this."""
+    global _hide  # noqa: PLW0603 - one log, one process, and one app that it works for
+    _hide = redact
+
+
 def note(text: str) -> None:
-    """Writes a line to gitdeploy's own log."""
-    logger.info("{}", harmless(text))
+    """Write a line to gitdeploy's own log."""
+    logger.info("{}", _hide(text.replace("\n", " ")))
 
 
 def crash(text: str) -> None:
-    """Writes a line and the traceback of the exception being handled to gitdeploy's own log."""
-    logger.opt(exception=True).error("{}", harmless(text))
+    """Write a line and the traceback of the exception being handled to gitdeploy's own log."""
+    logger.error("{}", _hide(f"{text}\n{traceback.format_exc()}"))

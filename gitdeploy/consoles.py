@@ -4,6 +4,7 @@ read the end, and the child that takes its place goes on telling them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -33,7 +34,9 @@ class Consoles:
     def take(self, record: PushRecord) -> int:
         """A descriptor of this record's console for whoever writes to it, -1 if nobody reads there."""
         if record.name in self._held:
-            return os.dup(self._held[record.name][1])
+            with contextlib.suppress(OSError):  # too many open files: this pusher hears nothing
+                return os.dup(self._held[record.name][1])
+            return -1
         return open_fifo(self._spool / record.console) if record.console else -1
 
     def keep(self, names: Collection[str]) -> None:

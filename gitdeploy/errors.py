@@ -103,3 +103,16 @@ class RegistryError(EngineError):
     def __init__(self, reason: str, *, transient: bool, hint: str = "") -> None:
         super().__init__(reason, 0, hint)
         self.transient = transient
+
+
+def understood(error: Exception, log: str) -> GitdeployError:
+    """Return the error as one that can be told to a pusher; what is no GitdeployError is named by its type alone.
+
+    Args:
+        log: where its traceback is.
+    """
+    if isinstance(error, GitdeployError):
+        return error
+    if isinstance(error, OSError) and error.strerror:
+        return UnfitError(f"gitdeploy was refused something by this machine: {error.strerror}", f"details are in {log}")
+    return StageFailed(f"gitdeploy itself failed ({type(error).__name__})", f"the traceback is in {log}: please report it")

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Collection
 from pathlib import Path
 
-from gitdeploy.errors import StageFailed
+from gitdeploy.config.model import App
+from gitdeploy.errors import GitdeployError, StageFailed
 
 MAX_SIZE = 500_000
 """Bytes: BuildKit's own limit for a secret (moby/buildkit, secrets.MaxSecretSize)."""
@@ -93,4 +94,23 @@ def parse_env_file(data: bytes, path: Path) -> dict[str, str]:
         if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or "\0" in value:
             raise StageFailed(f"env_file: {path}, line {number}: expected NAME=VALUE", "correct that line")
         values[name] = value
+    return values
+
+
+def values_in_files(app: App) -> list[str]:
+    """Return what the app's secret files hold, to be hidden before anything is done with them.
+
+    A file that cannot be read, or is not well-formed, is no failure here: the stage that needs it says so.
+    """
+    files = [(app.env_file, f'apps."{app.name}".env_file')] if app.env_file else []
+    files += [(path, f'apps."{app.name}".build.secrets.{name}') for name, path in app.build.secrets.items()]
+    values: list[str] = []
+    for path, key in files:
+        try:
+            text = read_secret(path, key).decode("utf-8", "replace")
+        except (GitdeployError, OSError):
+            continue
+        lines = text.splitlines()
+        values += [line.partition("=")[2] for line in lines] if path == app.env_file else lines
+        values += [line for line in lines if path == app.env_file and "=" not in line and not line.lstrip().startswith("#")]
     return values

@@ -10,15 +10,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import os
+import random
 import re
 import secrets
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from gitdeploy.cancel import CancelRequests
 from gitdeploy.consoles import Consoles
 from gitdeploy.errors import UnfitError
 from gitdeploy.push import MAX_RECORD, BadRecordError, PushRecord, parse_record, render_record
@@ -26,7 +31,25 @@ from gitdeploy.push import MAX_RECORD, BadRecordError, PushRecord, parse_record,
 STALE_AFTER = 24 * 3600.0
 """Seconds after which temporary files and FIFOs of dead hooks are swept."""
 
+MAX_NEW = 500
+"""Files of the spool that one look reads: whoever may write there can write any number of them."""
+
+MAX_KEPT = 5000
+"""Files of the spool that are known at a time; the others are read when these have gone."""
+
+_NO_RECORD = (errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EACCES, errno.EPERM)
+"""What opening something else than a record of ours says; other errors (too many open files) pass."""
+
 _LEFT_BY_HOOKS = re.compile(r"\.?[0-9]{1,12}-[A-Za-z0-9]{1,64}\.(tmp|console)")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a file in the spool turned out to be: a record, or why it is none."""
+
+    inode: int
+    record: PushRecord | None
+    problem: str = ""
 
 
 class Spool:
@@ -36,7 +59,9 @@ class Spool:
         directory: of the records; in agent mode the Git server's user owns it.
         locks: HOME/locks, which is gitdeploy's alone.
         consoles: those that this process or its parent holds open.
+        cancels: requests to stop a deployment.
         on_done: called after a record has gone.
+        more: whether the last look at the records has not read them all.
     """
 
     def __init__(self, home: Path, directory: Path | None = None) -> None:
@@ -44,46 +69,73 @@ class Spool:
         self.directory = directory or home / "spool"
         self.locks = home / "locks"
         self.consoles = Consoles(self.directory)
+        self.cancels = CancelRequests(self.locks)
+        self.more = False
+        self._read_before: dict[str, _Read] = {}
+        self._reading = threading.Lock()
         self.on_done: Callable[[], None] = lambda: None
 
     def pending(self) -> tuple[list[PushRecord], dict[str, str]]:
-        """All waiting records, oldest first, and for each file that is none: its name and why.
+        """The waiting records, oldest first, and for each file that is none: its name and why.
+
+        A file is read once. When there are very many new ones, a look reads some of them, in no order that their writer
+        could choose, and sets `more`.
 
         Raises:
             UnfitError: the spool cannot be read.
         """
-        records: list[PushRecord] = []
-        bad: dict[str, str] = {}
-        for name in self._names():
-            try:
-                records.append(parse_record(name.removesuffix(".push"), self._read(name)))
-            except FileNotFoundError:
-                continue  # another worker was done with it meanwhile
-            except (BadRecordError, OSError) as error:
-                bad[name] = str(error)
+        with self._reading:
+            there = self._list()
+            self._read_before = {name: read for name, read in self._read_before.items() if there.get(name) == read.inode}
+            new = [name for name in there if name not in self._read_before]
+            room = min(MAX_NEW, MAX_KEPT - len(self._read_before))
+            self.more = len(new) > room > 0
+            for name in random.sample(new, max(0, room)) if len(new) > room else new:
+                read = self._examine(name, there[name])
+                if read:
+                    self._read_before[name] = read
+            records = [read.record for read in self._read_before.values() if read.record]
+            bad = {name: read.problem for name, read in self._read_before.items() if not read.record}
         return sorted(records, key=lambda record: record.order), bad
 
     def names(self) -> frozenset[str]:
         """Names of the waiting records, without ".push": cheap enough to ask often."""
-        return frozenset(name.removesuffix(".push") for name in self._names())
+        return frozenset(name.removesuffix(".push") for name in self._list())
 
-    def _names(self) -> list[str]:
+    def _list(self) -> dict[str, int]:
+        """Names of the files that may be records, with their inodes."""
         try:
-            return [entry.name for entry in os.scandir(self.directory) if entry.name.endswith(".push") and entry.name[0] != "."]
+            with os.scandir(self.directory) as entries:
+                return {entry.name: entry.inode() for entry in entries if entry.name.endswith(".push") and entry.name[0] != "."}
         except OSError as error:
             reason = f"the spool {self.directory} cannot be read: {error.strerror}"
             raise UnfitError(reason, "run `gitdeploy doctor`") from error
 
+    def _examine(self, name: str, inode: int) -> _Read | None:
+        """Reads one file; None if it has gone meanwhile, or is to be tried again."""
+        try:
+            return _Read(inode, parse_record(name.removesuffix(".push"), self._read(name)))
+        except OSError as error:
+            return _Read(inode, None, str(error.strerror)) if error.errno in _NO_RECORD else None
+        except BadRecordError as error:
+            return _Read(inode, None, str(error))
+        except Exception as error:  # whatever a file can bring up concerns that file alone
+            return _Read(inode, None, f"it cannot be read ({type(error).__name__})")
+
     def _read(self, name: str) -> bytes:
         """Reads a regular file only: a link or FIFO of that name is somebody's trick."""
-        fd = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+        with self._open(name) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadRecordError("not a regular file")
-            with os.fdopen(fd, "rb", closefd=False) as file:
-                return file.read(MAX_RECORD + 1)
-        finally:
-            os.close(fd)
+            return file.read(MAX_RECORD + 1)
+
+    def _open(self, name: str) -> io.FileIO:
+        """Opens what has that name, without following a link or waiting for anybody."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            return io.FileIO(self.directory / name, opener=lambda path, _: os.open(path, flags))
+        except IsADirectoryError as error:
+            raise BadRecordError("not a regular file") from error
 
     def add(self, record: PushRecord) -> Path:
         """Writes a record durably; returns its path."""
@@ -106,28 +158,43 @@ class Spool:
         self.on_done()
 
     def set_aside(self, file: str) -> None:
-        """Renames a file that is no record to FILE.bad, for a person to look at."""
+        """Renames a file that is no record to .FILE.bad, for a person to look at."""
         source = self.directory / file
-        source.rename(source.with_name(f".{file}.bad"))
+        try:
+            source.rename(source.with_name(f".{file}.bad"))
+        except OSError:  # the name is taken by a directory, or too long
+            source.rename(source.with_name(f".{secrets.token_hex(8)}.bad"))
 
     def persist(self) -> None:
         """Makes the waiting records durable: the hook's shell has no fsync."""
-        for name in self._names():
-            try:
-                fd = os.open(self.directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:
-                continue
-            with contextlib.suppress(OSError):  # a FIFO has nothing to make durable
-                os.fsync(fd)
-            os.close(fd)
+        for name in self._list():
+            with contextlib.suppress(OSError, BadRecordError), self._open(name) as file:
+                os.fsync(file.fileno())  # a FIFO has nothing to make durable
         self._sync()
 
-    def sweep(self) -> None:
-        """Removes what hooks that died long ago left: temporary files and FIFOs."""
+    def sweep(self) -> list[str]:
+        """Removes what hooks that died long ago left: temporary files and FIFOs.
+
+        Returns:
+            names of what is left, for nothing that gitdeploy writes is of that kind: directories with something in them.
+        """
         limit = time.time() - STALE_AFTER
-        for entry in os.scandir(self.directory):
-            if _LEFT_BY_HOOKS.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < limit:
-                Path(entry.path).unlink(missing_ok=True)
+        left: list[str] = []
+        with os.scandir(self.directory) as entries:
+            old = [entry for entry in entries if _LEFT_BY_HOOKS.fullmatch(entry.name)]
+        for entry in old:
+            try:
+                if entry.stat(follow_symlinks=False).st_mtime >= limit:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    Path(entry.path).rmdir()
+                else:
+                    Path(entry.path).unlink()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                left.append(entry.name)
+        return left
 
     def _sync(self) -> None:
         fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -135,20 +202,6 @@ class Spool:
             os.fsync(fd)
         finally:
             os.close(fd)
-
-    # A request to cancel is a file, not a signal: the worker may run in another container than the command line.
-    def ask_cancel(self, app: str) -> None:
-        """Asks the worker of this app to stop its running deployment."""
-        path = self._lock_path(app, ".cancel")
-        path.touch(mode=0o600)
-
-    def take_cancel(self, app: str) -> bool:
-        """Whether a cancel was asked for; forgets the request."""
-        try:
-            self._lock_path(app, ".cancel").unlink()
-        except FileNotFoundError:
-            return False
-        return True
 
     def _lock_path(self, name: str, suffix: str) -> Path:
         path = self.locks / f"{name}{suffix}"

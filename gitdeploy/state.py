@@ -7,21 +7,28 @@ is still kept is a release, the target of a rollback.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gitdeploy.errors import UnfitError
+from gitdeploy.database import StateUnfit, open_database, unfit
 from gitdeploy.records import COLUMNS, Deployment, Seen, Stage, Status
-from gitdeploy.schema import SCHEMA, SCHEMA_VERSION
+
+__all__ = ["State", "StateUnfit"]
+
+FREE_TEXT = ("subject", "error", "hint")
+"""Columns for what people and programs say."""
 
 
 class State:
-    """An open state.db; close it or use it in a `with` block. Several threads may share it."""
+    """An open state.db; close it or use it in a `with` block. Several threads may share it.
+
+    Attributes:
+        hide: applied to the texts that a deployment writes here (subject, error, hint): takes secrets out of them.
+    """
 
     def __init__(self, path: Path, first_id: int = 1) -> None:
         """Opens or makes the file.
@@ -31,34 +38,13 @@ class State:
             first_id: of the first deployment when the file is new: above every log that exists already.
 
         Raises:
-            UnfitError: it cannot be opened, is damaged, or is of a newer gitdeploy.
+            StateUnfit: it cannot be opened, is damaged, or is of a newer gitdeploy. Every method raises that, too.
         """
+        self.hide: Callable[[str], str] = str
+        self._path = path
         self._mutex = threading.Lock()
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")  # each stage is not worth an fsync; ends get one
-            self._db.execute("PRAGMA foreign_keys=ON")
-            self._migrate(path, first_id)
-        except (sqlite3.Error, OSError) as error:
-            hint = f"if it is damaged, move {path} away: running apps are known by their labels, only the history is lost"
-            raise UnfitError(f"{path} cannot be opened: {error}", hint) from error
-
-    def _migrate(self, path: Path, first_id: int) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            reason = f"{path} was written by a newer gitdeploy (format {version}, this one knows {SCHEMA_VERSION})"
-            raise UnfitError(reason, "install the newer gitdeploy again with its install.sh")
-        if version == SCHEMA_VERSION:
-            return
-        with self._transaction():
-            for statement in filter(str.strip, SCHEMA.split(";")):
-                self._db.execute(statement)
-            if first_id > 1 and not version:
-                self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('deployments', ?)", (first_id - 1,))
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        """Held around each transaction and each query: the connection has one transaction and one set of pragmas."""
+        self._db = open_database(path, first_id)
 
     def __enter__(self) -> State:
         return self
@@ -68,18 +54,38 @@ class State:
 
     def close(self) -> None:
         """Closes the file."""
-        self._db.close()
+        with self._mutex:
+            self._db.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._mutex:
-            self._db.execute("BEGIN IMMEDIATE")
+    def _transaction(self, *, durable: bool = False) -> Iterator[None]:
+        """Runs the block as one transaction; a `durable` one survives the end of the machine after it."""
+        with self._mutex, self._understood("written"):
+            if durable:
+                self._db.execute("PRAGMA synchronous=FULL")
             try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            finally:
+                if durable:
+                    self._db.execute("PRAGMA synchronous=NORMAL")
+
+    def _query(self, sql: str, arguments: Sequence[object] = ()) -> list[sqlite3.Row]:
+        with self._mutex, self._understood("read"):
+            return self._db.execute(sql, [_text(value) for value in arguments]).fetchall()
+
+    @contextmanager
+    def _understood(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise unfit(self._path, what, error) from error
 
     def enqueue(
         self, app: str, record: str, *, trigger: str, created: float, ref: str = "", commit_id: str = "", pusher: str = ""
@@ -92,7 +98,7 @@ class State:
             cursor = self._db.execute(
                 "INSERT INTO deployments (app, record, trigger, status, created, ref, commit_id, pusher)"
                 " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
-                (app, record, trigger, created, ref, commit_id, pusher),
+                [_text(value) for value in (app, record, trigger, created, ref, commit_id, pusher)],
             )
             return int(cursor.lastrowid or 0)
 
@@ -106,18 +112,20 @@ class State:
 
     def end(self, deployment: int, status: Status, **values: Any) -> None:
         """Records the end of a deployment, durably: its push record is removed after that."""
-        self._db.execute("PRAGMA synchronous=FULL")
-        self.update(deployment, status=status, **values)
-        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._set(deployment, {"status": status, **values}, durable=True)
 
     def update(self, deployment: int, **values: Any) -> None:
         """Sets columns of one deployment."""
+        self._set(deployment, values)
+
+    def _set(self, deployment: int, values: Mapping[str, Any], *, durable: bool = False) -> None:
         unknown = values.keys() - set(COLUMNS)
         if unknown:
             raise KeyError(", ".join(sorted(unknown)))
         assignments = ", ".join(f"{name} = ?" for name in values)
-        with self._transaction():
-            self._db.execute(f"UPDATE deployments SET {assignments} WHERE id = ?", (*values.values(), deployment))
+        shown = [_text(self.hide(value) if name in FREE_TEXT else value) for name, value in values.items()]
+        with self._transaction(durable=durable):
+            self._db.execute(f"UPDATE deployments SET {assignments} WHERE id = ?", (*shown, deployment))
 
     def forget(self, deployment: int) -> None:
         """Notes that a deployment is no longer a rollback target."""
@@ -161,8 +169,8 @@ class State:
 
     def seen(self, app: str) -> Seen | None:
         """What was last seen of the refs of an app, None if nobody ever looked."""
-        row = self._db.execute("SELECT patterns, tips FROM seen WHERE app = ?", (app,)).fetchone()
-        return Seen(tuple(json.loads(row["patterns"])), json.loads(row["tips"])) if row else None
+        rows = self._query("SELECT patterns, tips FROM seen WHERE app = ?", (app,))
+        return Seen(tuple(json.loads(rows[0]["patterns"])), json.loads(rows[0]["tips"])) if rows else None
 
     def remember(self, app: str, seen: Seen) -> None:
         """Keeps what was seen of an app's refs."""
@@ -172,8 +180,8 @@ class State:
 
     def bound(self, app: str) -> str:
         """The token of the repository that an app was enrolled from, "" if none is known."""
-        row = self._db.execute("SELECT token FROM bound WHERE app = ?", (app,)).fetchone()
-        return str(row["token"]) if row else ""
+        rows = self._query("SELECT token FROM bound WHERE app = ?", (app,))
+        return str(rows[0]["token"]) if rows else ""
 
     def bind(self, app: str, token: str) -> None:
         """Keeps the token of the repository that an app is deployed from."""
@@ -199,13 +207,12 @@ class State:
 
     def apps(self) -> list[str]:
         """Names of all apps that ever had a deployment."""
-        return [row["app"] for row in self._db.execute("SELECT DISTINCT app FROM deployments ORDER BY app")]
+        return [row["app"] for row in self._query("SELECT DISTINCT app FROM deployments ORDER BY app")]
 
     def stages(self, deployment: int) -> list[Stage]:
         """The stages of one deployment, in order."""
-        rows = self._db.execute(
-            "SELECT name, started, seconds, status FROM stages WHERE deployment = ? ORDER BY rowid", (deployment,)
-        )
+        sql = "SELECT name, started, seconds, status FROM stages WHERE deployment = ? ORDER BY rowid"
+        rows = self._query(sql, (deployment,))
         return [Stage(**dict(row)) for row in rows]
 
     def _one(self, condition: str, arguments: Sequence[object]) -> Deployment | None:
@@ -214,4 +221,9 @@ class State:
 
     def _many(self, condition: str, arguments: Sequence[object], limit: int = -1) -> list[Deployment]:
         sql = f"SELECT {', '.join(COLUMNS)} FROM deployments WHERE {condition} ORDER BY id DESC LIMIT {limit}"
-        return [Deployment(**{**dict(row), "retained": bool(row["retained"])}) for row in self._db.execute(sql, arguments)]
+        return [Deployment(**{**dict(row), "retained": bool(row["retained"])}) for row in self._query(sql, arguments)]
+
+
+def _text(value: object) -> object:
+    """A value as SQLite takes it: names in git are bytes, and those that are no UTF-8 have no place in a text."""
+    return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if isinstance(value, str) else value

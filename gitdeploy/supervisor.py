@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import random
 import signal
-import stat
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
-from gitdeploy.errors import UnfitError
+from gitdeploy.bell import Ear
+from gitdeploy.errors import GitdeployError
+from gitdeploy.push import PushRecord
 from gitdeploy.spool import Spool
 
 BUSY = 75
@@ -41,6 +42,9 @@ RETRY = 30.0
 RESTART = 1.0
 """Seconds between two starts of the watcher, should it die."""
 
+MORE = 0.05
+"""Seconds after which the spool is looked at again when there was too much in it for one look."""
+
 IDLE = 0.5
 """Seconds after which a watching supervisor looks at the spool without being told to."""
 
@@ -53,6 +57,7 @@ class Supervisor:
         child: does the work of one app and returns the exit status; runs in the child.
         watcher: what runs in a process of its own as long as this one watches, None for nothing.
         alive: called again and again while this one watches.
+        note: says a line to whoever looks after this machine.
     """
 
     def __init__(
@@ -61,11 +66,13 @@ class Supervisor:
         child: Callable[[str], int],
         watcher: Callable[[], int] | None = None,
         alive: Callable[[], None] = lambda: None,
+        note: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201
     ) -> None:
         self.spool = spool
         self.child = child
         self.watcher = watcher
         self.alive = alive
+        self.note = note
         self._children: dict[int, str] = {}
         self._deaths: Counter[str] = Counter()
         self._looked_at: dict[str, frozenset[str]] = {}
@@ -73,7 +80,8 @@ class Supervisor:
         self._failed = False
         self._failed_at: dict[str, float] = {}
         self._watched = float("-inf")
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._noted: dict[str, str] = {}
+        self._ear = Ear()
 
     def run(self, unfinished: frozenset[str], *, watch: bool) -> int:
         """Works until nothing waits, or, to watch, until a stop signal.
@@ -86,23 +94,46 @@ class Supervisor:
             the exit status: 0, 1 if the work of an app could not be done, STOPPED.
         """
         self._on_signals()
-        bell = _open_bell(self.spool.directory / "bell") if watch else -1
-        self.spool.sweep()
-        self.spool.persist()
+        if watch:
+            with self._noting("the bell"):
+                self._ear.open_bell(self.spool.directory / "bell")
+        with self._noting("sweeping the spool"):
+            for name in self.spool.sweep():
+                self.note(f"the spool holds {name!r}, which gitdeploy does not write: look at it, and remove it")
+        with self._noting("the spool"):
+            self.spool.persist()
         self._start(set(unfinished))
         while True:
             if not self._stopping:
-                self._start_waiting()
+                with self._noting("the spool"):
+                    self._start_waiting()
                 if watch:
-                    self._start(self._due())
-                    self._start_watcher()
-                    self.alive()
+                    with self._noting("the processes"):
+                        self._start(self._due())
+                        self._start_watcher()
+                        self.alive()
             if not self._children and (self._stopping or not watch):
+                if self.spool.more and not self._stopping:
+                    continue
                 return self._status(watch)
-            self._wait(bell, IDLE if watch else None)
+            self._ear.wait(MORE if self.spool.more else IDLE if watch else None)
             died = self._reap(watch)
-            self.spool.consoles.keep(self.spool.names())  # before a successor could inherit one whose push has ended
+            with self._noting("the consoles"):
+                self.spool.consoles.keep(self.spool.names())  # before a successor could inherit one whose push has ended
             self._start(died)
+
+    @contextlib.contextmanager
+    def _noting(self, about: str) -> Iterator[None]:
+        """Runs the block; whatever it raises is noted, once, and counts as a failure: the others' work goes on."""
+        try:
+            yield
+        except Exception as error:
+            reason = error.reason if isinstance(error, GitdeployError) else f"{type(error).__name__}: {error}"
+            text = f"{about}: {reason}"
+            if self._noted.get(about) != text:
+                self._noted[about] = text
+                self.note(text)
+            self._failed = True
 
     def _start_waiting(self) -> None:
         """Starts a child for each app with a waiting record that none has looked at yet."""
@@ -115,18 +146,30 @@ class Supervisor:
             names.setdefault(record.app, set()).add(record.name)
         self._looked_at = {app: seen for app, seen in self._looked_at.items() if app in names}
         running = set(self._children.values())
-        fresh = {app for app, waiting in names.items() if not waiting <= self._looked_at.get(app, frozenset())} - running
+        fresh = [app for app, waiting in names.items() if app not in running and not waiting <= self._looked(app)]
         free = max(0, MAX_CHILDREN - len(running))
-        fresh = set([app for app in names if app in fresh][:free])  # the others' turn comes when one has ended
+        if len(fresh) > free:  # the others' turn comes when one has ended; nobody can push his to the front
+            fresh = random.sample(fresh, free)
         self._looked_at |= {app: frozenset(names[app]) for app in fresh}
         self.spool.consoles.hold(record for record in records if record.app in running)
-        self._start(fresh)
+        self._start(set(fresh), records)
 
-    def _start(self, apps: set[str]) -> None:
+    def _looked(self, app: str) -> frozenset[str]:
+        return self._looked_at.get(app, frozenset())
+
+    def _start(self, apps: set[str], records: Sequence[PushRecord] | None = None) -> None:
+        """Starts a child for each app, whose consoles it inherits; `records` are those that wait, if they are at hand."""
         if apps:
-            self.spool.consoles.hold(record for record in self.spool.pending()[0] if record.app in apps)
+            with self._noting("the consoles"):
+                waiting = self.spool.pending()[0] if records is None else records
+                self.spool.consoles.hold(record for record in waiting if record.app in apps)
         for app in sorted(apps):
-            self._fork(app, partial(self.child, app))
+            try:
+                self._fork(app, partial(self.child, app))
+            except OSError as error:  # no more processes, no more memory: later, perhaps
+                self.note(f"{app}: no process can be started: {error.strerror}")
+                self._failed = True
+                self._failed_at[app] = time.monotonic()
 
     def _due(self) -> set[str]:
         """Apps whose process failed a while ago: it may do better now."""
@@ -153,7 +196,7 @@ class Supervisor:
         """In the child: signals as a plain process has them, its own app's consoles, then the work."""
         signal.set_wakeup_fd(-1)
         self.spool.consoles.keep_app(name)
-        self.spool.on_done = self._wake
+        self.spool.on_done = self._ear.wake
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -193,21 +236,8 @@ class Supervisor:
                 self._looked_at.pop(app, None)  # a worker started by hand has it: look again
         return died
 
-    def _wait(self, bell: int, timeout: float | None) -> None:
-        """Waits for a child's end, a signal or the bell."""
-        readable, _, _ = select.select([self._wake_read, *([bell] if bell >= 0 else [])], [], [], timeout)
-        for fd in readable:
-            with contextlib.suppress(BlockingIOError):
-                while os.read(fd, 4096):
-                    pass
-
-    def _wake(self) -> None:
-        """In a child: has the supervisor look again."""
-        with contextlib.suppress(OSError):
-            os.write(self._wake_write, b".")
-
     def _on_signals(self) -> None:
-        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._ear.fd, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
@@ -218,31 +248,3 @@ class Supervisor:
         for pid in self._children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-
-
-def _open_bell(path: Path) -> int:
-    """The FIFO that hooks write a byte to; held open for reading and writing so that they never block.
-
-    It belongs to the spool's owner, whose hooks are to open it. Anything else in its place is replaced: a plain file there
-    would always be readable, and keep this process busy.
-    """
-    fd = _open_bell_there(path)
-    if fd < 0:
-        path.unlink(missing_ok=True)
-        os.mkfifo(path, 0o600)
-        fd = _open_bell_there(path)
-        if fd < 0:
-            raise UnfitError(f"{path} was replaced while it was made", "see who else writes to that directory")
-    if os.geteuid() == 0:  # on the descriptor: by now that name may be another file's
-        owner = path.parent.stat()
-        os.fchown(fd, owner.st_uid, owner.st_gid)
-    return fd
-
-
-def _open_bell_there(path: Path) -> int:
-    with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            return fd
-        os.close(fd)
-    return -1

@@ -94,10 +94,12 @@ class Watcher:
         text = ""
         try:
             yield
-        except (GitdeployError, OSError) as error:
-            text = str(error)
-            if self._told.get(about) != text:
-                log.note(f"watching {about}: {text}")
+        except Exception as error:  # whatever one repository brings up concerns that one
+            text = f"{type(error).__name__}: {error}"
+            if self._told.get(about) != text and isinstance(error, GitdeployError | OSError):
+                log.note(f"watching {about}: {error}")
+            elif self._told.get(about) != text:
+                log.crash(f"watching {about} failed")
         self._told[about] = text
 
     def _read_config(self) -> bool:

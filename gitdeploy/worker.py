@@ -14,35 +14,21 @@ from gitdeploy import console as log
 from gitdeploy.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.binding import bound_repository
 from gitdeploy.cancel import CancelFlag
-from gitdeploy.config import snapshot
 from gitdeploy.config.load import apply_options
 from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.errors import ConfigError, GitdeployError, StageFailed
+from gitdeploy.errors import ConfigError, EngineGone, GitdeployError, StageFailed, understood
 from gitdeploy.ledger import Ledger
+from gitdeploy.leftovers import hold, holding, put_right
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
-from gitdeploy.pushers import INTERVAL, Pushers
+from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment
-from gitdeploy.rollout.recovery import recover, release_held
+from gitdeploy.redact import Redactor
 from gitdeploy.site import Site
 from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.spool import Spool
-from gitdeploy.state import State
-
-RACE = 60.0
-"""Seconds by which a hook may be slower than whoever watches the refs."""
-
-
-def apps_that_hold(state: State) -> frozenset[str]:
-    """Apps that blue-green may keep an old release for: one that was to go while no worker ran is still there."""
-    return frozenset(app for app in state.apps() if _holding(state.live(app)))
-
-
-def _holding(live: Deployment | None) -> App | None:
-    """The configuration of what is live, if that says to hold the release before it."""
-    app = snapshot.load(live.config) if live else None
-    return app if app and app.strategy == "blue-green" and app.hold else None
+from gitdeploy.state import State, StateUnfit
 
 
 def _holds(repository: Repository, commit: str) -> bool:
@@ -52,19 +38,6 @@ def _holds(repository: Repository, commit: str) -> bool:
     except StageFailed:
         return False
     return True
-
-
-class _Note:
-    """An `Output` that goes to gitdeploy's own log: recovery has no pusher."""
-
-    def __init__(self, app: str) -> None:
-        self._app = app
-
-    def line(self, text: str, *, detail: bool = False) -> None:
-        log.note(f"{self._app}: {text}")
-
-    def progress(self, key: str, text: str) -> None:
-        pass
 
 
 class Worker:
@@ -80,8 +53,12 @@ class Worker:
         self.spool: Spool = site.spool
         self.state = state
         self.stop = stop
+        self.redact = Redactor()
+        log.hide(self.redact)
+        state.hide = self.redact
         self.pushers = Pushers(self.spool, app)
-        self.ledger = Ledger(app, self.spool, state, self.pushers, site.now)
+        self.ledger = Ledger(app, site, state, self.pushers, self.redact)
+        self._left_undone = False
         self._engine: Engine | None = None
         self._connecting = threading.Lock()
 
@@ -94,7 +71,10 @@ class Worker:
         Raises:
             UnfitError: the spool or state.db cannot be used, or the engine is needed for recovery and does not answer.
         """
-        self._put_right()
+        unfinished = self.state.unfinished(self.name)
+        self.spool.cancels.forget(self.name, {row.id for row in unfinished})
+        if interrupted := [row for row in unfinished if row.status == "running"]:
+            self._put_right(interrupted)
         self.ledger.go_on_counting(self.engine)
         tried: set[str] = set()
         while not self.stop.is_set():
@@ -104,8 +84,29 @@ class Worker:
                     continue
                 break
             tried |= {record.name for record in waiting}
-            self._round(waiting)
+            try:
+                self._round(waiting, frozenset(tried))
+            except StateUnfit:
+                raise
+            except Exception as error:  # whatever one push brings up is the end of that push, not of those after it
+                self.ledger.refuse(waiting, self._understood(error))
+            if self._left_undone:
+                raise EngineGone(f"a deployment of {self.name} was cancelled while the engine was away, and is to be put right")
         return frozenset(tried)
+
+    def _put_right(self, interrupted: Sequence[Deployment]) -> None:
+        """Brings what a crash left into order; people who push meanwhile are told what they wait for."""
+        telling = f"gitdeploy: deployment {interrupted[0].id} of {self.name} was interrupted and is being put right"
+        with self.pushers.watching(telling, frozenset(), on_push=lambda _: None, look=lambda: None):
+            ended = put_right(self.site, self.state, self.name, interrupted, engine=self.engine, redact=self.redact)
+        for row in ended:
+            self.ledger.audited(row)
+            self.spool.cancels.forget(self.name, {other.id for other in self.state.unfinished(self.name)})
+
+    def _understood(self, error: Exception) -> GitdeployError:
+        if not isinstance(error, GitdeployError):
+            log.crash(f"{self.name}: a push could not be dealt with")
+        return understood(error, str(self.site.home / "logs" / "gitdeploy.log"))
 
     def _waiting(self, tried: Container[str] = ()) -> list[PushRecord]:
         return [record for record in self.spool.pending()[0] if record.app == self.name and record.name not in tried]
@@ -119,73 +120,42 @@ class Worker:
 
     def _hold(self, tried: Container[str]) -> bool:
         """Stays while blue-green keeps the old release for `hold`, and removes that after it; returns whether a push came."""
-        app = _holding(self.state.live(self.name))
-        if app is None:
-            return False
-        try:
-            while left := release_held(self.engine(), app, _Note(self.name), self.site.now()):
-                until = self.site.clock() + left
-                while self.site.clock() < until:
-                    if self._waiting(tried):
-                        return True
-                    if self.stop.wait(INTERVAL):
-                        return False
-        except GitdeployError as error:
-            log.note(f"{self.name}: what was held is left to the next deployment: {error.reason}")
-        return False
+        app = holding(self.state.live(self.name))
+        return app is not None and hold(self.site, app, self.engine, lambda: bool(self._waiting(tried)), self.stop)
 
-    def _put_right(self) -> None:
-        """After a crash: brings the engine into order and tells the history what became of the deployment."""
-        interrupted = [row for row in self.state.unfinished(self.name) if row.status == "running"]
-        if not interrupted:
-            return
-        app = snapshot.load(interrupted[0].config) or self.site.load_config().apps.get(self.name)
-        serves = 0
-        if app:
-            credentials = self.site.credentials(app)
-            serves = recover(self.engine(), app, _Note(self.name), self.site.clock, credentials=credentials)
-        waiting = {record.name for record in self._waiting()}
-        for row in interrupted:
-            now = self.site.now()
-            self.state.end_stages(row.id)
-            if row.id == serves:
-                self.state.end(row.id, "succeeded", finished=now, retained=1)
-            elif row.record not in waiting:
-                self.state.end(row.id, "failed", finished=now, exit_code=1, error="interrupted, and undone")
-
-    def _round(self, waiting: Sequence[PushRecord]) -> None:
+    def _round(self, waiting: Sequence[PushRecord], known: frozenset[str]) -> None:
         """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
+        self.ledger.see_config()
         try:
             config = self.site.load_config()
             if self.name not in config.apps and config.server.new_repositories and self.admit(self.name):
                 config = self.site.load_config()
+                self.ledger.enrolled(waiting[-1])
             app = self._enrolled(config)
             path = bound_repository(self.site, self.state, app, config, waiting[-1].repo)
-            choice = self._choose(app, path, waiting)
+            choice = self._choose_good(app, path, waiting)
         except GitdeployError as error:
             self.ledger.refuse(waiting, error)
             return
         for record in (r for r in waiting if r.name in choice.dropped):
-            log.note(f"{self.name}: push {record.name}: {choice.dropped[record.name]}")
-            self.ledger.let_go(record, f"gitdeploy: nothing to deploy: {choice.dropped[record.name]}")
+            self.ledger.drop(record, choice.dropped[record.name])
         if choice.record is None:
             return
-        earlier = self._told_twice(choice.record, choice)
+        earlier = self.ledger.told_twice(choice.record, choice)
         row = earlier or self.ledger.enqueue(choice.record, choice.ref, choice.commit)
         for record in choice.superseded:
             by = f"deployment {row.id} of {self.name} ({choice.commit[:12] or row.trigger})"
             self.ledger.supersede(record, by)
-        if row.ended:  # a crash came between its end and the record's removal
-            self.ledger.let_go(choice.record, f"gitdeploy: deployment {row.id} {row.status}")
-        elif choice.record.follows_ref and self._is_live(choice.commit):
+        if row.ended:
+            self.ledger.told_again(choice.record, row)
+        elif choice.record.follows_ref and self.ledger.is_live(choice.commit):
             self.ledger.end(choice.record, row, "unchanged", f"{self.name} already runs {choice.commit[:12]}")
         elif row.attempts >= MAX_ATTEMPTS:
-            self.state.update(row.id, exit_code=1)
-            self.ledger.end(
-                choice.record, row, "failed", f"given up: the worker died {row.attempts} times while deploying this"
-            )
+            given_up = f"given up: the worker died {row.attempts} times while deploying this"
+            self.ledger.end(choice.record, row, "failed", given_up, exit_code=1)
         else:
-            self._attempt(choice.record, row, config, Job(row.id, app, path, choice.ref, choice.commit, choice.record.options))
+            job = Job(row.id, app, path, choice.ref, choice.commit, choice.record.options)
+            self._attempt(choice.record, row, config, job, known)
 
     def _enrolled(self, config: Config) -> App:
         app = config.apps.get(self.name)
@@ -198,32 +168,38 @@ class Worker:
         with open_repository(path) as repository:
             return choose(waiting, full_patterns(app.branch), repository.tip, lambda commit: _holds(repository, commit))
 
+    def _choose_good(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
+        """Chooses among all; where that fails, each is looked at alone, and what fails alone is refused."""
+        try:
+            return self._choose(app, path, waiting)
+        except Exception as error:
+            if len(waiting) == 1:
+                raise self._understood(error) from error
+        good: list[PushRecord] = []
+        for record in waiting:
+            try:
+                self._choose(app, path, [record])
+                good.append(record)
+            except Exception as error:
+                self.ledger.refuse([record], self._understood(error))
+        return self._choose(app, path, good)
+
     def _overtakes(self, newer: PushRecord, job: Job) -> bool:
         """Whether a push that came during a deployment asks for another one: it may tell of the same commit once more, or late,
         or of a ref that is gone, or ask to be skipped."""
         try:
             _, skip = apply_options(job.app, newer.options)
             choice = self._choose(job.app, job.repository, [newer])
-        except GitdeployError:
-            return False
+        except Exception as error:
+            self._understood(error)
+            return False  # its own turn tells
         return not skip and choice.record is not None and (not newer.follows_ref or choice.commit != job.commit)
 
-    def _told_twice(self, record: PushRecord, choice: Choice) -> Deployment | None:
-        """The deployment that this record tells of once more: the hook and whoever watches the refs may both tell of a push."""
-        newest = self.state.newest(self.name, choice.ref)
-        if newest is None or not newest.ended or newest.record == record.name or newest.commit_id != choice.commit:
-            return None
-        overtaken = record.trigger == "push" and newest.trigger == "move" and record.order[0] - newest.created < RACE
-        return newest if record.trigger == "move" or overtaken else None
-
-    def _is_live(self, commit: str) -> bool:
-        live = self.state.live(self.name)
-        return live is not None and live.commit_id == commit
-
-    def _attempt(self, record: PushRecord, row: Deployment, config: Config, job: Job) -> None:
+    def _attempt(self, record: PushRecord, row: Deployment, config: Config, job: Job, known: frozenset[str]) -> None:
         """Deploys, with an eye on who pushes meanwhile; the record goes when the end is recorded."""
         cancel = CancelFlag(self.stop)
         queue: list[PushRecord] = []
+        stopped = threading.Lock()
 
         def on_push(newer: PushRecord) -> None:
             queue.append(newer)
@@ -232,19 +208,31 @@ class Worker:
             if job.app.on_new_push == "cancel" and self._overtakes(newer, job):
                 cancel.set("newer push")
 
+        def look() -> None:
+            if self.spool.cancels.asked(self.name, row.id):
+                cancel.set("request")
+            if self.stop.is_set() and stopped.acquire(blocking=False):
+                self.state.update(row.id, attempts=row.attempts)  # no attempt, even if a kill follows before all is undone
+
         work = Attempt(
-            self.site, self.state, record, row, config, job, cancel, self.stop, self.engine, self.pushers.relay(record)
+            site=self.site,
+            state=self.state,
+            record=record,
+            row=row,
+            config=config,
+            job=job,
+            cancel=cancel,
+            stop=self.stop,
+            engine=self.engine,
+            relay=self.pushers.relay(record),
+            redact=self.redact,
+            audited=lambda ended: self.ledger.audited(ended, record),
         )
-        watch = self.pushers.watch(
-            f"gitdeploy: deployment {row.id} of {self.name} is running",
-            on_push=on_push,
-            on_cancel=lambda: cancel.set("request"),
-            known=self.spool.names(),
-        )
-        try:
+        running = f"gitdeploy: deployment {row.id} of {self.name} is running"
+        with self.pushers.watching(running, known, on_push, look):
             ended = attempt(work)
-        finally:
-            self.pushers.unwatch(watch)
         if ended:
             self.spool.done(record.name)
+            self.spool.cancels.forget(self.name)
+        self._left_undone = not ended and not self.stop.is_set()
         self.pushers.relay(record).close()

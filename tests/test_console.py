@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.console import Console, harmless
+from gitdeploy.console import Console
+from gitdeploy.redact import harmless
 from gitdeploy.relay import PIECE, Relay, filling, open_fifo
 
 

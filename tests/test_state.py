@@ -6,14 +6,17 @@ import os
 import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gitdeploy.errors import UnfitError
 from gitdeploy.records import as_json
-from gitdeploy.state import State
+from gitdeploy.state import State, StateUnfit
 
 
 @pytest.fixture
@@ -155,3 +158,123 @@ def test_numbers_go_on_above_what_the_engine_knows(tmp_path: Path) -> None:
         state.count_above(7)
         state.count_above(3)
         assert state.enqueue("o/r", "2-b", trigger="push", created=2.0) == 8
+
+
+def test_ends_are_recorded_while_other_threads_write_and_read(path: Path) -> None:
+    with State(path) as state:
+        numbers = [state.enqueue("o/r", f"{i}-a", trigger="push", created=1.0) for i in range(300)]
+        stop, wrong = threading.Event(), []
+
+        def busy(work: Callable[[], object]) -> None:
+            while not stop.is_set():
+                try:
+                    work()
+                except Exception as error:
+                    wrong.append(error)
+
+        jobs = (lambda: state.stage(numbers[0], "Build", 1.0), lambda: state.history("o/r", 5), lambda: state.live("o/r"))
+        threads = [threading.Thread(target=busy, args=[job]) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for number in numbers:
+            state.end(number, "succeeded", finished=2.0)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        assert all(row.status == "succeeded" for row in state.history("o/r", 1000))
+
+
+def test_an_end_is_on_the_disk_when_it_is_recorded(path: Path) -> None:
+    """Each end is committed at synchronous=FULL, whatever other threads do at that moment."""
+    with State(path) as state:
+        seen: list[str] = []
+        level = 1
+        statements = []
+
+        def trace(statement: str) -> None:
+            nonlocal level
+            statements.append(statement)
+            if statement.startswith("PRAGMA synchronous="):
+                level = {"NORMAL": 1, "FULL": 2}[statement.partition("=")[2]]
+            if statement.startswith("UPDATE deployments SET status"):
+                seen.append(f"end at {level}")
+
+        numbers = [state.enqueue("o/r", f"{i}-a", trigger="push", created=1.0) for i in range(50)]
+        state._db.set_trace_callback(trace)
+        stop = threading.Event()
+        other = threading.Thread(target=lambda: [state.end(numbers[0], "failed") for _ in iter(stop.is_set, True)])
+        other.start()
+        for number in numbers[1:]:
+            state.end(number, "succeeded")
+        stop.set()
+        other.join()
+        assert set(seen) == {"end at 2"}
+        assert level == 1
+
+
+def test_many_workers_make_the_file_at_once(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from gitdeploy.state import State\n"
+        "os.read(0, 1)\n"
+        "with State(Path(sys.argv[1]), 42) as state: state.enqueue('o/r', sys.argv[2], trigger='push', created=1.0)\n"
+    )
+    for attempt in range(5):
+        path = tmp_path / f"{attempt}.db"
+        read, write = os.pipe()
+        workers = [
+            subprocess.Popen([sys.executable, "-c", script, path, f"{n}-a"], stdin=read, stderr=subprocess.PIPE, text=True)
+            for n in range(6)
+        ]
+        os.write(write, b"xxxxxx")
+        assert [worker.communicate(timeout=60)[1] for worker in workers] == [""] * 6
+        os.close(read)
+        os.close(write)
+        with State(path) as state:
+            assert sorted(row.id for row in state.history("o/r")) == list(range(42, 48))
+        assert [left.name for left in tmp_path.glob(f".{attempt}.db*")] == []
+
+
+def test_what_a_killed_maker_left_is_no_trouble(path: Path) -> None:
+    path.with_name(".state.db.new").write_text("half a database")
+    with State(path) as state:
+        assert state.apps() == []
+    assert not path.with_name(".state.db.new").exists()
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo"])
+def test_something_else_than_a_file_is_said(kind: str, path: Path) -> None:
+    path.mkdir() if kind == "directory" else os.mkfifo(path)
+    with pytest.raises(StateUnfit, match="expected a regular file"):
+        State(path)
+
+
+def test_a_file_that_breaks_while_it_is_open_is_said(path: Path) -> None:
+    with State(path) as state:
+        state.enqueue("o/r", "1-a", trigger="push", created=1.0)
+        with sqlite3.connect(path) as db:
+            db.execute("DROP TABLE deployments")
+        with pytest.raises(StateUnfit, match="cannot be read"):
+            state.history("o/r")
+        with pytest.raises(StateUnfit, match="cannot be written"):
+            state.end(1, "failed")
+
+
+def test_names_that_are_no_text_are_kept_readable_and_found(path: Path) -> None:
+    with State(path) as state:
+        number = state.enqueue("o/r", "1-a", trigger="push", created=1.0, ref="refs/heads/\udcff\ud800")
+        state.update(number, subject="\udcff")
+        row = state.deployment(number)
+        assert row
+        row.ref.encode()
+        assert state.newest("o/r", "refs/heads/\udcff\ud800") == row
+
+
+def test_what_is_to_be_hidden_is_hidden_in_texts_alone(path: Path) -> None:
+    with State(path) as state:
+        number = state.enqueue("o/r", "1-a", trigger="push", created=1.0, ref="refs/heads/secret")
+        state.hide = lambda text: text.replace("secret", "***")
+        state.end(number, "failed", error="a secret", hint="secret", version="secret")
+        row = state.deployment(number)
+        assert row
+        assert (row.error, row.hint, row.ref, row.version) == ("a ***", "***", "refs/heads/secret", "secret")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -296,3 +298,146 @@ def test_a_stopped_worker_says_so(spool: Spool) -> None:
         time.sleep(0.01)
     os.kill(pid, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == STOPPED
+
+
+def notes(spool: Spool) -> str:
+    path = spool.directory.parent / "notes"
+    return path.read_text() if path.exists() else ""
+
+
+def note(spool: Spool, text: str) -> None:
+    with (spool.directory.parent / "notes").open("a") as file:
+        file.write(f"{text}\n")
+
+
+def watching(spool: Spool, child: Callable[[str], int] | None = None) -> int:
+    """A supervisor that watches, in a process of its own; its notes are in a file."""
+    work = child or (lambda app: do_all(spool, app))
+    return forked(lambda: Supervisor(spool, work, note=lambda text: note(spool, text)).run(NONE, watch=True))
+
+
+def until_done(spool: Spool, pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while spool.names() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGTERM)
+    finish(pid)
+    assert spool.names() == NONE
+
+
+def test_whatever_lies_in_the_spool_an_honest_push_is_taken(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything there may be of any type: who has broken into the Git server can make what they like."""
+    directory = spool.directory
+    (directory / "bell" / "full").mkdir(parents=True)
+    for name in ("1-a.tmp", ".2-b.tmp", "3-c.console"):
+        (directory / name).mkdir()
+        (directory / name / "x").touch()
+        os.utime(directory / name, (1.0, 1.0))
+    os.mkfifo(directory / "4-d.push")
+    (directory / "5-e.push").mkdir()
+    (directory / "6-f.push").symlink_to("/etc/passwd")
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(directory)  # a socket's path is short
+        listening.bind("7-g.push")
+    for name, make in (("8-h", Path.mkdir), ("8-j", Path.touch)):
+        make(directory / f"{name}.console")
+        ref = RefUpdate("a" * 40, "b" * 40, "refs/heads/main")
+        spool.add(PushRecord(name, "o/r", "/r.git", (ref,), console=f"{name}.console"))
+    add(spool, "9-i")
+    until_done(spool, watching(spool))
+    assert (directory / "bell").is_fifo()
+    assert "3-c.console" in notes(spool)
+    assert notes(spool).count("1-a.tmp") == 1
+    assert (directory / "1-a.tmp" / "x").exists()
+    assert set(ran(spool)) == {"o/r"}
+
+
+def test_a_bell_that_cannot_be_made_is_done_without(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> int:
+        raise OSError("no bell here")
+
+    monkeypatch.setattr("gitdeploy.bell.open_bell", refuse)
+    add(spool, "1-a")
+    until_done(spool, watching(spool))
+    assert "no bell here" in notes(spool)
+
+
+def test_a_bell_that_is_rung_without_end_holds_nothing_up(spool: Spool) -> None:
+    pid = watching(spool)
+    bell = spool.directory / "bell"
+    while not bell.exists():
+        time.sleep(0.01)
+    with bell.open("r+b", buffering=0) as file:
+        stop = threading.Event()
+
+        def ring() -> None:
+            os.set_blocking(file.fileno(), False)
+            while not stop.is_set():
+                with contextlib.suppress(BlockingIOError):
+                    file.write(b"\n" * 65536)
+
+        thread = threading.Thread(target=ring)
+        thread.start()
+        add(spool, "1-a")
+        deadline = time.monotonic() + 10
+        while spool.names() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        stop.set()
+        thread.join()
+    until_done(spool, pid)
+
+
+def test_a_spool_that_cannot_be_looked_at_for_a_while_ends_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "IDLE", 0.02)
+    hidden = spool.directory.with_name("hidden")
+    pid = watching(spool)
+    while not (spool.directory / "bell").exists():
+        time.sleep(0.01)
+    spool.directory.rename(hidden)
+    time.sleep(0.2)
+    hidden.rename(spool.directory)
+    add(spool, "1-a")
+    until_done(spool, pid)
+    assert notes(spool).count("cannot be read") >= 1
+    assert notes(spool).count("cannot be read") <= 3, "said once for each place, not at every look"
+
+
+def test_an_app_for_which_no_process_can_be_started_holds_up_no_other(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "RETRY", 0.2)
+    monkeypatch.setattr(supervisor, "IDLE", 0.02)
+    add(spool, "1-a", "o/aaa")
+    add(spool, "2-b", "o/zzz")
+    real, failures = os.fork, [0, 1]
+
+    def fork() -> int:
+        if failures and failures.pop():
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real()
+
+    monkeypatch.setattr("gitdeploy.supervisor.os.fork", fork)
+
+    def run() -> None:
+        failures[:] = [1]
+        Supervisor(spool, lambda app: do_all(spool, app), note=lambda text: note(spool, text)).run(NONE, watch=True)
+
+    pid = real()
+    if pid == 0:
+        try:
+            run()
+        finally:
+            os._exit(0)
+    until_done(spool, pid)
+    assert "o/aaa: no process can be started" in notes(spool)
+    assert set(ran(spool)) == {"o/aaa", "o/zzz"}
+
+
+def test_very_many_files_are_dealt_with_and_starve_no_push(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitdeploy.spool.MAX_NEW", 50)
+    for number in range(2000):
+        (spool.directory / f"{number}-x.push").write_text("garbage")
+    add(spool, "99999-z")
+    began = time.monotonic()
+    finish(forked(lambda: Supervisor(spool, lambda app: do_all(spool, app)).run(NONE, watch=False)), 30)
+    assert spool.names() == NONE
+    assert ran(spool) == ["o/r"]
+    assert time.monotonic() - began < 20

@@ -261,3 +261,20 @@ def test_a_new_agent_brings_what_new_repositories_get_up_to_date(scene: Scene) -
     hook.parent.parent.symlink_to("aside")
     scene.restart()
     scene.look()  # cannot, and goes on
+
+
+def test_what_one_repository_brings_up_leaves_the_others_watched(watched: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = "devops/aaa-broken"
+    watched.installed.enrol(other, "registry.example/broken", 8081)
+    real = watched.watcher._tips
+
+    def tips(path: Path, patterns: object) -> dict[str, str]:
+        if "broken" in path.name:
+            raise RecursionError("maximum depth")
+        return real(path, patterns)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(watched.watcher, "_tips", tips)
+    watched.look(1)
+    loose(watched, watched.commit("1"))
+    (record,) = watched.look(SETTLE, SETTLE)
+    assert record.app == APP

@@ -9,12 +9,22 @@ import argparse
 import contextlib
 import importlib
 import os
+import select
 import sys
+import time
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from gitdeploy import __version__
-from gitdeploy.errors import GitdeployError
+from gitdeploy.errors import GitdeployError, UnfitError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as a shell has it."""
+
+UNREAD = 141
+"""Exit status when nobody reads the output any more, as a shell has it for SIGPIPE."""
 
 VERBS = {
     "status": "what runs, and what is under way",
@@ -51,19 +61,59 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command line; returns its exit status."""
+    """Run one command line; return its exit status. Every error becomes a line, a defect's traceback goes to the log."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(arguments, os.environ)
+        status = _dispatch(arguments, os.environ)
+        sys.stdout.flush()
+        return status
     except GitdeployError as error:
         _show(error)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what the interpreter flushes at its end
+            return UNREAD
+        return _unexpected(error, arguments[0] if arguments else "", os.environ)
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of the standard output or of stderr has gone: a broken pipe can be another's, the engine's say."""
+    poll = select.poll()
+    for fd in (1, 2):
+        poll.register(fd, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _unexpected(error: Exception, verb: str, environ: Mapping[str, str]) -> int:
+    """Shows what no verb has foreseen; returns the exit status: 3 if it is the machine's doing, 1 if it is gitdeploy's."""
+    log = _log_traceback(Path(environ["GITDEPLOY_HOME"])) if environ.get("GITDEPLOY_HOME") else None
+    where = f"the traceback is in {log}" if log else "no log could be written; GITDEPLOY_HOME names where it would be"
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        _show(UnfitError(f"{verb}: {place}{error.strerror}", f"see whether this user may do that; {where}"))
+        return UnfitError.exit_code
+    _show(GitdeployError(f"{verb}: gitdeploy itself failed ({type(error).__name__})", f"please report it; {where}"))
+    return GitdeployError.exit_code
+
+
+def _log_traceback(home: Path) -> Path | None:
+    """Adds the traceback to gitdeploy.log; returns where that is, None if it cannot be written. Only its owner makes it."""
+    path = home / "logs" / "gitdeploy.log"
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        if path.parent.stat().st_uid == os.geteuid():
+            flags |= os.O_CREAT
+        fd = os.open(path, flags, 0o600)
+        with os.fdopen(fd, "w", errors="backslashreplace") as file:
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(f"{stamp} {os.getpid()} ERROR gitdeploy {__version__}, command line\n{traceback.format_exc()}")
+    except OSError:
+        return None
+    return path
 
 
 def _dispatch(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -92,8 +142,9 @@ def _help(verb: str) -> int:
 
 def _show(error: GitdeployError) -> None:
     """What a build, a container or a file name says may be in it, and this is somebody's terminal."""
-    from gitdeploy.console import harmless_lines  # noqa: PLC0415 - loguru comes with it
+    from gitdeploy.redact import harmless  # noqa: PLC0415 - it takes a moment
 
     lines = [f"gitdeploy: {error.reason}", *(f"    | {line}" for line in error.tail)]
     lines += [f"what to do: {error.hint}"] if error.hint else []
-    print(harmless_lines("\n".join(lines)), file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print("\n".join(harmless(line) for text in lines for line in text.splitlines()), file=sys.stderr)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 from gitdeploy.cli.context import app_name, make_site
+from gitdeploy.cli.who import audit
 from gitdeploy.errors import UsageError
 
 TIMEOUT = 60.0
@@ -26,7 +27,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         running = next((d for d in state.unfinished(app) if d.status == "running"), None)
         if running is None or not site.spool.locked(app):
             raise UsageError(f"no deployment of {app} is running", f"see `gitdeploy status {app}`")
-        site.spool.ask_cancel(app)
+        site.spool.cancels.ask(app, running.id)  # this one, and none that comes after it
+        audit(site, environ, "cancel", app=app, deployment=running.id, new=running.commit_id)
         until = site.clock() + TIMEOUT
         while site.clock() < until:
             row = state.deployment(running.id)

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Mapping
 
 from gitdeploy.cli.context import enrolled_app, make_site
-from gitdeploy.cli.follow import submit, user_name
+from gitdeploy.cli.follow import submit
+from gitdeploy.cli.who import user_name
 from gitdeploy.push import PushRecord, RefUpdate, full_patterns
 from gitdeploy.source.repository import open_repository
 from gitdeploy.spool import new_name

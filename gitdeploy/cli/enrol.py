@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gitdeploy.binding import rebind, require_same
 from gitdeploy.cli.context import hook_conf, install_hook, make_site
+from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
 from gitdeploy.config.load import parse_config
 from gitdeploy.config.model import Config
-from gitdeploy.errors import ConfigError, GitdeployError, UsageError
+from gitdeploy.errors import ConfigError, UsageError
 from gitdeploy.gogs import Gogs, read_gogs
 from gitdeploy.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_gogs
 from gitdeploy.ownedfiles import locked, write_file
@@ -45,10 +45,13 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         reseed(site.data, _config(site).server, site.mode)
         return 0
     if arguments.all:
-        return _enrol_all(site, _values(arguments))
+        status = _enrol_all(site, _values(arguments))
+        audit_config(site, environ, "enrol", reason="--all")
+        return status
     if arguments.bare and not (arguments.bare / "objects").is_dir():
         raise UsageError(f"--bare: expected a bare repository, found none at {arguments.bare}", "git init --bare makes one")
     _enrol(site, arguments.app.lower(), _values(arguments))
+    audit_config(site, environ, "enrol", app=arguments.app.lower())
     return 0
 
 
@@ -76,9 +79,8 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
                 _enrol(site, name, rest)
             else:
                 _enrol(site, name, {**rest, "image": fill_in(image, name)})
-        except GitdeployError as error:
-            print(f"{name}: {error.reason}\n    what to do: {error.hint}", file=sys.stderr)
-            status = error.exit_code
+        except Exception as error:  # the others are enrolled
+            status = complain(site, name, error)
     if image and gogs.layout.work != "gitea":
         _enrol_later(site, gogs, image)
     return status

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import select
 import subprocess
 import sys
@@ -12,35 +11,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from gitdeploy.cli.who import audit
 from gitdeploy.push import PushRecord
 from gitdeploy.site import Site
+
+LOOK = 0.5
+"""Seconds between two looks whether the worker is still there."""
+
+LONG = 10.0
+"""Seconds without a worker after which that is said."""
 
 PATIENCE = 0.05
 """Seconds between two looks for a writer."""
 
 
-def user_name(environ: Mapping[str, str]) -> str:
-    """Who runs the command line."""
-    name = environ.get("SUDO_USER") or environ.get("USER")
-    if name:
-        return name
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
 def submit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> int:
-    """Spools the record, sees to it that a worker runs, and shows the console; returns the deployment's exit status."""
+    """Spools the record, sees to it that a worker runs, and shows the console; returns the deployment's exit status.
+
+    Raises UnfitError where no worker can do it: the record waits then, unless state.db cannot be used at all.
+    """
+    site.open_state().close()  # no worker could start
     record = replace(record, console=f"{record.name}.console")
     fifo = site.spool.directory / record.console
     os.mkfifo(fifo, 0o600)
     try:
         reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         site.spool.add(record)
-        if not ring(site.spool.directory / "bell"):
-            _start_worker(environ)
-        _relay(reader, lambda: record.name not in site.spool.names() or not site.spool.locked(record.app))
+        _audit(site, record, environ)
+        worker = None if ring(site.spool.directory / "bell") else _start_worker(environ)
+        _relay(reader, lambda: record.name not in site.spool.names() or not site.spool.locked(record.app), worker)
     except KeyboardInterrupt:
         print(f"\nthe deployment goes on; see `gitdeploy logs -f {record.app}`", file=sys.stderr)
         raise
@@ -52,6 +51,12 @@ def submit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> int:
         print("the worker stopped before the end; the request is kept and done by its next run", file=sys.stderr)
         return 1
     return row.exit_code
+
+
+def _audit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> None:
+    ref = record.refs[0] if record.refs else None
+    facts = {"ref": ref.name, "new": ref.new} if ref else {"reason": f"to the release of deployment {record.release}"}
+    audit(site, environ, record.trigger, app=record.app, record=record.name, **facts)
 
 
 def ring(bell: Path) -> bool:
@@ -69,9 +74,9 @@ def ring(bell: Path) -> bool:
     return True
 
 
-def _start_worker(environ: Mapping[str, str]) -> None:
+def _start_worker(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Starts a worker that outlives this command."""
-    subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-s", "-P", "-m", "gitdeploy", "worker", "--once"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -81,14 +86,28 @@ def _start_worker(environ: Mapping[str, str]) -> None:
     )
 
 
-def _relay(reader: int, is_over: Callable[[], bool]) -> None:
-    """Copies the FIFO to the standard output until its writer closes it, unless another one is about to come."""
+def _relay(reader: int, is_over: Callable[[], bool], worker: subprocess.Popen[bytes] | None) -> None:
+    """Copies the FIFO to the standard output until its writer closes it, unless another one is about to come.
+
+    Args:
+        is_over: whether nobody works on it any more.
+        worker: the process that was started for it; None where one watches.
+    """
     poll = select.poll()
     poll.register(reader, select.POLLIN)
+    waited, told = 0.0, False
     with os.fdopen(reader, "rb", buffering=0) as file:
         while True:
-            poll.poll()  # before a writer has come there is no event; after it has gone, a hangup
+            if not poll.poll(LOOK * 1000):  # before a writer has come there is no event; after it has gone, a hangup
+                waited += LOOK
+                if worker and worker.poll() is not None and is_over():
+                    return
+                if waited >= LONG and not told:
+                    told = True
+                    print("no worker has taken it yet; it stays recorded, and Ctrl-C ends only the waiting", file=sys.stderr)
+                continue
             data = file.read(65536)
+            waited, told = 0.0, True
             if data == b"":
                 if is_over():
                     return

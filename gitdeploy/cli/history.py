@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from gitdeploy.cli.context import app_name, make_site
 from gitdeploy.cli.tables import moment, span, table
-from gitdeploy.console import harmless
 from gitdeploy.records import Deployment, as_json
+from gitdeploy.redact import harmless
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.problems import BadValue
-from gitdeploy.console import harmless
 from gitdeploy.errors import UsageError
 from gitdeploy.jenkinsfile.convert import MAX_SIZE, Converter
+from gitdeploy.redact import harmless
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

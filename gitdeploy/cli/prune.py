@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from gitdeploy.attempt import HISTORY
+from gitdeploy.afterwards import HISTORY
 from gitdeploy.cli.context import enrolled_app, make_site
+from gitdeploy.cli.who import audit, complain
+from gitdeploy.config.model import App
+from gitdeploy.engine.protocol import Engine
 from gitdeploy.retention import prune
 from gitdeploy.rollout.recovery import release_held
+from gitdeploy.site import Site
+from gitdeploy.state import State
 
 
 class _Print:
@@ -27,17 +32,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prunes; returns 0."""
+    """Prunes; returns 0, or the exit status of the last failure among all."""
     site = make_site(environ)
     apps = [enrolled_app(arguments.app, site)] if arguments.app else list(site.load_config().apps.values())
-    engine = site.connect()
+    engine, status = site.connect(), 0
     with site.open_state() as state:
         for app in apps:
-            with site.spool.lock(app.name) as got:
-                if not got:
-                    print(f"{app.name}: a deployment is running, which prunes at its end")
-                    continue
-                release_held(engine, app, _Print(), site.now())
-                freed = prune(engine, app, state.history(app.name, HISTORY), state.forget, _Print())
-                print(f"{app.name}: {freed}")
-    return 0
+            try:
+                _prune(site, engine, state, app, environ)
+            except Exception as error:
+                if arguments.app:
+                    raise
+                status = complain(site, app.name, error)
+    return status
+
+
+def _prune(site: Site, engine: Engine, state: State, app: App, environ: Mapping[str, str]) -> None:
+    with site.spool.lock(app.name) as got:
+        if not got:
+            print(f"{app.name}: a deployment is running, which prunes at its end")
+            return
+        release_held(engine, app, _Print(), site.now())
+        freed = prune(engine, app, state.history(app.name, HISTORY), state.forget, _Print())
+        print(f"{app.name}: {freed}")
+    audit(site, environ, "prune", verdict="done", app=app.name, reason=str(freed))

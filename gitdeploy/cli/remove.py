@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gitdeploy.cli.context import make_site
 from gitdeploy.cli.enrol import edit_server
+from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.enrol import remove
 from gitdeploy.errors import UsageError
 from gitdeploy.gogs import has_gogs, read_gogs
@@ -25,19 +26,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Removes; returns 0."""
+    """Removes; returns 0, or the exit status of the last failure among all."""
     site = make_site(environ)
     if arguments.all:
+        status = 0
         for name, path in enrolled(site):
-            _remove(site, name, path)
+            try:
+                _remove(site, name, path)
+            except Exception as error:  # the others are taken out
+                status = complain(site, name, error)
         if has_gogs(site.data):
             _no_newcomers(site)
-        return 0
+        audit_config(site, environ, "remove", reason="--all")
+        return status
     name = arguments.app.lower()
     app = site.load_config().apps.get(name)
     path = site.repository(app) if app else site.find_repository(name, "")
     if not _remove(site, name, path):
         raise UsageError(f"{name} is not enrolled: {path} has no hook of gitdeploy")
+    audit_config(site, environ, "remove", app=name)
     return 0
 
 

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Mapping
 
 from gitdeploy.cli.context import enrolled_app, make_site
-from gitdeploy.cli.follow import submit, user_name
+from gitdeploy.cli.follow import submit
+from gitdeploy.cli.who import user_name
 from gitdeploy.push import PushRecord
 from gitdeploy.retention import choose_target
 from gitdeploy.spool import new_name

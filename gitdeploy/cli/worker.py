@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import signal
 import sys
@@ -43,7 +44,20 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             unfinished = frozenset(deployment.app for deployment in state.unfinished())
             if arguments.watch:
                 unfinished |= _apps_that_hold(state)
-    return Supervisor(site.spool, _child(site), _watcher(site), _heartbeat(site)).run(unfinished, watch=arguments.watch)
+    supervisor = Supervisor(site.spool, _child(site), _watcher(site), _heartbeat(site), _note(site))
+    return supervisor.run(unfinished, watch=arguments.watch)
+
+
+def _note(site: Site) -> Callable[[str], None]:
+    """Writes a line, and the traceback of what is being handled, to gitdeploy's log."""
+
+    def note(text: str) -> None:
+        from gitdeploy import console  # noqa: PLC0415
+
+        console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
+        console.crash(text) if sys.exc_info()[0] else console.note(text)
+
+    return note
 
 
 def _site(environ: Mapping[str, str], *, patient: bool) -> Site:
@@ -91,8 +105,8 @@ def _watcher(site: Site) -> Callable[[], int]:
         try:
             with site.open_state() as state:
                 Watcher(site, state, lambda: ring(site.spool.directory / "bell")).run()
-        except Exception as error:
-            console.crash(f"watching failed: {error}")
+        except Exception:
+            console.crash("watching failed")
         return 1
 
     return watch
@@ -105,7 +119,7 @@ def _warm_up() -> None:
 
 
 def _apps_that_hold(state: State) -> frozenset[str]:
-    from gitdeploy.worker import apps_that_hold  # noqa: PLC0415
+    from gitdeploy.leftovers import apps_that_hold  # noqa: PLC0415
 
     return apps_that_hold(state)
 
@@ -119,7 +133,8 @@ def _child(site: Site) -> Callable[[str], int]:
         from gitdeploy.worker import Worker  # noqa: PLC0415
 
         stop = CancelFlag()
-        signal.signal(signal.SIGTERM, lambda *_: stop.set("stop"))
+        # In a thread: what the signal interrupts may hold the very lock that setting the flag takes.
+        signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(stop.set, ("stop",)))
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         try:
             while True:
@@ -131,8 +146,11 @@ def _child(site: Site) -> Callable[[str], int]:
                 waiting = {record.name for record in site.spool.pending()[0] if record.app == app}
                 if stop.is_set() or waiting <= left:  # a push that came between the last look and the lock's end
                     return 0
-        except Exception as error:
-            console.crash(f"the worker of {app} failed: {error}")
+        except UnfitError as error:  # the machine's doing, not a defect: a line says it all
+            console.note(f"the worker of {app} cannot go on: {error.reason}")
+            return 1
+        except Exception:
+            console.crash(f"the worker of {app} failed")
             return 1
 
     return work

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config, Server
+from gitdeploy.doctor.audit import examine_audit
 from gitdeploy.doctor.engine import examine_engine
 from gitdeploy.doctor.files import User, examine_files, look_at_file
 from gitdeploy.doctor.finding import Finding, Level, from_error
@@ -92,6 +93,7 @@ class Examination:
         self._check("owner", lambda: examine_files(home, shared, mode, self._server_user()))
         for repository in self._repositories:
             self._check("hook", partial(self._examine_repository, repository, shared))
+        self._check("audit", lambda: examine_audit(home))
         if self._existing(shared / "spool", "run install.sh again"):
             self._check("queue", lambda: examine_queue(home, shared / "spool", mode, self._at.now()))
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from gitdeploy import __version__
-from gitdeploy.console import harmless
 from gitdeploy.errors import GitdeployError
+from gitdeploy.redact import harmless
 
 Level = Literal["ok", "warning", "error"]
 

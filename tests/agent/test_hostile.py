@@ -98,6 +98,29 @@ def test_a_bell_that_is_a_file_is_replaced_and_costs_no_processor_time(app: Depl
     deploys(app, "1.0.0")
 
 
+def test_directories_sockets_and_names_in_the_spool_end_nothing(app: Deployable) -> None:
+    app.agent.container.stop(timeout=30)
+    as_git(
+        app,
+        """cd gitdeploy/spool; rm -f bell; mkdir -p bell/full 1-a.tmp/full .2-b.tmp/full 3-c.console/full .4-d.push.bad/full
+        touch -d 2001-01-01 1-a.tmp .2-b.tmp 3-c.console; echo garbage >4-d.push; mkfifo 5-e.push
+        touch "$(printf '6-\\377.push')" "$(printf '7-a\\nb.push')"; i=100
+        while [ $i -lt 1500 ]; do echo garbage >$i-x.push; i=$((i + 1)); done""",
+    )
+    app.agent.container.start()
+    wait_until((app.agent.spool / "bell").is_fifo, 20, "the bell")
+    deploys(app, "1.0.0")
+    assert (app.agent.spool / "1-a.tmp" / "full").exists(), "nothing is removed that gitdeploy did not write"
+    assert list(app.agent.spool.glob("*.push")) == []
+    as_git(app, "cd gitdeploy/spool; rm bell; mkdir bell; mkfifo 9-j.push; mkdir 10-k.push")
+    app.clone.release("2.0.0")
+    app.clone.push(app.remote)
+    wait_until(lambda: app.agent.history(app.name)[0]["version"] == "2.0.0", 30, "a deployment without a bell")
+    audit = app.agent.shell("cat /var/lib/gitdeploy/audit.jsonl")
+    assert '"verdict": "succeeded"' in audit
+    assert not list(app.agent.gogs.data.rglob("audit.jsonl"))
+
+
 def test_a_ref_that_is_a_link_to_a_secret_does_not_tell_it(app: Deployable) -> None:
     deploys(app, "1.0.0")
     app.agent.shell(f"echo {SENTINEL} >/var/lib/gitdeploy/secret")

@@ -112,9 +112,11 @@ class SpoolAndRecords(RuleBasedStateMachine):
 
     @rule(app=st.sampled_from(APPS))
     def cancel(self, app: str) -> None:
-        self.spool.ask_cancel(app)
-        assert self.spool.take_cancel(app)
-        assert not self.spool.take_cancel(app)
+        self.spool.cancels.ask(app, 1)
+        assert self.spool.cancels.asked(app, 1)
+        assert not self.spool.cancels.asked(app, 2)
+        self.spool.cancels.forget(app)
+        assert not self.spool.cancels.asked(app, 1)
 
     @rule(garbage=st.binary(max_size=200), name=st.sampled_from(["x", "1-garbage", "9-9.9", "1-" + "a" * 70]))
     def garbage(self, garbage: bytes, name: str) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
+from gitdeploy.attempt import MAX_ATTEMPTS
+from gitdeploy.supervisor import STOPPED
 from tests.faults.conftest import MakeTiny, Tiny
 from tests.faults.faulty import Point
 from tests.faults.test_crash import Trial
@@ -68,3 +72,19 @@ def test_a_newer_push_takes_the_place_of_one_that_a_stop_left(make_tiny: MakeTin
     trial.check("2")
     assert not trial.wrong
     assert [d["status"] for d in tiny.site.history(tiny.name)] == ["succeeded", "superseded"]
+
+
+def test_many_stops_give_no_push_up(make_tiny: MakeTiny) -> None:
+    tiny = make_tiny()
+    point = Point("engine.create", 1, "before")
+    stopped(tiny, "1", point)
+    for _ in range(MAX_ATTEMPTS + 1):
+        tiny.kill_at(point, "stop")
+        worker = [tiny.site.home / "bin" / "gitdeploy", "worker", "--once"]
+        done = subprocess.run(worker, start_new_session=True, timeout=60, check=False)  # the stop is for its whole group
+        assert tiny.fired.exists()
+        assert done.returncode == STOPPED
+    tiny.kill_no_more()
+    tiny.site.run("worker", "--once")
+    assert tiny.get() == "1"
+    assert [d["status"] for d in tiny.site.history(tiny.name)] == ["succeeded"]

@@ -29,10 +29,10 @@ from gitdeploy.engine.messages import LONGEST as LONGEST_MESSAGE
 from gitdeploy.engine.messages import LONGEST_REASON, decoded, failure, lines, refusal
 from gitdeploy.engine.progress import Failure, Progress
 from gitdeploy.engine.protobuf import Malformed, field
-from gitdeploy.engine.reference import registry, split
 from gitdeploy.engine.variables import LONGEST as LONGEST_VALUE
 from gitdeploy.engine.variables import MOST, Variables
 from gitdeploy.errors import BuildFailed, EngineError, StageFailed
+from gitdeploy.reference import registry, split
 from tests.support import traces
 from tests.support.recorder import Recorder
 

@@ -1,0 +1,83 @@
+"""The bell: a FIFO in the spool to which hooks write a byte, so that whoever watches the spool looks at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import stat
+from pathlib import Path
+
+from gitdeploy.errors import UnfitError
+
+DRAUGHTS = 20
+"""How often the bell is read before the work goes on: somebody may ring as fast as it is heard."""
+
+
+class Ear:
+    """Hears the bell, signals and child processes.
+
+    Attributes:
+        fd: a signal writes here (signal.set_wakeup_fd).
+    """
+
+    def __init__(self) -> None:
+        self._read, self.fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell = -1
+
+    def open_bell(self, path: Path) -> None:
+        """Listen to the bell from now on. Raises UnfitError, OSError."""
+        self._bell = open_bell(path)
+
+    def wake(self) -> None:
+        """Have `wait` return; in a child process, that of its parent."""
+        with contextlib.suppress(OSError):
+            os.write(self.fd, b".")
+
+    def wait(self, timeout: float | None) -> None:
+        """Wait for the bell, a signal or `wake`, for so many seconds at most."""
+        readable, _, _ = select.select([self._read, *([self._bell] if self._bell >= 0 else [])], [], [], timeout)
+        for fd in readable:
+            with contextlib.suppress(BlockingIOError):
+                for _ in range(DRAUGHTS):
+                    if not os.read(fd, 65536):
+                        break
+
+
+def open_bell(path: Path) -> int:
+    """Return a descriptor of the FIFO, open for reading and writing so that hooks never block.
+
+    It belongs to the spool's owner, whose hooks are to open it. Anything else in its place makes way: a plain file there would
+    always be readable and keep this process busy. A directory is renamed, never emptied.
+
+    Raises:
+        UnfitError, OSError: it cannot be made. Pushes are found without it, a moment later.
+    """
+    fd = _open_there(path)
+    if fd < 0:
+        _make_way(path)
+        os.mkfifo(path, 0o600)
+        fd = _open_there(path)
+        if fd < 0:
+            raise UnfitError(f"{path} was replaced while it was made", "see who else writes to that directory")
+    if os.geteuid() == 0:  # on the descriptor: by now that name may be another file's
+        owner = path.parent.stat()
+        os.fchown(fd, owner.st_uid, owner.st_gid)
+    return fd
+
+
+def _make_way(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # a directory
+        path.rename(path.with_name(f".bell-{secrets.token_hex(8)}.bad"))
+
+
+def _open_there(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+    return -1

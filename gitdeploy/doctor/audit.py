@@ -1,0 +1,27 @@
+"""Whether the audit log can be written, and is nobody else's to read or write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitdeploy.audit import FILE
+from gitdeploy.doctor.files import look_at_file
+from gitdeploy.doctor.finding import Finding
+
+
+def examine_audit(home: Path) -> Iterator[Finding]:
+    """Look at HOME/audit.jsonl, which the first deployment makes."""
+    path = home / FILE
+    facts = look_at_file(path)
+    if facts.kind == "missing":
+        yield Finding("ok", "audit", f"{path}: nothing is recorded yet")
+    elif facts.kind != "file":
+        yield Finding("error", "audit", f"{path}: expected a regular file, found {facts.kind}", "move it away")
+    elif not os.access(path, os.W_OK):
+        yield Finding("error", "audit", f"{path} cannot be written: nothing is recorded", f"chown it to the owner of {home}")
+    elif path.stat().st_mode & 0o077:
+        yield Finding("warning", "audit", f"other users can read or write {path}", f"chmod 600 {path}")
+    else:
+        yield Finding("ok", "audit", f"{path} records who asked for what")
