@@ -13,12 +13,15 @@ from pathlib import Path
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
+from gitdeploy.source.commit import Commit
 from gitdeploy.source.ignore import MAX_FILE, IgnoreFilter, read_patterns
 from gitdeploy.source.objects import BLOB, Objects
-from gitdeploy.source.repository import Commit, Repository
+from gitdeploy.source.repository import Repository
+from gitdeploy.source.sameserver import HINT, Resolver, refuse
 from gitdeploy.source.stream import Context
-from gitdeploy.source.submodules import HINT, Resolver, Submodules, has_submodules, refuse
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, follow, read_tree, show, split
+from gitdeploy.source.submodules import Submodules, has_submodules
+from gitdeploy.source.text import show
+from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, follow, read_tree, split
 from gitdeploy.source.walk import Enter, Item, Source, Walk
 
 MAX_DOCKERFILE = 1 << 20

@@ -10,7 +10,8 @@ from gitdeploy.source import tar
 from gitdeploy.source.inflate import Content, Damaged, Large
 from gitdeploy.source.lfs import MAX_POINTER, read_object, read_pointer
 from gitdeploy.source.objects import BLOB
-from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, MAX_LINK, SYMLINK, show
+from gitdeploy.source.text import show
+from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, MAX_LINK, SYMLINK
 from gitdeploy.source.walk import Item
 
 CHUNK = 128 << 10

@@ -9,7 +9,7 @@ import pytest
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import open_repository
-from gitdeploy.source.submodules import PUBLIC, SameServer
+from gitdeploy.source.sameserver import PUBLIC, SameServer
 from tests.support.gitrepo import GitRepo, members, submodule
 
 DOCKERFILE = b"FROM scratch\n"
@@ -35,7 +35,7 @@ def gitmodules(**urls: str) -> bytes:
 
 
 def context(app: GitRepo, server: SameServer | None, directory: str = ".") -> set[str]:
-    with open_repository(app.path) as opened:
+    with open_repository(app.path, server.root if server else None) as opened:
         made = open_context(opened, opened.resolve("main"), directory=directory, submodules=server)
         return set(members(made))
 
