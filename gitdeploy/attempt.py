@@ -159,6 +159,7 @@ def _run(a: Attempt, console: Console) -> Outcome:
         build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
         lfs=a.site.lfs,
         submodules=a.site.submodules,
+        open_repository=lambda path: a.site.readers.open(path, a.cancel.is_set),
         now=a.site.now,
         clock=a.site.clock,
     )

@@ -14,8 +14,8 @@ from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.journal import Running
 from gitdeploy.release import APP, RECIPE, TREE, image_labels, is_own_tag, recipe
 from gitdeploy.secretfile import read_secret
-from gitdeploy.source.context import open_context
-from gitdeploy.source.repository import Commit, Repository
+from gitdeploy.source.commit import Commit
+from gitdeploy.source.reader import Repository
 from gitdeploy.tools import Tools
 
 
@@ -38,13 +38,13 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
     app, commit, references = candidate.app, candidate.commit, candidate.references
     engine = tools.engine()
-    context = open_context(
-        repository,
+    context = repository.context(
         commit,
         directory=app.build.context,
         dockerfile=app.build.dockerfile,
         lfs=tools.lfs(),
         submodules=tools.submodules(repository.path),
+        limit=app.build.max_context,
     )
     dockerfile = context.content.decode("utf-8", "replace")
     bases = [(base, _id(engine, base)) for base in base_images(dockerfile, app.build.args)]

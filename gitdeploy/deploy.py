@@ -28,7 +28,8 @@ from gitdeploy.release import Release, image_references, label_problem
 from gitdeploy.rollout import STRATEGIES
 from gitdeploy.rollout.context import Outcome, Rollout
 from gitdeploy.secretfile import parse_env_file, read_secret
-from gitdeploy.source.repository import Commit, Repository, open_repository
+from gitdeploy.source.commit import Commit
+from gitdeploy.source.reader import Repository
 from gitdeploy.state import State
 from gitdeploy.tools import Tools
 from gitdeploy.version import read_version
@@ -66,7 +67,7 @@ def deploy(job: Job, tools: Tools) -> Outcome:
         NothingToDo: nothing is to be done.
     """
     journal = tools.journal
-    with ThreadPoolExecutor(2, "deploy") as pool, open_repository(job.repository) as repository:
+    with ThreadPoolExecutor(2, "deploy") as pool, tools.open_repository(job.repository) as repository:
         pool.submit(tools.engine)  # connecting imports docker: that need not wait for git
         with journal.stage("Checkout") as stage:
             commit, app = checkout(job, tools, repository, stage)

@@ -14,7 +14,8 @@ from gitdeploy.console import Console
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials
 from gitdeploy.journal import Journal
-from gitdeploy.source.submodules import Resolver
+from gitdeploy.source.reader import Repository
+from gitdeploy.source.sameserver import SameServer
 from gitdeploy.state import State
 
 
@@ -27,7 +28,8 @@ class Tools:
         credentials: an app's registry credentials.
         build_slot: held while building, so that the box is not overrun.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
-        submodules: says, for the app's bare repository, where the submodules of its commits are.
+        submodules: says, for the app's bare repository, where the submodules of its commits may be; None for nowhere.
+        open_repository: opens the app's bare repository; raises StageFailed, and Cancelled at any time.
         now: seconds since the epoch.
         clock: seconds, monotonic.
     """
@@ -41,6 +43,7 @@ class Tools:
     credentials: Callable[[App], Credentials]
     build_slot: Callable[[], AbstractContextManager[None]]
     lfs: Callable[[], Path | None]
-    submodules: Callable[[Path], Resolver]
+    submodules: Callable[[Path], SameServer | None]
+    open_repository: Callable[[Path], Repository]
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic

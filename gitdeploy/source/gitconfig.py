@@ -131,7 +131,7 @@ class _Reader:
     def _escape(self) -> bytes:
         escaped = self._data[self._at + 1 : self._at + 2]
         if escaped not in _ESCAPES:
-            raise self._bad(r'one of \n, \t, \b, \\, \" or a line that goes on behind a backslash')
+            raise self._bad(r"one of \n, \t, \b, \\, \" or a line that goes on behind a backslash")
         self._at += 2
         return _ESCAPES[escaped]
 

@@ -33,13 +33,11 @@ class Repository:
 
     Attributes:
         path: as it was opened.
-        root: the directory that it and everything it borrows from lie below.
         objects: its object database.
     """
 
-    def __init__(self, path: Path, root: Path, refs: Refs, objects: Objects, opened: ExitStack) -> None:
+    def __init__(self, path: Path, refs: Refs, objects: Objects, opened: ExitStack) -> None:
         self.path = path
-        self.root = root
         self.objects = objects
         self._refs = refs
         self._opened = opened
@@ -93,10 +91,11 @@ class Repository:
             raise StageFailed(f"{path} is {wrong} in commit {commit.id[:12]}", f"make {path} a plain file")
         return self.objects.read(entry.oid, BLOB, limit, path)
 
-    def other(self, path: Path) -> Repository:
-        """Another repository below `root` (a submodule's), which is closed with this one. Raises StageFailed."""
+    def other(self, path: Path, root: Path) -> Repository:
+        """Another repository (a submodule's), which is closed with this one. Takes what `open_repository` does."""
         if path not in self._others:
-            self._others[path] = open_repository(path, self.root)
+            self._others[path] = open_repository(path, root)
+            self._others[path].objects.largest = self.objects.largest
         return self._others[path]
 
     def _object_id(self, rev: str) -> bytes:
@@ -186,7 +185,7 @@ def open_repository(path: Path, root: Path | None = None) -> Repository:
         tables = refs_are_in_tables(git)
         objects = Objects(path, directories.opened, directories.missing)
         opened.callback(objects.close)
-        return Repository(path, root, TableRefs(git) if tables else FileRefs(git), objects, opened.pop_all())
+        return Repository(path, TableRefs(git) if tables else FileRefs(git), objects, opened.pop_all())
     raise AssertionError("unreachable")
 
 

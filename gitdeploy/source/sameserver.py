@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.text import printable
@@ -16,18 +17,9 @@ PUBLIC = "git-daemon-export-ok"
 
 HINT = "let its URL point at a repository on the same server that has the commit, or copy its files, or see .dockerignore"
 
-Resolver = Callable[[str, Path], Path]
-"""Takes a URL from .gitmodules and the repository whose .gitmodules it is; returns where that repository is on this machine.
-Raises StageFailed."""
-
 _URL = re.compile(r"(?:https?|ssh|git)://(?:[^/@]*@)?([^/:@]+)(?::[0-9]+)?/+(.*)")
 _SCP = re.compile(r"(?:[^/:@]+@)?([^/:@]+):(?!//)(.*)")
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+")
-
-
-def refuse(url: str, parent: Path) -> Path:
-    """The resolver of a server that takes no submodules."""
-    raise StageFailed(f"{printable(url)} is not taken: this server is not set up for submodules")
 
 
 @dataclass(frozen=True)
@@ -49,8 +41,20 @@ class SameServer:
     hosts: frozenset[str]
     prefix: str = ""
 
+    def plain(self) -> dict[str, object]:
+        """What `from_plain` makes it of again: texts and lists."""
+        return {"root": str(self.root), "owner": self.owner, "hosts": sorted(self.hosts), "prefix": self.prefix}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> SameServer:
+        """The same from what `plain` returned."""
+        return cls(Path(plain["root"]), plain["owner"], frozenset(plain["hosts"]), plain["prefix"])
+
     def __call__(self, url: str, parent: Path) -> Path:
-        """See Resolver."""
+        """Where the repository of a submodule is on this machine.
+
+        Takes a URL from .gitmodules and the repository whose .gitmodules it is. Raises StageFailed.
+        """
         owner, _, name = self._path(url, parent).lower().partition("/")
         name = name.removesuffix(".git")
         if not _NAME.fullmatch(owner) or not _NAME.fullmatch(name):

@@ -7,7 +7,7 @@ from pathlib import Path
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.gitconfig import BadConfig, read_config
 from gitdeploy.source.objects import BLOB
-from gitdeploy.source.sameserver import HINT, Resolver
+from gitdeploy.source.sameserver import HINT, SameServer
 from gitdeploy.source.text import printable, show
 from gitdeploy.source.tree import FILE, find
 from gitdeploy.source.walk import Source
@@ -19,8 +19,9 @@ MAX_GITMODULES = 256 << 10
 class Submodules:
     """Finds what the submodules of a tree, and theirs, refer to."""
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
+    def __init__(self, server: SameServer | None) -> None:
+        """Takes the server whose repositories they may be, None for no submodules."""
+        self._server = server
         self._urls: dict[tuple[Path, bytes], dict[bytes, str]] = {}
 
     def enter(self, parent: Source, path: bytes, commit: bytes) -> Source:
@@ -29,7 +30,9 @@ class Submodules:
         if url is None:
             raise StageFailed(f"submodule {show(path)}: .gitmodules has no URL for it", HINT)
         try:
-            repository = parent.repository.other(self._resolver(url, parent.repository.path))
+            if self._server is None:
+                raise StageFailed(f"{printable(url)} is not taken: this server is not set up for submodules")
+            repository = parent.repository.other(self._server(url, parent.repository.path), self._server.root)
             if repository.objects.lookup(commit) is None:
                 raise StageFailed(f"{printable(url)} has no commit {commit.hex()}; push it there")
             tree = repository.resolve(commit.hex()).tree

@@ -35,7 +35,7 @@ def gitmodules(**urls: str) -> bytes:
 
 
 def context(app: GitRepo, server: SameServer | None, directory: str = ".") -> set[str]:
-    with open_repository(app.path, server.root if server else None) as opened:
+    with open_repository(app.path) as opened:
         made = open_context(opened, opened.resolve("main"), directory=directory, submodules=server)
         return set(members(made))
 
