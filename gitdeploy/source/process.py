@@ -206,18 +206,18 @@ class _Exchange:
             yield data
 
     def _exactly(self, size: int, deadline: float) -> bytes:
-        data = bytearray(size)
-        view = memoryview(data)
-        while view:
+        parts: list[bytes] = []
+        while size:
             try:
-                count = self._socket.recv_into(view)
+                part = self._socket.recv(size)
             except BlockingIOError:
                 self._wait(select.POLLIN, deadline)
                 continue
-            if not count:
+            if not part:
                 raise EOFError
-            view = view[count:]
-        return bytes(data)
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _wait(self, event: int, deadline: float) -> None:
         """Waits until the socket is ready. Raises _TooSlow, Cancelled."""

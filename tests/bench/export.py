@@ -3,9 +3,9 @@
     python -m tests.bench.export [SIZE...]
 
 A SIZE is a number of files (text, 6 KB on average, in one pack) or, with an M, the megabytes of one incompressible file; 300,
-5000, 50000 and 500M if none is given. Both write to /dev/null, in turn, and the medians are compared. The export is read
-by a process that runs already, as gitdeploy's worker has one; opening the repository is counted. Peak memory is that of a process
-that does nothing else and of its children, for the export with two Python interpreters in it.
+5000, 50000 and 500M if none is given. Both write to /dev/null, in turn, and the medians are compared. The process that
+reads for the export runs already, as gitdeploy's worker has one; opening the repository is counted. Peak memory is that of a
+process that does nothing else and of its children: two Python interpreters for the export.
 """
 
 from __future__ import annotations
