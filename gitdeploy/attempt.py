@@ -181,6 +181,7 @@ def _run(a: Attempt, console: Console) -> Outcome:
         lfs=a.site.lfs,
         submodules=a.site.submodules,
         here=Here(a.site.container, (a.site.home, a.site.data)),
+        open_repository=lambda path: a.site.readers.open(path, a.cancel.is_set),
         now=a.site.now,
         clock=a.site.clock,
     )

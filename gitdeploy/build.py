@@ -16,8 +16,8 @@ from gitdeploy.imagenames import is_own
 from gitdeploy.journal import Running
 from gitdeploy.release import APP, RECIPE, TREE, image_labels, recipe
 from gitdeploy.secretfile import read_secret
-from gitdeploy.source.context import open_context
-from gitdeploy.source.repository import Commit, Repository
+from gitdeploy.source.commit import Commit
+from gitdeploy.source.reader import Repository
 from gitdeploy.tools import Tools
 
 
@@ -42,13 +42,13 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
     app, commit, references = candidate.app, candidate.commit, candidate.references
     engine = tools.engine()
-    context = open_context(
-        repository,
+    context = repository.context(
         commit,
         directory=app.build.context,
         dockerfile=app.build.dockerfile,
         lfs=tools.lfs(),
         submodules=tools.submodules(repository.path),
+        limit=app.build.max_context,
     )
     dockerfile = context.content.decode("utf-8", "replace")
     check_frontends(dockerfile, app)

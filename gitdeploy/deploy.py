@@ -36,7 +36,8 @@ from gitdeploy.rollout import STRATEGIES
 from gitdeploy.rollout.context import Outcome, Rollout
 from gitdeploy.secretfile import parse_env_file, read_secret
 from gitdeploy.signatures import require_signature
-from gitdeploy.source.repository import Commit, Repository, open_repository
+from gitdeploy.source.commit import Commit
+from gitdeploy.source.reader import Repository
 from gitdeploy.state import State
 from gitdeploy.tools import Tools
 from gitdeploy.version import read_version
@@ -74,7 +75,7 @@ def deploy(job: Job, tools: Tools) -> Outcome:
         NothingToDo: nothing is to be done.
     """
     journal = tools.journal
-    with ThreadPoolExecutor(2, "deploy") as pool, open_repository(job.repository) as repository:
+    with ThreadPoolExecutor(2, "deploy") as pool, tools.open_repository(job.repository) as repository:
         pool.submit(tools.engine)  # connecting imports docker: that need not wait for git
         signed_tree = require_signer(job, tools, repository)
         with journal.stage("Checkout") as stage:

@@ -7,10 +7,11 @@ paths are mapped back (docker/start.sh and docker/s6/gogs/setup of Gogs link /ho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gitdeploy.appini import Ini, read_ini
 from gitdeploy.appname import is_app_name
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.hookconf import enrolled_app
@@ -23,7 +24,8 @@ CONTAINER_PATHS = {
     CONTAINER_DATA: PurePosixPath("."),
 }
 
-Ini = Mapping[str, Mapping[str, str]]
+MAX_NAME = 1000
+"""Characters of an address in it."""
 
 
 @dataclass(frozen=True)
@@ -135,33 +137,6 @@ class Gogs:
         return f"create it in Gogs first, or name one of these: {', '.join((same or names)[:10])}"
 
 
-def parse_ini(text: str) -> dict[str, dict[str, str]]:
-    """Reads Gogs' app.ini: section → key → value; "" and DEFAULT are the section before the first. Pure.
-
-    As Gogs' own reader (go-ini with IgnoreInlineComment) does: no inline comments, values may stand in quotes or backticks,
-    keys are compared as written, the last one wins.
-    """
-    sections: dict[str, dict[str, str]] = {}
-    section = sections.setdefault("", {})
-    for raw in text.removeprefix("\ufeff").splitlines():
-        line = raw.strip()
-        if not line or line[0] in ";#":
-            continue
-        if line[0] == "[" and "]" in line:
-            name = line[1 : line.rindex("]")].strip()
-            section = sections.setdefault("" if name == "DEFAULT" else name, {})
-            continue
-        key, found, value = line.partition("=")
-        if found:
-            section[key.strip().strip('`"')] = _unquote(value.strip())
-    return sections
-
-
-def _unquote(value: str) -> str:
-    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "`\"'"
-    return value[1:-1] if quoted else value
-
-
 def host_path(data: Path, layout: Layout, path: str) -> Path:
     """A path of app.ini, or one the hook saw, as this process sees it. Pure.
 
@@ -197,15 +172,12 @@ def read_gogs(data: Path) -> Gogs:
         hint = "name the directory that is mounted at /data in Gogs' container, and complete Gogs' install page first"
         raise UnfitError(f"{data} is no Gogs data directory: there is none of {places}", hint)
     ini = data / layout.ini
-    try:
-        sections = parse_ini(ini.read_text(encoding="utf-8", errors="replace"))
-    except OSError as error:
-        hint = "run this as the owner of the data directory, or as root"
-        raise UnfitError(f"{ini} cannot be read: {error.strerror}", hint) from error
+    sections = read_ini(data, ini)
     root = _root(data, layout, ini, sections)
     if not root.is_dir():
-        hint = f"correct [repository] ROOT in {ini}, or mount that directory at the same place on this machine"
-        raise UnfitError(f"{ini}: [repository] ROOT: expected a directory, found nothing at {root}", hint)
+        inside = f"; of a container's paths, {CONTAINER_DATA} is {data} here" if layout.container else ""
+        hint = f"correct [repository] ROOT in {ini}, or mount that directory at the same place on this machine{inside}"
+        raise UnfitError(f"{ini}: [repository] ROOT: expected a directory of this machine, found none there", hint)
     return Gogs(data, ini, root, _lfs(data, layout, sections), layout, address(sections))
 
 
@@ -232,7 +204,7 @@ def address(sections: Ini) -> Address:
     server = {"PROTOCOL": "http", "DOMAIN": "localhost", "HTTP_PORT": "3000", **sections.get("server", {})}
 
     def value(key: str) -> str:
-        return re.sub(r"%\((\w+)\)s", lambda found: server.get(found[1], ""), server.get(key, ""))
+        return re.sub(r"%\((\w+)\)s", lambda found: server.get(found[1], "")[:MAX_NAME], server.get(key, "")[:MAX_NAME])
 
     url = re.match(r"\w+://(?:[^/@]*@)?(\[[^]/]*\]|[^/:]*)(?::\d*)?/*(.*)", value("EXTERNAL_URL") or value("ROOT_URL"))
     names = (value("DOMAIN"), value("SSH_DOMAIN"), url[1] if url else "")

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from gitdeploy.errors import UnfitError
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 MAX_LINKS = 40
 """As Linux has it (path_resolution(7))."""
 
@@ -33,6 +35,20 @@ def open_directory(base: Path, path: Path) -> int:
     Raises:
         UnfitError: a component is missing, no directory, or a link that another user made.
     """
+    return _walk(base, path, _DIRECTORY)
+
+
+def open_file(base: Path, path: Path) -> int:
+    """The same for a file: opens a regular one, without waiting for what is none. Raises UnfitError."""
+    fd = _walk(base, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UnfitError(f"{path} cannot be opened: expected a regular file", "check the path and its owner")
+    return fd
+
+
+def _walk(base: Path, path: Path, last: int) -> int:
+    """Opens `path`, its last component with these flags."""
     fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     parts = deque(path.relative_to(base).parts)
     links = 0
@@ -49,7 +65,7 @@ def open_directory(base: Path, path: Path) -> int:
                     start = "/" if target.startswith("/") else "."
                     fd = _replace(fd, os.open(start, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd))
                 else:
-                    fd = _replace(fd, os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd))
+                    fd = _replace(fd, os.open(part, _DIRECTORY if parts else last, dir_fd=fd))
             finally:
                 os.close(entry)
     except OSError as error:

@@ -18,7 +18,8 @@ from gitdeploy.spool import Spool
 from gitdeploy.state import State
 
 if TYPE_CHECKING:
-    from gitdeploy.source.submodules import Resolver
+    from gitdeploy.readers import Readers
+    from gitdeploy.source.sameserver import SameServer
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Site:
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
-        submodules: says, for an app's bare repository, where the submodules of its commits are.
+        submodules: says, for an app's bare repository, where the submodules of its commits may be; None for nowhere.
+        readers: open repositories.
         host: this machine's name, for "is live at".
         refresh_hook: brings what an app's hook knows up to date with the config; never fails a deployment.
         install_hook: puts the hook into an app's repository, or brings it up to date; returns whether anything changed.
@@ -53,7 +55,8 @@ class Site:
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
     lfs: Callable[[], Path | None]
-    submodules: Callable[[Path], Resolver]
+    submodules: Callable[[Path], SameServer | None]
+    readers: Readers
     host: str
     refresh_hook: Callable[[App, Config, Path], None]
     install_hook: Callable[[App, Config, Path], bool]

@@ -15,7 +15,8 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.journal import Journal
 from gitdeploy.ownership import Here
-from gitdeploy.source.submodules import Resolver
+from gitdeploy.source.reader import Repository
+from gitdeploy.source.sameserver import SameServer
 from gitdeploy.state import State
 
 
@@ -30,7 +31,8 @@ class Tools:
         require_space: raises UnfitError when a disk is nearly full, the engine's with its facts.
         build_slot: held while building, so that the box is not overrun.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
-        submodules: says, for the app's bare repository, where the submodules of its commits are.
+        submodules: says, for the app's bare repository, where the submodules of its commits may be; None for nowhere.
+        open_repository: opens the app's bare repository; raises StageFailed, and Cancelled at any time.
         here: this installation, so that no app takes the place of a part of it.
         now: seconds since the epoch.
         clock: seconds, monotonic.
@@ -47,7 +49,8 @@ class Tools:
     require_space: Callable[[EngineInfo], None]
     build_slot: Callable[[], AbstractContextManager[None]]
     lfs: Callable[[], Path | None]
-    submodules: Callable[[Path], Resolver]
+    submodules: Callable[[Path], SameServer | None]
+    open_repository: Callable[[Path], Repository]
     here: Here = field(default_factory=Here)
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic

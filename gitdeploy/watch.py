@@ -9,21 +9,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitdeploy import console as log
 from gitdeploy.binding import remember, require_same
 from gitdeploy.config.model import App, Config
-from gitdeploy.errors import GitdeployError
+from gitdeploy.errors import GitdeployError, StageFailed
 from gitdeploy.hookconf import enrolled_app
 from gitdeploy.newcomers import reseed
 from gitdeploy.push import PushRecord, RefUpdate, full_patterns
 from gitdeploy.reconcile import Move, compare, judge, matches, settle
 from gitdeploy.records import TAKEN_OUT, Seen
 from gitdeploy.site import Site
-from gitdeploy.source.repository import open_repository
 from gitdeploy.spool import new_name
 from gitdeploy.state import State
 
@@ -32,6 +31,14 @@ INTERVAL = 1.0
 
 SEARCH_INTERVAL = 10.0
 """Seconds between two searches for a repository that was not where it was expected."""
+
+MAX_REF_FILES = 100_000
+"""Loose refs of one app that are looked at each time; git packs them long before that."""
+
+MAX_DEPTH = 100
+"""Directories in one another below refs/."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass
@@ -122,8 +129,11 @@ class Watcher:
         mark = (patterns, *ref_files(watched.path, patterns))
         if mark != watched.mark:
             watched.mark = ()  # until all has been read
-            self._compare(app.name, watched, patterns, self._tips(watched.path, patterns))
+            tips, wrong = self._tips(watched, patterns)
+            self._compare(app.name, watched, patterns, tips)
             watched.mark = mark
+            if wrong:
+                raise StageFailed("; ".join(f"{ref}: {reason}" for ref, reason in sorted(wrong.items())[:3]))
         if watched.moves:
             self._judge(app, watched)
 
@@ -148,9 +158,13 @@ class Watcher:
                 log.note(f"{app.name}: hook brought up to date in {watched.path}")
             remember(self.state, app.name, watched.path)
 
-    def _tips(self, path: Path, patterns: Sequence[str]) -> dict[str, str]:
-        with open_repository(path) as repository:
-            return {ref: tip for ref in repository.refs() if matches(ref, patterns) and (tip := repository.tip(ref))}
+    def _tips(self, watched: _Watched, patterns: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The tips of all refs that match, and of those that cannot be read the reason; their tip is what it last was."""
+        assert watched.path
+        with self.site.readers.open(watched.path) as repository:
+            tips, wrong = repository.tips([ref for ref in repository.refs() if matches(ref, patterns)])
+        before = watched.seen.tips if watched.seen else {}
+        return tips | {ref: before[ref] for ref in wrong if ref in before}, wrong
 
     def _compare(self, app: str, watched: _Watched, patterns: tuple[str, ...], tips: dict[str, str]) -> None:
         seen, moves = compare(watched.seen, patterns, tips)
@@ -183,30 +197,43 @@ class Watcher:
 def ref_files(repository: Path, patterns: Sequence[str]) -> Iterator[tuple[object, ...]]:
     """Metadata that changes whenever a ref that matches one of these patterns does; unchanged metadata, unchanged refs.
 
-    Git replaces these files by a rename (gitrepository-layout(5)), people may write into them.
+    Git replaces these files by a rename (gitrepository-layout(5)), people may write into them. Whatever else lies there is not
+    opened, and no link is followed. Raises StageFailed if there are too many.
     """
-    for place in (repository / "packed-refs", repository / "reftable" / "tables.list"):
-        try:
-            yield _facts(place.name, place.lstat())
-        except FileNotFoundError:
-            continue
-    for directory in sorted({"/".join(pattern.split("/")[:2]) for pattern in patterns}):
-        yield from _walk(repository / directory)
-
-
-def _walk(directory: Path) -> Iterator[tuple[object, ...]]:
+    top = os.open(repository, _DIRECTORY)
     try:
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
+        for name in ("packed-refs", "reftable/tables.list"):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                yield _facts(name, os.stat(name, dir_fd=top, follow_symlinks=False))
+        left = [MAX_REF_FILES]
+        for name in sorted({"/".join(pattern.split("/")[:2]) for pattern in patterns}):
+            yield from _walk(top, name, name, left)
+    finally:
+        os.close(top)
+
+
+def _walk(parent: int, name: str, shown: str, left: list[int], depth: int = MAX_DEPTH) -> Iterator[tuple[object, ...]]:
+    """What lies below a directory of `parent`, shown by the full names; counts down what is left of all that are looked at."""
+    above, _, rest = name.partition("/")
+    try:
+        directory = os.open(above, _DIRECTORY, dir_fd=parent)
+    except OSError:
         return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path))
-        elif not entry.name.endswith(".lock"):
-            try:
-                yield _facts(entry.path, entry.stat(follow_symlinks=False))
-            except FileNotFoundError:
-                continue
+    try:
+        if rest:
+            yield from _walk(directory, rest, shown, left, depth)
+            return
+        for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+            left[0] -= 1
+            if left[0] < 0:
+                raise StageFailed(f"more than {MAX_REF_FILES:,} files of refs", "git pack-refs --all in the repository")
+            if entry.is_dir(follow_symlinks=False) and depth:
+                yield from _walk(directory, entry.name, f"{shown}/{entry.name}", left, depth - 1)
+            elif not entry.name.endswith(".lock"):
+                with suppress(FileNotFoundError):
+                    yield _facts(f"{shown}/{entry.name}", entry.stat(follow_symlinks=False))
+    finally:
+        os.close(directory)
 
 
 def _facts(name: str, facts: os.stat_result) -> tuple[object, ...]:

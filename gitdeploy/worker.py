@@ -26,7 +26,7 @@ from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment
 from gitdeploy.redact import Redactor
 from gitdeploy.site import Site
-from gitdeploy.source.repository import Repository, open_repository
+from gitdeploy.source.reader import Repository
 from gitdeploy.spool import Spool
 from gitdeploy.state import State, StateUnfit
 
@@ -165,7 +165,7 @@ class Worker:
         return app
 
     def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
-        with open_repository(path) as repository:
+        with self.site.readers.open(path, self.stop.is_set) as repository:
             return choose(waiting, full_patterns(app.branch), repository.tip, lambda commit: _holds(repository, commit))
 
     def _choose_good(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:

@@ -9,7 +9,6 @@ import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gitdeploy.agent.prepare import prepare
 from gitdeploy.appname import is_app_name
@@ -23,13 +22,12 @@ from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gogs import Gogs, has_gogs, read_gogs
 from gitdeploy.hookconf import HookConf, Mode
 from gitdeploy.push import full_patterns
+from gitdeploy.readers import Readers, place_of
 from gitdeploy.secretfile import require_own_place
 from gitdeploy.site import Site
+from gitdeploy.source.sameserver import SameServer
 from gitdeploy.spool import Spool
 from gitdeploy.state import State
-
-if TYPE_CHECKING:
-    from gitdeploy.source.submodules import Resolver
 
 
 def make_site(environ: Mapping[str, str]) -> Site:
@@ -71,6 +69,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         connect=lambda: connect(environ),
         credentials=lambda app: _credentials(environ, app.push.auth_file),
         lfs=lambda: gogs().lfs if has_gogs(data) else None,
+        readers=Readers(lambda path: place_of(path, gogs() if has_gogs(data) else None), environ.get("TMPDIR", "")),
         submodules=lambda repository: _submodules(gogs() if has_gogs(data) else None, repository),
         host=socket.gethostname(),
         homes=homes(),
@@ -109,14 +108,13 @@ def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> No
         refresh(data, repository, conf, as_of_ns=config.source.stat().st_mtime_ns)
 
 
-def _submodules(gogs: Gogs | None, repository: Path) -> Resolver:
-    """Finds the submodules of the app with this repository among those of the same Git server."""
-    from gitdeploy.source.submodules import SameServer, refuse  # noqa: PLC0415 (dulwich takes its time to import)
-
+def _submodules(gogs: Gogs | None, repository: Path) -> SameServer | None:
+    """Where the submodules of the app with this repository may be: among the repositories of the same Git server."""
     if gogs is None:
-        return refuse
-    owner = repository.parent.name if repository.parent.parent == gogs.root else ""
-    return SameServer(gogs.root, owner, gogs.web.hosts, gogs.web.prefix)
+        return None
+    root = gogs.root.resolve()
+    owner = repository.parent.name if repository.parent.parent == root else ""
+    return SameServer(root, owner, gogs.web.hosts, gogs.web.prefix)
 
 
 def become(home: Path) -> None:

@@ -9,7 +9,6 @@ from gitdeploy.cli.context import enrolled_app, make_site
 from gitdeploy.cli.follow import submit
 from gitdeploy.cli.who import user_name
 from gitdeploy.push import PushRecord, RefUpdate, full_patterns
-from gitdeploy.source.repository import open_repository
 from gitdeploy.spool import new_name
 
 
@@ -23,10 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Deploys in the foreground; returns 0, or how it failed."""
     site = make_site(environ)
+    site.readers.warm()
     app = enrolled_app(arguments.app, site)
     path = site.repository(app)
     ref = arguments.ref or full_patterns(app.branch)[0]
-    with open_repository(path) as repository:
+    with site.readers.open(path) as repository:
         commit = repository.resolve(ref)
         full = next(
             (name for name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}") if repository.tip(name)), "refs/gitdeploy/commit"

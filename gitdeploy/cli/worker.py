@@ -97,6 +97,7 @@ def _watcher(site: Site) -> Callable[[], int]:
     """The process that watches refs and hooks."""
 
     def watch() -> int:
+        site.readers.warm()
         from gitdeploy import console  # noqa: PLC0415
         from gitdeploy.cli.follow import ring  # noqa: PLC0415
         from gitdeploy.watch import Watcher  # noqa: PLC0415
@@ -128,6 +129,7 @@ def _child(site: Site) -> Callable[[str], int]:
     """The work of one app's process: imports come here, so that a worker with nothing to do starts fast."""
 
     def work(app: str) -> int:
+        site.readers.warm()
         from gitdeploy import console  # noqa: PLC0415
         from gitdeploy.cli.enrol import enrol_newcomer  # noqa: PLC0415
         from gitdeploy.worker import Worker  # noqa: PLC0415

@@ -128,6 +128,7 @@ _APP = (
     Key("build.pull", FLAG, "ask the registry for newer base images", "yes", option="pull"),
     Key("build.no_cache", FLAG, "build every step, and a known tree again", "yes", option="no-cache"),
     Key("build.timeout", duration("1s", "1d"), "limit of a build"),
+    Key("build.max_context", size(10_000, 10**15), "limit of the build context, uncompressed"),
     Key("push.enabled", FLAG, "false: images stay on this engine, no registry is needed", "allow"),
     Key("push.tags", many(f.TAG_TEMPLATE), "{version}, {commit} and {branch} are filled in", "allow"),
     Key(

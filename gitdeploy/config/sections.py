@@ -33,6 +33,7 @@ class Build:
         pull: ask the registry for newer base images.
         no_cache: build every step, and build a known tree again.
         timeout: seconds.
+        max_context: bytes that the build context may have, uncompressed.
     """
 
     dockerfile: str = "Dockerfile"
@@ -49,6 +50,7 @@ class Build:
     pull: bool = False
     no_cache: bool = False
     timeout: float = 3600.0
+    max_context: int = 2 * 10**9
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gitdeploy.appini import read_ini
 from gitdeploy.doctor.finding import Finding
 from gitdeploy.doctor.hooklog import judge_hook_log, look_at_hook_log
 from gitdeploy.doctor.webhooks import judge_webhooks, read_webhooks
-from gitdeploy.gogs import Gogs, host_path, parse_ini
+from gitdeploy.gogs import Gogs, host_path
 from gitdeploy.newcomers import missing, user_home
 
 
@@ -20,9 +21,9 @@ def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterato
         enrolled: repository, "owner/name", to its app.
         now: seconds since the epoch.
 
-    Raises OSError if app.ini cannot be read any more.
+    Raises UnfitError if app.ini cannot be read any more.
     """
-    settings = parse_ini(gogs.ini.read_text(encoding="utf-8", errors="replace"))
+    settings = read_ini(gogs.data, gogs.ini)
     yield from _webhooks(gogs, settings.get("database", {}), enrolled)
     root = settings.get("log", {}).get("ROOT_PATH") or "log"
     path = host_path(gogs.data, gogs.layout, root) / "hooks" / "post-receive.log"

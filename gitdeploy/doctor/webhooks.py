@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -57,8 +58,10 @@ class Webhook:
 
 
 def read_webhooks(database: Path) -> list[Webhook]:
-    """Raises sqlite3.Error if it is no database of Gogs, cannot be read, or takes too long."""
+    """Raises sqlite3.Error if it is no database of Gogs, cannot be read, or takes too long; and OSError."""
     end = time.monotonic() + LIMIT
+    if not stat.S_ISREG(database.lstat().st_mode):  # it is the Git server's to put there what it likes
+        raise sqlite3.OperationalError("it is no regular file")
     with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=LIMIT)) as db:
         db.text_factory = lambda data: data.decode("utf-8", "replace")
         db.execute("PRAGMA trusted_schema = OFF")

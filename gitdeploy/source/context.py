@@ -13,15 +13,21 @@ from pathlib import Path
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
+from gitdeploy.source.commit import Commit
 from gitdeploy.source.ignore import MAX_FILE, IgnoreFilter, read_patterns
 from gitdeploy.source.objects import BLOB, Objects
-from gitdeploy.source.repository import Commit, Repository
+from gitdeploy.source.repository import Repository
+from gitdeploy.source.sameserver import HINT, SameServer
 from gitdeploy.source.stream import Context
-from gitdeploy.source.submodules import HINT, Resolver, Submodules, has_submodules, refuse
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, follow, read_tree, show, split
+from gitdeploy.source.submodules import Submodules, has_submodules
+from gitdeploy.source.text import show
+from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, follow, read_tree, split
 from gitdeploy.source.walk import Enter, Item, Source, Walk
 
 MAX_DOCKERFILE = 1 << 20
+
+MAX_CONTEXT = 2 * 10**9
+"""Bytes of a context, unless somebody sets another limit."""
 
 FORMAT = 1
 """Raised when equal trees begin to make other streams."""
@@ -99,7 +105,8 @@ def open_context(
     directory: str = ".",
     dockerfile: str = "Dockerfile",
     lfs: Path | None = None,
-    submodules: Resolver | None = None,
+    submodules: SameServer | None = None,
+    limit: int = MAX_CONTEXT,
 ) -> Context:
     """The build context of a commit.
 
@@ -107,7 +114,8 @@ def open_context(
         directory: what is sent, a path from the root of the tree.
         dockerfile: a path from the root of the tree, which may lie outside of `directory`.
         lfs: the Git server's store of LFS objects; None makes an LFS pointer an error.
-        submodules: finds the repositories of submodules; None makes a submodule an error.
+        submodules: the server whose repositories submodules may be; None makes a submodule an error.
+        limit: bytes that the stream may have.
 
     Raises:
         StageFailed: there is no such directory or Dockerfile, they leave the tree, .dockerignore has a wrong pattern, a
@@ -118,7 +126,7 @@ def open_context(
     file = tree.dockerfile(dockerfile, root)
     patterns, source = tree.ignored(file, root)
     top = Source(repository, tree.root, inside=b"".join(name + b"/" for name in root.real))
-    finder = Submodules(submodules or refuse)
+    finder = Submodules(submodules)
 
     def walk(enter: Enter) -> Iterator[Item]:
         return Walk(IgnoreFilter(patterns, source), enter).run(top, root.entry.oid)
@@ -129,7 +137,8 @@ def open_context(
     content = repository.objects.read(item.oid, BLOB, MAX_DOCKERFILE, show(b"/".join(file.names)))
     decisive = (FORMAT, root.entry.oid.hex(), show(item.path), item.oid.hex(), patterns)
     key = hashlib.sha256(repr(decisive).encode("utf-8", "surrogateescape")).hexdigest()
-    return Context(item, lambda: walk(finder.enter), lfs, content=content, key=key)
+    repository.objects.largest = limit
+    return Context(item, lambda: walk(finder.enter), lfs, content=content, key=key, limit=limit)
 
 
 def _sent_as(dockerfile: _Place, directory: _Place) -> bytes:

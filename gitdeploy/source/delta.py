@@ -19,9 +19,9 @@ DEFAULT_COPY_SIZE = 0x10000
 
 
 def sizes(delta: bytes) -> tuple[int, int]:
-    """Takes a delta, or its first 20 bytes; returns the sizes of its base and of its result. Raises Damaged."""
+    """Takes a delta, or its first 20 bytes, which is all it needs; returns the sizes of base and result. Raises Damaged."""
     found, shift, value = [], 0, 0
-    for byte in delta:
+    for byte in delta[:20]:
         value |= (byte & 0x7F) << shift
         shift += 7
         if not byte & 0x80:
@@ -77,7 +77,13 @@ def _after_sizes(head: bytes) -> int:
 
 def _copied(base: IO[bytes], delta: IO[bytes], op: int) -> bytes:
     """What a copy instruction takes from the base: bits 0-3 say which bytes of the offset follow, 4-6 which of the size."""
-    fields = [delta.read(1)[0] if op & 1 << bit else 0 for bit in range(7)]
+    present = [bit for bit in range(7) if op & 1 << bit]
+    given = delta.read(len(present))
+    if len(given) < len(present):
+        raise Damaged("a delta that ends early")
+    fields = [0] * 7
+    for bit, byte in zip(present, given, strict=True):
+        fields[bit] = byte
     offset = int.from_bytes(fields[:4], "little")
     size = int.from_bytes(fields[4:], "little") or DEFAULT_COPY_SIZE
     data = os.pread(base.fileno(), size, offset)

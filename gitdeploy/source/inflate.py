@@ -12,9 +12,18 @@ LARGE = 2 << 20
 PIECE = 256 << 10
 """Bytes of one piece of a large object, before and after decompression."""
 
+SMALL = 16 << 10
+"""Compressed bytes that cannot expand to more than 16 MB."""
+
+_NO_STREAM = "its compressed data is cut off or no such data"
+
 
 class Damaged(Exception):
     """The repository holds bytes that are no Git object: the message says what is wrong with them."""
+
+
+class TooLarge(Damaged):
+    """Whole, but larger than it may be."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +45,17 @@ Content = bytes | Large
 def inflate(compressed: bytes | memoryview, size: int) -> bytes:
     """The `size` bytes that a zlib stream expands to; what follows the stream is ignored. Raises Damaged."""
     try:
-        data = zlib.decompress(compressed, bufsize=size)
-    except zlib.error as error:
-        raise Damaged(str(error)) from None
+        if len(compressed) <= SMALL:
+            data = zlib.decompress(compressed, bufsize=size)
+        else:  # a stream may expand to a thousand times of its length, whatever was announced
+            stream = zlib.decompressobj()
+            data = stream.decompress(compressed, size + 1)
+            if len(data) == size and not stream.eof:
+                data += stream.decompress(stream.unconsumed_tail, 1)
+    except zlib.error:
+        raise Damaged(_NO_STREAM) from None
     if len(data) != size:
-        raise Damaged(f"{len(data)} bytes where {size} were announced")
+        raise Damaged(f"its data does not have the {size:,} bytes that were announced")
     return data
 
 
@@ -58,8 +73,8 @@ def inflate_pieces(read: Callable[[], bytes], size: int, stream: zlib._Decompres
         compressed = stream.unconsumed_tail or read()
         try:
             data = stream.decompress(compressed, PIECE)
-        except zlib.error as error:
-            raise Damaged(str(error)) from None
+        except zlib.error:
+            raise Damaged(_NO_STREAM) from None
         if len(data) > left or not (data or compressed):
             break
         if data:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.inflate import PIECE
-from gitdeploy.source.tree import show
+from gitdeploy.source.text import show
 
 MAX_POINTER = 1023
 """Bytes; a larger file is no pointer."""

@@ -6,32 +6,45 @@ Every read is of one object by its id; memory holds one small object at a time, 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, inflate_pieces
-from gitdeploy.source.pack import BAD_INDEX, PEEK, BaseCache, Pack
+from gitdeploy.source.beneath import Directory
+from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, TooLarge, inflate_pieces
+from gitdeploy.source.pack import MAX_SIZE, PEEK, BaseCache, Pack
 
 KINDS = ("", "commit", "tree", "blob", "tag")
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
+
+_REST = re.compile("[0-9a-f]{38}")
+_SIZE = re.compile(b"[0-9]{1,15}")
 
 BASES = 16 << 20
 """Bytes of delta bases that are kept."""
 
 
 class Objects:
-    """Reads objects by their 20-byte id, until `close`."""
+    """Reads objects by their 20-byte id, until `close`.
 
-    def __init__(self, repository: Path, directories: Sequence[Path]) -> None:
-        """Takes the repository, for messages, and its object directories: its own first, then those of its alternates."""
+    Attributes:
+        largest: bytes that an object may have which is made of changes to others, on disk.
+    """
+
+    def __init__(self, repository: Path, directories: Sequence[Directory], missing: Sequence[Path] = ()) -> None:
+        """Takes the repository, for messages; its open object directory and those it borrows from; and paths of such that are
+        not there."""
+        self.largest = MAX_SIZE
         self._repository = repository
         self._directories = directories
+        self._missing = missing
         self._bases = BaseCache(BASES)
         self._packs: list[Pack] = []
-        self._known: set[Path] = set()
+        self._known: set[tuple[Path, str]] = set()
 
     def close(self) -> None:
         """Closes all packs."""
@@ -74,6 +87,8 @@ class Objects:
 
     def damaged(self, oid: bytes, damage: Damaged) -> StageFailed:
         """The error for an object whose content turned out damaged while it was read in pieces."""
+        if isinstance(damage, TooLarge):
+            return StageFailed(f"object {oid.hex()} of {self._repository} is too large: {damage}", "see build.max_context")
         return StageFailed(f"object {oid.hex()} of {self._repository} is damaged: {damage}", self.hint)
 
     @property
@@ -84,12 +99,11 @@ class Objects:
     def missing(self, oid: bytes, kind: int) -> StageFailed:
         """The error for an object that is not there."""
         reason = f"{KINDS[kind]} {oid.hex()} is missing in {self._repository}: the repository is not complete"
-        for directory in self._directories[1:]:
-            if not directory.is_dir():
-                return StageFailed(
-                    f"{reason}; it borrows objects from {directory}, which is not there",
-                    f"make that directory reachable under this path, or `git -C {self._repository} repack -a` where it is",
-                )
+        if self._missing:
+            return StageFailed(
+                f"{reason}; it borrows objects from {self._missing[0]}, which is not there",
+                f"make that directory reachable under this path, or `git -C {self._repository} repack -a` where it is",
+            )
         return StageFailed(reason, self.hint)
 
     def _packed(self, oid: bytes) -> tuple[int, Content] | None:
@@ -98,37 +112,61 @@ class Objects:
             if offset is not None:
                 if i:  # the next object is likely to be in the same pack
                     self._packs.insert(0, self._packs.pop(i))
-                return pack.read(offset)
+                return pack.read(offset, self.largest)
         return None
 
+    def beginning_with(self, digits: str) -> Iterator[bytes]:
+        """The ids of all objects that begin with these hexadecimal digits, at least two. Raises StageFailed."""
+        self._look_for_packs()
+        seen: set[str] = set()
+        for directory in self._directories:
+            loose = directory.directory(digits[:2])
+            if loose:
+                names = loose.names()
+                loose.close()
+                seen |= {digits[:2] + name for name in names if _REST.fullmatch(name)}
+        for pack in self._packs:
+            try:
+                seen |= {oid.hex() for oid in pack.beginning_with(bytes.fromhex(digits[: len(digits) // 2 * 2]))}
+            except Damaged as damage:
+                raise StageFailed(f"{self._repository}: {damage}", self.hint) from None
+        yield from (bytes.fromhex(oid) for oid in sorted(seen) if oid.startswith(digits))
+
     def _arrived(self, oid: bytes) -> tuple[int, Content] | None:
-        """Looks for packs that have come since the last look (`git gc` turns loose objects into packs), then into them."""
+        """Looks into packs that have come since the last look: `git gc` turns loose objects into packs."""
+        return self._packed(oid) if self._look_for_packs() else None
+
+    def _look_for_packs(self) -> bool:
+        """Opens new packs; returns whether there were any."""
         before = len(self._packs)
         for directory in self._directories:
-            for index in (directory / "pack").glob("*.idx"):
-                if index not in self._known and index.with_suffix(".pack").exists():
-                    self._known.add(index)
-                    self._open(index)
-        return self._packed(oid) if len(self._packs) > before else None
+            packs = directory.directory("pack")
+            if packs is None:
+                continue
+            try:
+                names = {*packs.names()}
+                for name in sorted(name.removesuffix(".idx") for name in names if name.endswith(".idx")):
+                    if (packs.path, name) not in self._known and f"{name}.pack" in names:
+                        self._known.add((packs.path, name))
+                        self._open(packs, name)
+            finally:
+                packs.close()
+        return len(self._packs) > before
 
-    def _open(self, index: Path) -> None:
+    def _open(self, packs: Directory, name: str) -> None:
         try:
-            self._packs.append(Pack(index, self._bases))
+            self._packs.append(Pack(packs, name, self._bases))
         except FileNotFoundError:
             pass  # repacked meanwhile: its objects are in another one
-        except (OSError, KeyError, *BAD_INDEX) as error:
-            raise StageFailed(f"pack index {index} cannot be read: {error}", self.hint) from None
+        except Damaged as damage:
+            raise StageFailed(f"pack index {packs.path / name}.idx cannot be read: {damage}", self.hint) from None
 
     def _loose(self, oid: bytes) -> tuple[int, Content] | None:
         name = oid.hex()
         for directory in self._directories:
-            try:
-                file = open(f"{directory}/{name[:2]}/{name[2:]}", "rb", buffering=0)  # noqa: PTH123, SIM115 - in the hot path
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise StageFailed(f"object {name} of {self._repository} cannot be read: {error.strerror}", self.hint) from None
-            return _read_loose(file)
+            fd = directory.open(f"{name[:2]}/{name[2:]}")
+            if fd is not None:
+                return _read_loose(os.fdopen(fd, "rb", buffering=0))
         return None
 
 
@@ -165,6 +203,8 @@ def _read_loose(file: IO[bytes]) -> tuple[int, Content]:
         head, _, content = start.partition(b"\0")
         word, size = head.split(b" ")
         kind, left = KINDS.index(word.decode()), int(size) - len(content)
+        if not kind or not _SIZE.fullmatch(size) or left < 0:
+            raise ValueError
     except (zlib.error, ValueError):
         file.close()
         raise Damaged("a loose object without a header") from None

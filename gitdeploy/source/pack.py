@@ -11,26 +11,30 @@ import os
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from dulwich.errors import ApplyDeltaError
 from dulwich.object_format import SHA1
 from dulwich.objects import RawObjectID
-from dulwich.pack import apply_delta, load_pack_index
+from dulwich.pack import apply_delta, load_pack_index_file
 
 from gitdeploy.source import delta
-from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, inflate, inflate_pieces
+from gitdeploy.source.beneath import Directory
+from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, TooLarge, inflate, inflate_pieces
 
 PEEK = 8 << 10
 """Bytes of the first read of an object: most source files are whole in it."""
 
 OFS_DELTA, REF_DELTA = 6, 7
 
-BAD_INDEX = (struct.error, ValueError, IndexError, AssertionError)
-"""What dulwich raises when an index is damaged."""
+BAD_INDEX = (struct.error, ValueError, IndexError, AssertionError, OverflowError, TypeError)
+"""What dulwich raises when an index is damaged, besides KeyError."""
 
-LONGEST_CHAIN = 10_000
+LONGEST_CHAIN = 4095
+"""Deltas of deltas, as git makes them at most (pack.depth)."""
+
+MAX_SIZE = 1 << 50
+"""Bytes of an object, and of a pack: a larger number is damage, and would be no number that the kernel takes."""
 
 
 class BaseCache:
@@ -82,15 +86,23 @@ class _Entry(NamedTuple):
 class Pack:
     """A pack and its index, open until `close`."""
 
-    def __init__(self, index: Path, bases: BaseCache) -> None:
-        """Takes the path of the index. Raises OSError, KeyError for an unknown version, and BAD_INDEX."""
-        self._index = load_pack_index(index, SHA1)
+    def __init__(self, directory: Directory, name: str, bases: BaseCache) -> None:
+        """Takes where it is and its name without ".idx". Raises FileNotFoundError, Damaged, StageFailed for odd file types."""
         self._bases = bases
+        index, pack = directory.open(f"{name}.idx"), directory.open(f"{name}.pack")
+        if index is None or pack is None:
+            for fd in (index, pack):
+                if fd is not None:
+                    os.close(fd)
+            raise FileNotFoundError
+        self._file = pack
+        file = os.fdopen(index, "rb")
         try:
-            self._file = os.open(index.with_suffix(".pack"), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self._index.close()
-            raise
+            self._index = load_pack_index_file(str(directory.path / f"{name}.idx"), file, SHA1)
+        except (KeyError, *BAD_INDEX):
+            file.close()
+            os.close(pack)
+            raise Damaged("it has an unknown version, or is cut off") from None
 
     def close(self) -> None:
         """Closes both files."""
@@ -100,17 +112,32 @@ class Pack:
     def find(self, oid: bytes) -> int | None:
         """The offset of an object (20 bytes), None if it is not in this pack. Raises Damaged."""
         try:
-            return self._index.object_offset(RawObjectID(oid))
+            offset = self._index.object_offset(RawObjectID(oid))
         except KeyError:
             return None
-        except BAD_INDEX as error:
-            raise Damaged(f"the index of its pack is damaged: {error}") from None
+        except BAD_INDEX:
+            raise Damaged("the index of its pack is damaged") from None
+        if offset > MAX_SIZE:
+            raise Damaged("the index of its pack names a place that no pack has")
+        return offset
 
-    def read(self, offset: int) -> tuple[int, Content]:
-        """The kind (1 commit, 2 tree, 3 blob, 4 tag) and content of the object at an offset. Raises Damaged."""
+    def beginning_with(self, prefix: bytes) -> list[bytes]:
+        """The ids in it that begin with these bytes, at least one. Raises Damaged."""
+        try:
+            return [bytes(oid) for oid in self._index.iter_prefix(prefix) if len(oid) == 20]
+        except (KeyError, *BAD_INDEX):
+            raise Damaged("the index of a pack is damaged") from None
+
+    def read(self, offset: int, largest: int = MAX_SIZE) -> tuple[int, Content]:
+        """The kind (1 commit, 2 tree, 3 blob, 4 tag) and content of the object at an offset.
+
+        Raises:
+            Damaged: also while pieces are read.
+            TooLarge: it is made of objects of which one has more than `largest` bytes.
+        """
         entry = self._entry(offset)
         if entry.base:
-            return self._read_delta(entry)
+            return self._delta_in_memory(entry) or self._delta_on_disk(entry, largest)
         if entry.size > LARGE:
             return entry.kind, Large(entry.size, self._pieces(entry))
         return entry.kind, self._whole(entry)
@@ -121,15 +148,17 @@ class Pack:
             byte = head[0]
             kind, size = byte >> 4 & 7, byte & 15
             at, shift = 1, 4
-            while byte & 0x80:
+            while byte & 0x80 and shift < 64:
                 byte = head[at]
                 size |= (byte & 0x7F) << shift
                 at, shift = at + 1, shift + 7
+            if size > MAX_SIZE:
+                raise Damaged("an object of a size that none has")
             base = 0
             if kind == OFS_DELTA:
                 byte = head[at]
                 back = byte & 0x7F
-                while byte & 0x80:
+                while byte & 0x80 and back < MAX_SIZE:
                     at += 1
                     byte = head[at]
                     back = (back + 1) << 7 | byte & 0x7F
@@ -138,7 +167,7 @@ class Pack:
                 base, at = self.find(head[at : at + 20]) or 0, at + 20
         except IndexError:
             raise Damaged("the pack ends early") from None
-        if kind in (0, 5) or (kind > 5 and base <= 0):
+        if kind in (0, 5) or (kind > 5 and not 0 < base < MAX_SIZE):
             raise Damaged("an object of an unknown kind, or a delta without a base")
         return _Entry(offset, kind, size, base, offset + at, head)
 
@@ -160,9 +189,6 @@ class Pack:
 
         return inflate_pieces(read, entry.size)
 
-    def _read_delta(self, entry: _Entry) -> tuple[int, Content]:
-        return self._delta_in_memory(entry) or self._delta_on_disk(entry)
-
     def _delta_in_memory(self, entry: _Entry) -> tuple[int, bytes] | None:
         """Resolves a chain of deltas from the nearest base that is at hand; None if anything in it is large."""
         known = self._bases.get((self._file, entry.offset))
@@ -181,18 +207,20 @@ class Pack:
                 return None
             try:
                 data = b"".join(apply_delta(data, change))
-            except ApplyDeltaError as error:
-                raise Damaged(str(error)) from None
+            except ApplyDeltaError:
+                raise Damaged("a delta that does not fit its base") from None
         return kind, data
 
-    def _delta_on_disk(self, entry: _Entry) -> tuple[int, Large]:
-        """The same for large objects."""
+    def _delta_on_disk(self, entry: _Entry, largest: int) -> tuple[int, Large]:
+        """The same for large objects. All sizes are looked at before anything is expanded."""
         chain: list[_Entry] = []
         while entry.base:
             self._follow(chain, entry)
             entry = self._entry(entry.base)
-        size = delta.sizes(next(self._pieces(chain[0]), b""))[1]
-        return entry.kind, Large(size, self._applied(entry, chain))
+        results = [delta.sizes(next(self._pieces(link), b"")[:20])[1] for link in chain]
+        if max(entry.size, *results, *(link.size for link in chain)) > largest:
+            raise TooLarge(f"it is stored as a change of an object of more than {largest:,} bytes")
+        return entry.kind, Large(results[0], self._applied(entry, chain))
 
     def _follow(self, chain: list[_Entry], entry: _Entry) -> None:
         chain.append(entry)

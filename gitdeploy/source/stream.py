@@ -10,7 +10,8 @@ from gitdeploy.source import tar
 from gitdeploy.source.inflate import Content, Damaged, Large
 from gitdeploy.source.lfs import MAX_POINTER, read_object, read_pointer
 from gitdeploy.source.objects import BLOB
-from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, MAX_LINK, SYMLINK, show
+from gitdeploy.source.text import show
+from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, MAX_LINK, SYMLINK
 from gitdeploy.source.walk import Item
 
 CHUNK = 128 << 10
@@ -29,9 +30,9 @@ class Context:
     """
 
     def __init__(
-        self, dockerfile: Item, items: Callable[[], Iterator[Item]], lfs: Path | None, *, content: bytes, key: str
+        self, dockerfile: Item, items: Callable[[], Iterator[Item]], lfs: Path | None, *, content: bytes, key: str, limit: int
     ) -> None:
-        """Takes the Dockerfile as it is to be sent, what starts a walk over the context, and the store of LFS objects."""
+        """Takes the Dockerfile as it is sent, what starts a walk, the store of LFS objects, and the bytes it may have."""
         self.dockerfile = dockerfile.path.decode("utf-8", "surrogateescape")
         self.content = content
         self.key = key
@@ -40,9 +41,13 @@ class Context:
         self._first = dockerfile
         self._items = items
         self._lfs = lfs
+        self._limit = limit
+        self._total = 0
+        self._largest = (0, b"")
 
     def __iter__(self) -> Iterator[bytes]:
-        self.files = self.bytes = 0
+        self.files = self.bytes = self._total = 0
+        self._largest = (0, b"")
         for chunk in self._chunks():
             self.bytes += len(chunk)
             yield chunk
@@ -51,6 +56,7 @@ class Context:
         parts: list[bytes] = []
         size = 0
         for item in self._ordered():
+            self._count(item.path, 0)
             if item.mode == DIRECTORY:
                 parts.append(tar.directory(item.path))
                 size += tar.BLOCK
@@ -62,6 +68,7 @@ class Context:
                 continue
             content = self._content(item)
             length = content.size if isinstance(content, Large) else len(content)
+            self._count(item.path, length)
             parts.append(tar.file(item.path, length, executable=item.mode == EXECUTABLE))
             if isinstance(content, Large):
                 yield b"".join(parts)
@@ -74,6 +81,16 @@ class Context:
                 yield b"".join(parts)
                 parts, size = [], 0
         yield b"".join([*parts, tar.END])
+
+    def _count(self, path: bytes, length: int) -> None:
+        """Counts a header, or the content of a file before any of it is unpacked. Raises StageFailed at the limit."""
+        self._total += length + tar.BLOCK
+        self._largest = max(self._largest, (length, path))
+        if self._total > self._limit:
+            size, largest = self._largest
+            reason = f"the build context has more than {self._limit:,} bytes (build.max_context) at {show(path)}"
+            reason += f"; the largest file so far is {show(largest)} with {size:,} bytes"
+            raise StageFailed(reason, "leave files out with .dockerignore, or have build.max_context raised in config.toml")
 
     def _ordered(self) -> Iterator[Item]:
         """The Dockerfile, then the rest: BuildKit recognizes a tar stream by its first header, which must be a plain one."""

@@ -2,91 +2,26 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from dulwich.config import ConfigFile, parse_submodules
-
 from gitdeploy.errors import StageFailed
+from gitdeploy.source.gitconfig import BadConfig, read_config
 from gitdeploy.source.objects import BLOB
-from gitdeploy.source.tree import FILE, find, printable, show
+from gitdeploy.source.sameserver import HINT, SameServer
+from gitdeploy.source.text import printable, show
+from gitdeploy.source.tree import FILE, find
 from gitdeploy.source.walk import Source
 
 MAX_GITMODULES = 256 << 10
 """Bytes of a .gitmodules file."""
 
-PUBLIC = "git-daemon-export-ok"
-"""File in a bare repository that says that everyone may read it; Gogs keeps it up with the repository's visibility."""
-
-HINT = "let its URL point at a repository on the same server that has the commit, or copy its files, or see .dockerignore"
-
-Resolver = Callable[[str, Path], Path]
-"""Takes a URL from .gitmodules and the repository whose .gitmodules it is; returns where that repository is on this machine.
-Raises StageFailed."""
-
-_URL = re.compile(r"(?:https?|ssh|git)://(?:[^/@]*@)?([^/:@]+)(?::[0-9]+)?/+(.*)")
-_SCP = re.compile(r"(?:[^/:@]+@)?([^/:@]+):(?!//)(.*)")
-_NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]+")
-
-
-def refuse(url: str, parent: Path) -> Path:
-    """The resolver of a server that takes no submodules."""
-    raise StageFailed(f"{printable(url)} is not taken: this server is not set up for submodules")
-
-
-@dataclass(frozen=True)
-class SameServer:
-    """Resolves URLs that point at repositories of this server, as far as the owner of the app may read them.
-
-    A pusher chooses URL and commit, so without that rule the commit id of a private repository would be enough to read it.
-    Allowed are the repositories of the same owner and public ones.
-
-    Attributes:
-        root: the directory of repositories, <owner>/<name>.git in it in lower case.
-        owner: of the app, "" to allow public repositories only.
-        hosts: names under which the server is reached, over HTTP or SSH.
-        prefix: path of its web address: "gogs" for https://example.com/gogs/.
-    """
-
-    root: Path
-    owner: str
-    hosts: frozenset[str]
-    prefix: str = ""
-
-    def __call__(self, url: str, parent: Path) -> Path:
-        """See Resolver."""
-        owner, _, name = self._path(url, parent).lower().partition("/")
-        name = name.removesuffix(".git")
-        if not _NAME.fullmatch(owner) or not _NAME.fullmatch(name):
-            raise StageFailed(f"{printable(url)} is not owner/name on this server")
-        path = self.root / owner / f"{name}.git"
-        if not path.is_dir() or (owner != self.owner.lower() and not (path / PUBLIC).exists()):
-            raise StageFailed(f"{owner}/{name} is no repository of {self.owner} and no public one (it has no {PUBLIC})")
-        return path
-
-    def _path(self, url: str, parent: Path) -> str:
-        if url.startswith(("./", "../")):
-            root, here = self.root.resolve(), parent.resolve()
-            if not here.is_relative_to(root):
-                raise StageFailed(f"{printable(url)} is relative to a repository that is not the server's")
-            name = here.relative_to(root).as_posix().removesuffix(".git")
-            return posixpath.normpath(f"{name}/{url}")
-        match = _URL.fullmatch(url) or _SCP.fullmatch(url)
-        if not match or match[1].lower() not in self.hosts:
-            raise StageFailed(f"{printable(url)} is not on this server ({', '.join(sorted(self.hosts))})")
-        path = match[2].strip("/")
-        return path.removeprefix(f"{self.prefix.strip('/')}/") if self.prefix else path
-
 
 class Submodules:
     """Finds what the submodules of a tree, and theirs, refer to."""
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
+    def __init__(self, server: SameServer | None) -> None:
+        """Takes the server whose repositories they may be, None for no submodules."""
+        self._server = server
         self._urls: dict[tuple[Path, bytes], dict[bytes, str]] = {}
 
     def enter(self, parent: Source, path: bytes, commit: bytes) -> Source:
@@ -95,7 +30,9 @@ class Submodules:
         if url is None:
             raise StageFailed(f"submodule {show(path)}: .gitmodules has no URL for it", HINT)
         try:
-            repository = parent.repository.other(self._resolver(url, parent.repository.path))
+            if self._server is None:
+                raise StageFailed(f"{printable(url)} is not taken: this server is not set up for submodules")
+            repository = parent.repository.other(self._server(url, parent.repository.path), self._server.root)
             if repository.objects.lookup(commit) is None:
                 raise StageFailed(f"{printable(url)} has no commit {commit.hex()}; push it there")
             tree = repository.resolve(commit.hex()).tree
@@ -123,7 +60,11 @@ def _read_gitmodules(source: Source) -> dict[bytes, str]:
         return {}
     data = objects.read(entry.oid, BLOB, MAX_GITMODULES, ".gitmodules")
     try:
-        config = ConfigFile.from_file(BytesIO(data))
-        return {path.strip(b"/"): url.decode("utf-8", "replace") for path, url, _ in parse_submodules(config)}
-    except ValueError as error:
-        raise StageFailed(f".gitmodules cannot be read: {error}", "see what `git submodule status` says") from None
+        entries = read_config(data)
+    except BadConfig as bad:
+        raise StageFailed(f".gitmodules cannot be read: {bad}", "see what `git submodule status` says") from None
+    found: dict[bytes, dict[str, bytes]] = {}
+    for setting in entries:
+        if setting.section == "submodule" and setting.subsection is not None:
+            found.setdefault(setting.subsection, {})[setting.key] = setting.value or b""
+    return {m["path"].strip(b"/"): m["url"].decode("utf-8", "replace") for m in found.values() if "path" in m and "url" in m}

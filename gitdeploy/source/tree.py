@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.objects import BLOB, TREE, Objects
+from gitdeploy.source.text import show
 
 DIRECTORY, FILE, EXECUTABLE, SYMLINK, SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
 
@@ -35,16 +36,6 @@ class Entry(NamedTuple):
     mode: int
     name: bytes
     oid: bytes
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped, so that nothing a pusher wrote can steer a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def show(path: bytes) -> str:
-    """A path for a message; bytes that are no UTF-8 are escaped too."""
-    return printable(path.decode("utf-8", "backslashreplace"))
 
 
 def read_tree(objects: Objects, oid: bytes, path: bytes) -> list[Entry]:

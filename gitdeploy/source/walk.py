@@ -10,7 +10,8 @@ from gitdeploy.errors import StageFailed
 from gitdeploy.source.ignore import IgnoreFilter, Level
 from gitdeploy.source.objects import Objects
 from gitdeploy.source.repository import Repository
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, read_tree, show
+from gitdeploy.source.text import show
+from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, read_tree
 
 MAX_ENTRIES = 2_000_000
 """Files and directories of one context: a few small trees can refer to one another until they hold billions."""

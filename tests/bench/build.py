@@ -31,9 +31,8 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest
 from gitdeploy.errors import Cancelled
 from gitdeploy.journal import Running
-from gitdeploy.source.context import open_context
-from gitdeploy.source.repository import open_repository
-from gitdeploy.source.submodules import refuse
+from gitdeploy.readers import Readers, place_of
+from gitdeploy.source.context import MAX_CONTEXT
 from gitdeploy.tools import Tools
 from tests.bench.ground import ground
 from tests.support.builder import archive as tar
@@ -48,6 +47,8 @@ TOTAL = 53_000_000  # bytes in all files together
 ENVIRONMENT = {"PATH": f"/usr/bin:{os.environ['PATH']}"}  # Debian's docker command builds with BuildKit by itself
 
 APP = App(name="bench/app", image="bench-deployed", container="bench-app")
+
+READERS = Readers(lambda path: place_of(path, None))
 
 Way = Callable[[str], object]
 
@@ -112,15 +113,18 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
     """The ways to build a commit of it."""
 
     def deployed(commit_id: str) -> None:
-        with open_repository(repository.bare) as source:
+        with READERS.open(repository.bare) as source:
             commit = source.resolve(commit_id)
             name, references = "gitdeploy.local/bench/app:1", ("bench-deployed:1", "bench-deployed:latest")
             candidate = Candidate(APP, commit, "1", name, references)
             build(candidate, source, tools(engine), Running())
 
     def ours(commit_id: str) -> None:
-        with open_repository(repository.bare) as source:
-            context = open_context(source, source.resolve(commit_id))
+        with READERS.open(repository.bare) as source:
+            commit = source.resolve(commit_id)
+            context = source.context(
+                commit, directory=".", dockerfile="Dockerfile", lfs=None, submodules=None, limit=MAX_CONTEXT
+            )
             request = BuildRequest(context.dockerfile, ("bench-gitdeploy:1", "bench-gitdeploy:latest"))
             engine.build(request, iter(context), lambda host: None, Recorder())
 
@@ -157,7 +161,7 @@ def tools(engine: Engine) -> Tools:
         "credentials": lambda app: lambda host: None,
         "build_slot": contextlib.nullcontext,
         "lfs": lambda: None,
-        "submodules": lambda repository: refuse,
+        "submodules": lambda repository: None,
         "now": time.time,
     }
     return cast(Tools, SimpleNamespace(**used))

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gitdeploy.signed import NotSigned, split_commit, split_tag, tree_of
-from gitdeploy.source.repository import _headers
+from gitdeploy.source.commit import headers as _headers
 
 ID = "0123456789abcdef0123456789abcdef01234567"
 SSH = b"-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAAAQ==\n-----END SSH SIGNATURE-----\n"

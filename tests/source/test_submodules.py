@@ -9,7 +9,7 @@ import pytest
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import open_repository
-from gitdeploy.source.submodules import PUBLIC, SameServer
+from gitdeploy.source.sameserver import PUBLIC, SameServer
 from tests.support.gitrepo import GitRepo, members, submodule
 
 DOCKERFILE = b"FROM scratch\n"

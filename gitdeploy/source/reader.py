@@ -1,0 +1,249 @@
+"""Repositories as the rest of gitdeploy reads them: each question goes to a process that has no rights but to read them.
+
+The interface is that of `gitdeploy.source.repository` and `gitdeploy.source.context`, which do the work over there. What comes
+back is checked for its type and size, for a repository may have taken that process over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from gitdeploy.errors import StageFailed
+from gitdeploy.source import frames
+from gitdeploy.source.commit import ID, MAX_TIME, Commit
+from gitdeploy.source.frames import BadFrame
+from gitdeploy.source.process import HINT, Answer, Cancel, Limits, Process
+from gitdeploy.source.sameserver import SameServer
+from gitdeploy.source.text import printable
+
+LOOKUP = Limits()
+MAX_DOCKERFILE = 1 << 20
+MAX_RAW = 2 << 20
+"""Bytes of a commit or tag."""
+
+CONTEXT_CPU = 300
+"""Seconds of processor time for a walk over a context, and for its stream."""
+
+CONTEXT_WAIT = 300.0
+"""Seconds for a walk over a context, and for one chunk of its stream: a large file may be many changes of another."""
+
+MAX_TIPS = 100_000
+"""Refs that one request asks for."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a repository is, and whose.
+
+    Attributes:
+        path: of the repository, links resolved.
+        root: the directory that it and all it borrows from lie below, links resolved.
+        uid: the user to read it as, where this process may choose.
+        gid: that user's group.
+    """
+
+    path: Path
+    root: Path
+    uid: int
+    gid: int
+
+
+class Lender(Protocol):
+    """Whoever keeps processes that read."""
+
+    def borrow(self, user: tuple[int, int]) -> Process:
+        """A process that reads as this user and group, or that has read nothing yet. Raises StageFailed."""
+
+    def give_back(self, process: Process, user: tuple[int, int]) -> None:
+        """Takes it back, alive or not."""
+
+
+class Repository:
+    """An open repository; a context manager that closes it. Its methods may raise Cancelled besides."""
+
+    def __init__(self, place: Place, lender: Lender, cancelled: Cancel) -> None:
+        """Opens it. Raises StageFailed."""
+        self.place = place
+        self.path = place.path
+        self._lender = lender
+        self._cancelled = cancelled
+        self._process: Process | None = None
+        self.opened = 0
+        try:
+            self._ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Gives its process back."""
+        if self._process:
+            self._lender.give_back(self._process, (self.place.uid, self.place.gid))
+            self._process = None
+
+    def __enter__(self) -> Repository:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def resolve(self, rev: str) -> Commit:
+        """See `repository.Repository.resolve`."""
+        answer, _ = self.ask({"verb": "resolve", "rev": rev}, f"reading {printable(rev[:60])} of {self.path}")
+        try:
+            oid, tree, subject, author = (frames.text(answer, key, 10_000) for key in ("id", "tree", "subject", "author"))
+            if not ID.fullmatch(oid) or not ID.fullmatch(tree):
+                raise BadFrame("no id")
+            return Commit(oid, tree, printable(subject), printable(author), frames.number(answer, "time", MAX_TIME))
+        except BadFrame as bad:
+            raise _nonsense(bad) from None
+
+    def refs(self) -> list[str]:
+        """See `repository.Repository.refs`."""
+        _, data = self.ask({"verb": "refs"}, f"reading the refs of {self.path}")
+        names = data.decode("utf-8", "surrogateescape").split("\0")
+        return [name for name in names if name.startswith("refs/")]
+
+    def tip(self, ref: str) -> str | None:
+        """See `repository.Repository.tip`."""
+        answer, _ = self.ask({"verb": "tip", "ref": ref}, f"reading {printable(ref[:60])} of {self.path}")
+        tip = answer.get("tip")
+        if tip is not None and not (isinstance(tip, str) and ID.fullmatch(tip)):
+            raise _nonsense(BadFrame("no id"))
+        return tip
+
+    def tips(self, refs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The ids of the commits that full ref names point at; and, of those that cannot be read, why. Raises StageFailed."""
+        tips: dict[str, str] = {}
+        wrong: dict[str, str] = {}
+        if len(refs) > MAX_TIPS:
+            raise StageFailed(f"{self.path} has more than {MAX_TIPS:,} refs to watch", "watch fewer: see branch in config.toml")
+        _, data = self.ask({"verb": "tips", "refs": list(refs)}, f"reading the refs of {self.path}")
+        words = data.decode("utf-8", "surrogateescape").split("\0")
+        asked = set(refs)
+        for ref, found in zip(words[::2], words[1::2], strict=False):
+            if ref in asked and ID.fullmatch(found):
+                tips[ref] = found
+            elif ref in asked and found:
+                wrong[ref] = printable(found.removeprefix("!")[:1000])
+        return tips, wrong
+
+    def raw(self, name: str) -> tuple[str, bytes]:
+        """See `repository.Repository.raw`."""
+        what = f"reading {printable(name[:60])} of {self.path}"
+        answer, data = self.ask({"verb": "raw", "name": name}, what, Limits(size=MAX_RAW))
+        try:
+            return frames.text(answer, "kind", 10), data
+        except BadFrame as bad:
+            raise _nonsense(bad) from None
+
+    def read_file(self, commit: Commit, path: str, limit: int) -> bytes | None:
+        """See `repository.Repository.read_file`."""
+        request = {"verb": "read_file", "commit": commit.id, "tree": commit.tree, "path": path, "limit": limit}
+        answer, data = self.ask(request, f"reading {printable(path[:200])} of commit {commit.id[:12]}", Limits(size=limit))
+        return data if answer.get("found") is True else None
+
+    def context(
+        self,
+        commit: Commit,
+        *,
+        directory: str,
+        dockerfile: str,
+        lfs: Path | None,
+        submodules: SameServer | None,
+        limit: int,
+    ) -> Context:
+        """See `context.open_context`."""
+        request = {
+            "verb": "context",
+            "commit": commit.id,
+            "tree": commit.tree,
+            "directory": directory,
+            "dockerfile": dockerfile,
+            "lfs": str(lfs) if lfs else None,
+            "submodules": submodules.plain() if submodules else None,
+            "limit": limit,
+        }
+        return Context(self, request, f"reading commit {commit.id[:12]}", limit)
+
+    def ask(self, request: Mapping[str, object], what: str, limits: Limits = LOOKUP) -> tuple[dict[str, Any], bytes]:
+        """Asks about the open repository. Raises StageFailed, Cancelled."""
+        return self._ready().ask(request, what, limits, self._cancelled)
+
+    def stream(self, what: str, limits: Limits) -> Answer:
+        """The stream of the context that was opened last; returns the message at its end. Raises StageFailed, Cancelled."""
+        return self._ready().stream({"verb": "stream"}, what, limits, self._cancelled)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that has it open can still be asked."""
+        return self._process is not None and self._process.alive
+
+    def _ready(self) -> Process:
+        """The process with this repository open in it: another one if the last has died over a question."""
+        if self._process and self._process.alive:
+            return self._process
+        self.close()
+        place = self.place
+        self._process = self._lender.borrow((place.uid, place.gid))
+        self.opened += 1
+        request = {"verb": "open", "path": str(place.path), "root": str(place.root), "uid": place.uid, "gid": place.gid}
+        self._process.ask(request, f"opening {place.path}", LOOKUP, self._cancelled)
+        return self._process
+
+
+class Context:
+    """A build context; iterating makes its tar stream in chunks, from the beginning each time, and may raise StageFailed.
+
+    Attributes:
+        dockerfile: path of the Dockerfile in the stream.
+        content: of the Dockerfile.
+        key: digest of everything that decides what the stream holds.
+        files: files and symlinks in the stream, once it has ended.
+        bytes: bytes of the stream so far.
+    """
+
+    def __init__(self, repository: Repository, request: Mapping[str, object], what: str, limit: int) -> None:
+        """Opens it. Takes the request that does, what to call that, and the bytes that the stream may have."""
+        self._repository = repository
+        self._request = request
+        self._what = what
+        self._limits = Limits(CONTEXT_WAIT, CONTEXT_CPU, limit + limit // 8 + (1 << 20), limit)
+        self.files = self.bytes = 0
+        self.dockerfile, self.key, self.content = self._open()
+
+    def _open(self) -> tuple[str, str, bytes]:
+        limits = Limits(CONTEXT_WAIT, CONTEXT_CPU, MAX_DOCKERFILE)
+        answer, content = self._repository.ask(self._request, self._what, limits)
+        self._opened = self._repository.opened
+        try:
+            key = frames.text(answer, "key", 64)
+            if not re.fullmatch("[0-9a-f]{64}", key):
+                raise BadFrame("no key")
+            return frames.text(answer, "dockerfile", 10_000), key, content
+        except BadFrame as bad:
+            raise _nonsense(bad) from None
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.files = self.bytes = 0
+        if self._opened != self._repository.opened or not self._repository.alive:
+            self._open()
+        answer = self._repository.stream(self._what, self._limits)
+        try:
+            while True:
+                chunk = next(answer)
+                self.bytes += len(chunk)
+                yield chunk
+        except StopIteration as end:
+            self.files = frames.number(end.value, "files", 1 << 40)
+        finally:
+            answer.close()
+
+
+def _nonsense(bad: BadFrame) -> StageFailed:
+    return StageFailed(f"reading the repository failed: the reader's answer is none ({bad})", HINT)
