@@ -22,13 +22,13 @@ from gitdeploy.config.load import apply_options, apply_tree
 from gitdeploy.config.model import App
 from gitdeploy.console import Console
 from gitdeploy.engine.types import Image
-from gitdeploy.errors import Cancelled, NothingToDo, RegistryError, StageFailed
+from gitdeploy.errors import NothingToDo, StageFailed
 from gitdeploy.gate import judged_image, run_gate
 from gitdeploy.imagenames import own_name, public_references
 from gitdeploy.journal import Running
 from gitdeploy.ownership import require_own
-from gitdeploy.publictags import require_claims, tagged
-from gitdeploy.publish import publish
+from gitdeploy.publictags import require_claims
+from gitdeploy.publish import publish_release
 from gitdeploy.records import Deployment
 from gitdeploy.release import Release, label_problem
 from gitdeploy.retention import find_image
@@ -97,7 +97,7 @@ def deploy(job: Job, tools: Tools) -> Outcome:
         release = Release(job.deployment, app, version, commit.id, image.id)
         halt = CancelFlag(tools.cancel)
         begun = threading.Event()
-        pushed = pool.submit(push, release, candidate.references, tools, halt, begun=begun)
+        pushed = pool.submit(publish_release, release, candidate.references, tools, halt, begun=begun)
         begun.wait(1.0)  # so that the pusher reads Push before Deploy
         try:
             judge(release, image, tools, pushed)
@@ -187,39 +187,6 @@ def environment(app: App, console: Console) -> Mapping[str, str]:
     secret = parse_env_file(read_secret(app.env_file, f'apps."{app.name}".env_file'), app.env_file)
     console.redact.add(secret.values())
     return {**app.env, **secret}
-
-
-def push(release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag, *, begun: threading.Event) -> str:
-    """Set the release's public tags and push them; one that the registry refuses is as it was before.
-
-    Record the digest and return it, "" where nothing is to be pushed.
-    """
-    engine = tools.engine()
-    set_tag = partial(tagged, engine, release.app, release.image)
-    if not release.app.push.enabled:
-        begun.set()
-        for reference in references:
-            with set_tag(reference):
-                pass
-        return ""
-    limit = release.app.push.timeout
-    timer = threading.Timer(limit, halt.set, ["timeout"])
-    timer.daemon = True
-    with tools.journal.stage("Push") as stage:
-        begun.set()
-        timer.start()
-        try:
-            digest = publish(engine, references, tools.credentials(release.app), tools.console, halt, tagged=set_tag)
-        except Cancelled as error:
-            if halt.reason != "timeout":
-                raise
-            reason = f"the push took longer than {limit:.0f} s (push.timeout)"
-            raise RegistryError(reason, transient=False, hint="is the registry slow? raise push.timeout") from error
-        finally:
-            timer.cancel()
-        tools.state.update(release.id, digest=digest)
-        stage.note = digest[:19]
-        return digest
 
 
 def judge(release: Release, image: Image, tools: Tools, pushed: Future[str]) -> None:

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
+from gitdeploy.cancel import CancelFlag
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Cancel, Credentials, Output
 from gitdeploy.errors import Cancelled, RegistryError
+from gitdeploy.publictags import tagged
+from gitdeploy.release import Release
+from gitdeploy.tools import Tools
 
 PAUSES = (1.0, 5.0)
 """Seconds between tries. The engine itself tries a registry that does not answer for most of a minute each time."""
+
+
+def publish_release(
+    release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag, *, begun: threading.Event
+) -> str:
+    """Set the release's public tags and push them; one that the registry refuses is as it was before.
+
+    Record the digest and return it, "" where nothing is to be pushed.
+    """
+    engine = tools.engine()
+    set_tag = partial(tagged, engine, release.app, release.image)
+    if not release.app.push.enabled:
+        begun.set()
+        for reference in references:
+            with set_tag(reference):
+                pass
+        return ""
+    limit = release.app.push.timeout
+    timer = threading.Timer(limit, halt.set, ["timeout"])
+    timer.daemon = True
+    with tools.journal.stage("Push") as stage:
+        begun.set()
+        timer.start()
+        try:
+            digest = publish(engine, references, tools.credentials(release.app), tools.console, halt, tagged=set_tag)
+        except Cancelled as error:
+            if halt.reason != "timeout":
+                raise
+            reason = f"the push took longer than {limit:.0f} s (push.timeout)"
+            raise RegistryError(reason, transient=False, hint="is the registry slow? raise push.timeout") from error
+        finally:
+            timer.cancel()
+        tools.state.update(release.id, digest=digest)
+        stage.note = digest[:19]
+        return digest
 
 
 def publish(
