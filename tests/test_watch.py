@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from gitdeploy.push import PushRecord
 from gitdeploy.reconcile import SETTLE
 from gitdeploy.site import Site
 from gitdeploy.state import State
-from gitdeploy.watch import SEARCH_INTERVAL, Watcher
+from gitdeploy.watch import SEARCH_INTERVAL, Watcher, _Watched
 from tests.support.apps import SampleApp
 from tests.support.gogs import Gogs
 from tests.support.installed import Installed, install
@@ -268,10 +268,10 @@ def test_what_one_repository_brings_up_leaves_the_others_watched(watched: Scene,
     watched.installed.enrol(other, "registry.example/broken", 8081)
     real = watched.watcher._tips
 
-    def tips(path: Path, patterns: object) -> dict[str, str]:
-        if "broken" in path.name:
+    def tips(app: _Watched, patterns: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        if app.path and "broken" in app.path.name:
             raise RecursionError("maximum depth")
-        return real(path, patterns)  # type: ignore[arg-type]
+        return real(app, patterns)
 
     monkeypatch.setattr(watched.watcher, "_tips", tips)
     watched.look(1)

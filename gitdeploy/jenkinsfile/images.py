@@ -11,7 +11,7 @@ from gitdeploy.jenkinsfile.dockercli import Parsed
 from gitdeploy.jenkinsfile.draft import Draft
 from gitdeploy.jenkinsfile.steps import BUILT
 from gitdeploy.jenkinsfile.variables import VERSION
-from gitdeploy.reference import HUB, registry, split
+from gitdeploy.reference import HUB, registry
 
 _FLAGS = {"no-cache": "build.no_cache", "pull": "build.pull"}
 _LEFT_OUT = ("quiet", "rm", "force-rm", "compress", "load", "progress", "push", "tag", "file", "build-arg")
@@ -42,14 +42,14 @@ class Images:
 
     def owns(self, image: str) -> bool:
         """Whether this is one of them, as far as one can tell."""
-        repository = split(image)[0]
+        repository = _split(image)[0]
         return not self.built or "$" in repository or repository in {ref.repository for ref in [*self._made, *self._pushed]}
 
     def take_build(self, line: int, parsed: Parsed) -> None:
         """Carries over a `docker build`."""
         draft = self._draft
         for tag in parsed.all("tag"):
-            self._made.append(Reference(*split(tag), line))
+            self._made.append(Reference(*_split(tag), line))
             if parsed.all("push"):
                 self.take_push(line, tag)
         self._take_paths(line, parsed.rest[-1] if parsed.rest else ".", parsed.last("file"))
@@ -88,12 +88,12 @@ class Images:
 
     def take_tag(self, line: int, new: str) -> None:
         """Takes the new name of a `docker tag`."""
-        self._made.append(Reference(*split(new), line))
+        self._made.append(Reference(*_split(new), line))
 
     def take_push(self, line: int, image: str) -> None:
         """Takes what a `docker push` names; see `steps.BUILT`."""
         if not image.startswith(BUILT):
-            self._pushed.append(Reference(*split(image), line))
+            self._pushed.append(Reference(*_split(image), line))
         elif self._made:
             last = self._made[-1]
             self._pushed.append(Reference(last.repository, image.removeprefix(BUILT) or last.tag, line))
@@ -113,7 +113,7 @@ class Images:
     def finish(self, ran: str, line: int) -> None:
         """Decides on `image` and `push`; `ran` is what the container runs, "" if there is none, started in `line`."""
         draft = self._draft
-        refs = self._pushed or ([Reference(*split(ran), line)] if ran else []) or self._made
+        refs = self._pushed or ([Reference(*_split(ran), line)] if ran else []) or self._made
         if not refs:
             return
         chosen = refs[0]
@@ -134,3 +134,11 @@ class Images:
         found = [tag for tag in (VERSION, "latest") if tag in {ref.tag for ref in tags}]
         if found == [VERSION]:
             draft.set(tags[0].line, "push.tags", found)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return repository and tag or digest, "latest" where none is given; in either there may be placeholders. Pure."""
+    named, _, digest = text.partition("@")
+    repository, colon, tag = named.rpartition(":")
+    plain = not colon or "/" in tag
+    return (named if plain else repository), digest or ("latest" if plain else tag)

@@ -143,7 +143,7 @@ LOGINS = {"docker.io": ("hub", "s3cret"), "127.0.0.1:5000": ("<token>", "t0ken")
         ((), {}),
         (("quay.io/a/b:1",), {}),
         (("alpine", "library/alpine:3"), {"https://index.docker.io/v1/": {"username": "hub", "password": "s3cret"}}),
-        (("127.0.0.1:5000/x@sha256:0",), {"127.0.0.1:5000": {"identitytoken": "t0ken"}}),
+        (("127.0.0.1:5000/x@sha256:" + "0" * 64,), {"127.0.0.1:5000": {"identitytoken": "t0ken"}}),
     ],
 )
 def test_logins_of_the_base_images_go_along(images: tuple[str, ...], expected: dict[str, dict[str, str]]) -> None:

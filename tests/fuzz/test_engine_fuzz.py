@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitdeploy.buildguard import check_base, check_frontends
-from gitdeploy.config.formats import IMAGE_WITH_TAG, image_key, repository_of
+from gitdeploy.config.formats import IMAGE_WITH_TAG
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import BadValue
 from gitdeploy.engine import trace
@@ -32,7 +32,7 @@ from gitdeploy.engine.protobuf import Malformed, field
 from gitdeploy.engine.variables import LONGEST as LONGEST_VALUE
 from gitdeploy.engine.variables import MOST, Variables
 from gitdeploy.errors import BuildFailed, EngineError, StageFailed
-from gitdeploy.reference import registry, split
+from gitdeploy.reference import image_key, parse, registry, split
 from tests.support import traces
 from tests.support.recorder import Recorder
 
@@ -101,7 +101,7 @@ def test_no_frontend_is_taken_that_was_not_looked_at(text: str) -> None:
         check_frontends(text, ME)
     except StageFailed:
         return
-    assert all(image_key(repository_of(image)) == "docker.io/docker/dockerfile" for _, image in found)
+    assert all(image_key(image) == "docker.io/docker/dockerfile" for _, image in found)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.text(alphabet="abc${}:-+'\"\\x", max_size=40)), max_size=200))
