@@ -40,6 +40,7 @@ LOWER_PARTS = {
 DECISIONS = (
     "gitdeploy.appname",
     "gitdeploy.reference",
+    "gitdeploy.buildguard",
     "gitdeploy.push",
     "gitdeploy.reconcile",
     "gitdeploy.version",
