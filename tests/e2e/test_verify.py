@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from tests.e2e.conftest import Deployable
 from tests.support.builder import running
 from tests.support.net import wait_until
 
-MARK = "60.7531"
+
+def mark() -> str:
+    """Seconds for a `sleep` that no other test has."""
+    return f"60.{uuid.uuid4().int % 10**9:09d}"
 
 
 @pytest.fixture
@@ -63,8 +67,9 @@ def test_a_program_judges_each_release(
         assert {str(c.id) for c in docker_client.containers.list(all=True)} == before, "nothing of it was made"
 
     refused("1.0.1", "echo CVE-2026-1; exit 1", "(exit code 1)")
-    refused("1.0.2", f"sleep {MARK}", "in 2 s (verify_timeout)")
-    assert not running(MARK)
+    seconds = mark()
+    refused("1.0.2", f"sleep {seconds}", "in 2 s (verify_timeout)")
+    assert not running(seconds)
     count = len(asked(tmp_path))
     judge("echo fixed")
     assert "1.0.3 is live" in app.clone.push(app.remote, f"{app.clone.release('1.0.3')}:refs/heads/main").text
@@ -77,13 +82,14 @@ def test_a_program_judges_each_release(
 
 def test_cancel_ends_it(app: Deployable, judge: Callable[[str], None], tmp_path: Path) -> None:
     app.site.configure(f'\nverify = ["{tmp_path}/judge", "{{image}}"]\npush.enabled = false\n')
-    judge(f"sleep {MARK} & sleep {MARK}")
+    seconds = mark()
+    judge(f"sleep {seconds} & sleep {seconds}")
     app.clone.release("1.0.0")
     push = app.clone.start_push(app.remote)
-    wait_until(lambda: running(MARK), 60, "the program")
+    wait_until(lambda: running(seconds), 60, "the program")
     app.site.run("cancel", app.name)
     text, _ = push.communicate(timeout=60)
     assert "gitdeploy cancel" in text
-    wait_until(lambda: not running(MARK), 10, "its end")
+    wait_until(lambda: not running(seconds), 10, "its end")
     (image,) = asked(tmp_path)
     assert image.startswith("sha256:"), "without a registry, it is the engine's id"
