@@ -50,7 +50,7 @@ def read_config(data: bytes) -> list[Entry]:
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if data.count(b"\n") > MAX_LINES:
         raise BadConfig(f"expected at most {MAX_LINES:,} lines")
-    return _Reader(data).run()
+    return _Reader(data + b"\n").run()
 
 
 class _Reader:
