@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import struct
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from dulwich.errors import ApplyDeltaError
@@ -32,6 +34,9 @@ BAD_INDEX = (struct.error, ValueError, IndexError, AssertionError, OverflowError
 
 LONGEST_CHAIN = 4095
 """Deltas of deltas, as git makes them at most (pack.depth)."""
+
+MAX_MATCHES = 10_000
+"""Objects that begin with the same digits; two would do to call them ambiguous."""
 
 MAX_SIZE = 1 << 50
 """Bytes of an object, and of a pack: a larger number is damage, and would be no number that the kernel takes."""
@@ -122,9 +127,11 @@ class Pack:
         return offset
 
     def beginning_with(self, prefix: bytes) -> list[bytes]:
-        """The ids in it that begin with these bytes, at least one. Raises Damaged."""
+        """The first ids in it, in order, that begin with these bytes, at most MAX_MATCHES. Raises Damaged."""
         try:
-            return [bytes(oid) for oid in self._index.iter_prefix(prefix) if len(oid) == 20]
+            at = bisect_left(range(len(self._index)), prefix, key=self._index.object_sha_at_position)
+            found = map(self._index.object_sha_at_position, range(at, min(at + MAX_MATCHES, len(self._index))))
+            return [bytes(oid) for oid in takewhile(lambda oid: oid.startswith(prefix), found) if len(oid) == 20]
         except (KeyError, *BAD_INDEX):
             raise Damaged("the index of a pack is damaged") from None
 
