@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -125,6 +125,7 @@ def roll_back(job: Job, target: Deployment, tools: Tools) -> Outcome:
             lost = "image is no longer on the engine" if app else "configuration is not known"
             reason = f"{target.app} {target.version} (deployment {target.id}) cannot run again: its {lost}"
             raise StageFailed(reason, "`gitdeploy history` lists the releases; `gitdeploy deploy APP REF` builds one again")
+        app = replace(app, adopt=job.app.adopt)  # that is for the server to say now, not for what it said then
         require_own(tools.engine(), app, job.app, tools.here)
         tools.engine().tag(image.id, own_name(app.name, job.deployment, target.tree))
         _record(tools, job, version=target.version, tree=target.tree, image=image.id, config=target.config)
