@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.audit import LONGEST, AuditLog, Entry, digest, last_config, render
+from gitdeploy.doctor.audit import examine_audit
 
 
 @pytest.fixture
@@ -119,3 +120,11 @@ def test_what_is_no_file_is_told_and_stops_nothing(kind: str, path: Path, tmp_pa
     assert len(failed) == 2
     assert "cannot be written" in failed[0]
     assert not (tmp_path / "other").exists()
+
+
+def test_doctor_says_when_nothing_can_be_recorded(path: Path) -> None:
+    levels = []
+    for prepare in (lambda: None, path.touch, lambda: (path.unlink(), path.mkdir())):
+        prepare()
+        levels += [finding.level for finding in examine_audit(path.parent)]
+    assert levels == ["ok", "ok", "error"]

@@ -45,13 +45,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         reseed(site.data, _config(site).server, site.mode)
         return 0
     if arguments.all:
-        status = _enrol_all(site, _values(arguments))
-        audit_config(site, environ, "enrol", reason="--all")
-        return status
+        return _enrol_all(site, _values(arguments), environ)
     if arguments.bare and not (arguments.bare / "objects").is_dir():
         raise UsageError(f"--bare: expected a bare repository, found none at {arguments.bare}", "git init --bare makes one")
-    _enrol(site, arguments.app.lower(), _values(arguments))
-    audit_config(site, environ, "enrol", app=arguments.app.lower())
+    _enrol(site, arguments.app.lower(), _values(arguments), environ)
     return 0
 
 
@@ -61,7 +58,7 @@ def _config(site: Site) -> Config:
     return site.load_config() if path.exists() else parse_config(b"", path)
 
 
-def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
+def _enrol_all(site: Site, values: Mapping[str, object], environ: Mapping[str, str]) -> int:
     """Enrols what there is, going on after a failure; and, if there is an image for it, what comes later."""
     gogs, status = read_gogs(site.data), 0
     image = str(values.get("image", ""))
@@ -76,13 +73,13 @@ def _enrol_all(site: Site, values: Mapping[str, object]) -> int:
             elif not layers and is_clone(path):
                 print(f"{name}: left out, a fork or mirror")
             elif not image or any("image" in layer for layer in layers):  # it keeps the image it has
-                _enrol(site, name, rest)
+                _enrol(site, name, rest, environ)
             else:
-                _enrol(site, name, {**rest, "image": fill_in(image, name)})
+                _enrol(site, name, {**rest, "image": fill_in(image, name)}, environ)
         except Exception as error:  # the others are enrolled
             status = complain(site, name, error)
     if image and gogs.layout.work != "gitea":
-        _enrol_later(site, gogs, image)
+        _enrol_later(site, gogs, image, environ)
     return status
 
 
@@ -93,12 +90,13 @@ def _require_same(site: Site, name: str, path: Path) -> None:
             require_same(state, name, path)
 
 
-def _enrol_later(site: Site, gogs: Gogs, image: str) -> None:
+def _enrol_later(site: Site, gogs: Gogs, image: str, environ: Mapping[str, str]) -> None:
     """Has repositories that are made from now on enrolled; where that fails, config.toml stays as it was."""
     server = _config(site).server
     template = seed_gogs(gogs, server.relay_timeout, site.mode)
     try:
-        edit_server(site, "new_repositories", image)
+        if edit_server(site, "new_repositories", image):
+            audit_config(site, environ, "enrol", reason="what is made from now on, by its first push")
     except ConfigError:
         if not server.new_repositories:
             forget_newcomers(gogs)
@@ -130,7 +128,7 @@ def enrol_newcomer(site: Site, name: str) -> bool:
     return True
 
 
-def _enrol(site: Site, name: str, values: Mapping[str, object]) -> None:
+def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping[str, str]) -> None:
     """Enrols one repository."""
     known = _config(site).apps.get(name)
     if "repository" not in values and (known is None or known.repository is None):
@@ -149,6 +147,8 @@ def _enrol(site: Site, name: str, values: Mapping[str, object]) -> None:
         print(f"{name}: the hook that was there before is kept and still runs: {done.kept}")
     if edited:
         print(f"{name}: config written to {config.source}")
+    if edited or done.changed:
+        audit_config(site, environ, "enrol", app=name)
 
 
 def _values(arguments: argparse.Namespace) -> dict[str, object]:

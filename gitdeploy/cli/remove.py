@@ -32,31 +32,30 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         status = 0
         for name, path in enrolled(site):
             try:
-                _remove(site, name, path)
+                _remove(site, name, path, environ)
             except Exception as error:  # the others are taken out
                 status = complain(site, name, error)
         if has_gogs(site.data):
-            _no_newcomers(site)
-        audit_config(site, environ, "remove", reason="--all")
+            _no_newcomers(site, environ)
         return status
     name = arguments.app.lower()
     app = site.load_config().apps.get(name)
     path = site.repository(app) if app else site.find_repository(name, "")
-    if not _remove(site, name, path):
+    if not _remove(site, name, path, environ):
         raise UsageError(f"{name} is not enrolled: {path} has no hook of gitdeploy")
-    audit_config(site, environ, "remove", app=name)
     return 0
 
 
-def _no_newcomers(site: Site) -> None:
+def _no_newcomers(site: Site, environ: Mapping[str, str]) -> None:
     """No repository is enrolled by its first push any more."""
     gogs = read_gogs(site.data)
     if site.load_config().server.new_repositories:
         edit_server(site, "new_repositories", "")
+        audit_config(site, environ, "remove", reason="what is made from now on")
     forget_newcomers(gogs)
 
 
-def _remove(site: Site, name: str, path: Path) -> bool:
+def _remove(site: Site, name: str, path: Path, environ: Mapping[str, str]) -> bool:
     """Takes the hook out of one repository; returns whether there was one."""
     with site.open_state() as state:
         state.remember(name, TAKEN_OUT)
@@ -64,6 +63,7 @@ def _remove(site: Site, name: str, path: Path) -> bool:
         state.remember(name, TAKEN_OUT)  # again: an agent may have looked meanwhile
     if not done.found:
         return False
+    audit_config(site, environ, "remove", app=name)
     print(f"{name}: hook removed from {path}; its container runs on")
     if done.restored:
         print(f"{name}: the earlier hook is back: {done.restored}")

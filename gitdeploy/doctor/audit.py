@@ -1,4 +1,4 @@
-"""Whether the audit log can be written, and is nobody else's to read or write."""
+"""Whether the audit log can be written. Whose it is, and who may read it, is asked of all private files together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,5 @@ def examine_audit(home: Path) -> Iterator[Finding]:
         yield Finding("error", "audit", f"{path}: expected a regular file, found {facts.kind}", "move it away")
     elif not os.access(path, os.W_OK):
         yield Finding("error", "audit", f"{path} cannot be written: nothing is recorded", f"chown it to the owner of {home}")
-    elif path.stat().st_mode & 0o077:
-        yield Finding("warning", "audit", f"other users can read or write {path}", f"chmod 600 {path}")
     else:
         yield Finding("ok", "audit", f"{path} records who asked for what")

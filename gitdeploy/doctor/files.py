@@ -164,7 +164,7 @@ def judge_modes(files: Iterable[FileFacts], home: Path) -> Iterator[Finding]:
     if writable:
         found = f"{_listed(writable)} can be written by others, who could run commands as this installation's user"
         yield Finding("error", "modes", found, f"chmod -R go-w {home}")
-    private = ("spool", "logs", "locks", "secrets", "state.db")
+    private = ("spool", "logs", "locks", "secrets", "state.db", "audit.jsonl")
     readable = [
         file
         for file in own
