@@ -32,7 +32,8 @@ from gitdeploy.engine.protobuf import Malformed, field
 from gitdeploy.engine.variables import LONGEST as LONGEST_VALUE
 from gitdeploy.engine.variables import MOST, Variables
 from gitdeploy.errors import BuildFailed, EngineError, StageFailed
-from gitdeploy.reference import image_key, parse, registry, split
+from gitdeploy.reference import image_key, registry, split
+from gitdeploy.reference import parse as parse_reference
 from tests.support import traces
 from tests.support.recorder import Recorder
 
@@ -183,7 +184,8 @@ def test_references(text: str) -> None:
         image = IMAGE_WITH_TAG.parse(text)
     except BadValue:
         return
-    assert repository_of(image) == repository
+    found = parse_reference(image)
+    assert found and found.repository == repository
     assert image_key(image_key(repository)) == image_key(repository)
     assert tag
 
