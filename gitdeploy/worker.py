@@ -18,7 +18,7 @@ from gitdeploy.config.load import apply_options
 from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.errors import ConfigError, EngineGone, GitdeployError, StageFailed, understood
+from gitdeploy.errors import Cancelled, ConfigError, EngineGone, GitdeployError, StageFailed, understood
 from gitdeploy.ledger import Ledger
 from gitdeploy.leftovers import hold, holding, put_right
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
@@ -134,6 +134,8 @@ class Worker:
             app = self._enrolled(config)
             path = bound_repository(self.site, self.state, app, config, waiting[-1].repo)
             choice = self._choose_good(app, path, waiting)
+        except Cancelled:  # stopped while the repository was read: the pushes wait for the next run
+            return
         except GitdeployError as error:
             self.ledger.refuse(waiting, error)
             return
@@ -172,6 +174,8 @@ class Worker:
         """Chooses among all; where that fails, each is looked at alone, and what fails alone is refused."""
         try:
             return self._choose(app, path, waiting)
+        except Cancelled:
+            raise
         except Exception as error:
             if len(waiting) == 1:
                 raise self._understood(error) from error
@@ -180,6 +184,8 @@ class Worker:
             try:
                 self._choose(app, path, [record])
                 good.append(record)
+            except Cancelled:
+                raise
             except Exception as error:
                 self.ledger.refuse([record], self._understood(error))
         return self._choose(app, path, good)

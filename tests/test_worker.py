@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -236,7 +237,7 @@ def test_stops_are_no_attempts(scene: Scene, monkeypatch: pytest.MonkeyPatch) ->
         scene.stop = CancelFlag()
         scene.engine.before = lambda name: scene.stop.set("stop") if name == "build" else None
         scene.worker().run()
-        assert scene.row(record).status == "running"
+        assert scene.row(record).status == "running", scene.row(record)
         assert scene.row(record).attempts == 0
     scene.stop, scene.engine.before = CancelFlag(), lambda name: None
     scene.worker().run()
@@ -348,15 +349,24 @@ def test_a_push_between_the_choice_and_the_watch_is_seen(scene: Scene, monkeypat
     path = scene.site.home / "config.toml"
     path.write_text(path.read_text().replace(EXTRA, f'\non_new_push = "cancel"{EXTRA}'))
     first = scene.push("1")
-    worker, late = scene.worker(), []
-    real = worker.ledger.is_live
+    worker, late, judged = scene.worker(), [], threading.Event()
+    real, real_overtakes = worker.ledger.is_live, worker._overtakes
+
+    def overtakes(*what: Any) -> bool:
+        judged.set()
+        return real_overtakes(*what)
+
+    def before(name: str) -> None:
+        if name == "build" and judged.wait(10):
+            time.sleep(2)  # for the other thread to judge and to cancel; the build of the fake would be over at once
 
     def is_live(commit: str) -> bool:
         if not late:
             late.append(scene.push("2"))
-            scene.engine.before = lambda name: time.sleep(0.3) if name == "build" else None
+            scene.engine.before = before
         return real(commit)
 
+    monkeypatch.setattr(worker, "_overtakes", overtakes)
     monkeypatch.setattr(worker.ledger, "is_live", is_live)
     worker.run()
     assert scene.row(first).status == "superseded"

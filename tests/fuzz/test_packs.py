@@ -137,5 +137,5 @@ def test_a_whole_reftable_is_read(tmp_path: Path) -> None:
     with_tables(tmp_path / "x.git")
     with open_repository(tmp_path / "x.git") as opened:
         assert opened.refs() == ["refs/heads/main", "refs/tags/v1"]
-        with pytest.raises(StageFailed, match=r"commit 3{40} is missing"):
+        with pytest.raises(StageFailed, match=r"commit 1{40} is missing"):
             opened.resolve("HEAD")
