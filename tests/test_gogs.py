@@ -232,3 +232,40 @@ def test_conf_refuses_what_a_line_cannot_hold(bad: dict[str, object]) -> None:
     values: dict[str, object] = {"app": "a/b", "homes": ["/x"], "refs": ["refs/heads/main"], "wait": 1, **bad}
     with pytest.raises(ValueError, match=r"cannot be written to gitdeploy\.conf"):
         HookConf(**values).render()  # type: ignore[arg-type]
+
+
+def link_to_a_secret(path: Path) -> None:
+    (path.parents[2] / "secret").write_text(f"[repository]\nROOT = {SECRET}\n")
+    path.symlink_to(path.parents[2] / "secret")
+    os.lchown(path, 1000, 1000)
+
+
+SECRET = "canary-4711"
+
+
+@pytest.mark.parametrize(
+    ("lay", "reason"),
+    [
+        (os.mkfifo, "expected a regular file"),
+        (link_to_a_secret, "a symbolic link made by user 1000"),
+        (lambda path: os.mknod(path, 0o020666, os.makedev(1, 5)), "expected a regular file"),
+        (lambda path: path.write_bytes(b"x" * 2_000_000), "has more than 1,048,576 bytes"),
+    ],
+    ids=["pipe", "link", "endless device", "large file"],
+)
+def test_what_the_git_servers_user_may_put_in_the_place_of_app_ini(tmp_path: Path, lay: object, reason: str) -> None:
+    ini = tmp_path / "gogs/conf/app.ini"
+    ini.parent.mkdir(parents=True)
+    lay(ini)  # type: ignore[operator]
+    with pytest.raises(UnfitError) as raised:
+        read_gogs(tmp_path)
+    assert reason in raised.value.reason
+    assert SECRET not in raised.value.reason + raised.value.hint
+
+
+def test_a_link_of_roots_in_the_place_of_app_ini_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "gogs/conf/..data").mkdir(parents=True)
+    (tmp_path / "gogs/conf/..data/app.ini").write_text(f"[repository]\nROOT = {tmp_path}/root\n")
+    (tmp_path / "gogs/conf/app.ini").symlink_to("..data/app.ini")
+    assert read_gogs(tmp_path).root == tmp_path / "root"

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.cli.context import make_site
+from gitdeploy.errors import StageFailed
 from gitdeploy.push import PushRecord
 from gitdeploy.reconcile import SETTLE
 from gitdeploy.site import Site
 from gitdeploy.state import State
-from gitdeploy.watch import SEARCH_INTERVAL, Watcher, _Watched
+from gitdeploy.watch import SEARCH_INTERVAL, Watcher, _Watched, ref_files
 from tests.support.apps import SampleApp
 from tests.support.gogs import Gogs
 from tests.support.installed import Installed, install
@@ -83,6 +84,7 @@ def scene(gogs_dir: Gogs, sample_app: SampleApp) -> Iterator[Scene]:
         scene.site = replace(site, clock=lambda: scene.now, now=lambda: scene.now)
         scene.restart()
         yield scene
+    site.readers.close()
     os.umask(before)
 
 
@@ -278,3 +280,55 @@ def test_what_one_repository_brings_up_leaves_the_others_watched(watched: Scene,
     loose(watched, watched.commit("1"))
     (record,) = watched.look(SETTLE, SETTLE)
     assert record.app == APP
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "device", "directory", "no commit"])
+def test_something_odd_among_the_refs_holds_up_nothing(watched: Scene, kind: str) -> None:
+    config = watched.installed.home / "config.toml"
+    config.write_text(config.read_text() + 'branch = ["main", "odd*", "refs/tags/*"]\n')
+    watched.look()
+    commit = watched.commit("1")  # git itself would wait for the pipe
+    odd = watched.repository / "refs/heads/odd"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "link":
+        odd.symlink_to("/dev/zero")
+    elif kind == "device":
+        os.mknod(odd, 0o020666, os.makedev(1, 5))
+    elif kind == "directory":
+        odd.mkdir()
+        os.mkfifo(odd / "fifo")
+    else:
+        watched.git("tag", "blob", "main:VERSION")
+    written(watched, commit)
+    (record,) = watched.look(SETTLE, SETTLE)
+    assert record.refs[0].new == commit
+    watched.site.spool.done(record.name)
+    assert watched.look(SETTLE, SETTLE) == []
+
+
+@pytest.mark.parametrize("place", ["refs/heads", "refs", "."])
+def test_a_directory_of_refs_that_is_a_link_is_not_walked(watched: Scene, place: str) -> None:
+    path = watched.repository / place
+    shutil.move(path, watched.installed.home / "moved")
+    path.symlink_to("/")
+    assert len([*ref_files(watched.repository, ["refs/heads/main"])] if place != "." else []) <= 1
+    assert watched.look(SETTLE) == []
+
+
+def test_more_files_of_refs_than_are_watched(watched: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gitdeploy.watch.MAX_REF_FILES", 10)
+    for number in range(11):
+        (watched.repository / f"refs/heads/{number}").write_text("1" * 40 + "\n")
+    with pytest.raises(StageFailed, match="more than 10 files of refs"):
+        list(ref_files(watched.repository, ["refs/heads/main"]))
+
+
+def test_a_reader_that_dies_is_replaced(watched: Scene) -> None:
+    process, _ = watched.site.readers._kept  # type: ignore[misc]
+    process._process.kill()
+    process._process.wait()
+    commit = watched.commit("1")
+    loose(watched, commit)
+    (record,) = watched.look(SETTLE)
+    assert record.refs[0].new == commit
