@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -349,24 +348,16 @@ def test_a_push_between_the_choice_and_the_watch_is_seen(scene: Scene, monkeypat
     path = scene.site.home / "config.toml"
     path.write_text(path.read_text().replace(EXTRA, f'\non_new_push = "cancel"{EXTRA}'))
     first = scene.push("1")
-    worker, late, judged = scene.worker(), [], threading.Event()
-    real, real_overtakes = worker.ledger.is_live, worker._overtakes
-
-    def overtakes(*what: Any) -> bool:
-        judged.set()
-        return real_overtakes(*what)
-
-    def before(name: str) -> None:
-        if name == "build" and judged.wait(10):
-            time.sleep(2)  # for the other thread to judge and to cancel; the build of the fake would be over at once
+    worker, late = scene.worker(), []
+    real = worker.ledger.is_live
 
     def is_live(commit: str) -> bool:
         if not late:
             late.append(scene.push("2"))
-            scene.engine.before = before
+            # For the other thread to judge it, which needs a reader of its own; the build of the fake would be over at once.
+            scene.engine.before = lambda name: time.sleep(3) if name == "build" else None
         return real(commit)
 
-    monkeypatch.setattr(worker, "_overtakes", overtakes)
     monkeypatch.setattr(worker.ledger, "is_live", is_live)
     worker.run()
     assert scene.row(first).status == "superseded"

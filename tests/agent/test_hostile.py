@@ -164,3 +164,51 @@ def test_the_git_servers_container_keeps_its_place(
     finally:
         canary.remove()
     deploys(app, "1.0.1")
+
+
+PLACES = ["config", "packed-refs", "objects/info/alternates", "shallow", "info/grafts", "commondir", "HEAD"]
+
+
+def test_nothing_in_a_repository_tells_what_the_agent_has(app: Deployable) -> None:
+    deploys(app, "1.0.0")
+    app.agent.shell(f"printf '{SENTINEL}\\n[core]\\n' >/var/lib/gitdeploy/secret; chmod 600 /var/lib/gitdeploy/secret")
+    everything = ""
+    for number, place in enumerate(PLACES):
+        as_git(
+            app,
+            f"""cd '{app.repository}'; mkdir -p info objects/info; mv '{place}' saved 2>/dev/null || :
+            ln -s /var/lib/gitdeploy/secret '{place}'""",
+        )
+        everything += app.agent.shell(f"gitdeploy deploy {app.name} v0 2>&1 || true")
+        as_git(
+            app,
+            f"""cd '{app.repository}'; rm '{place}'; mv saved '{place}' 2>/dev/null || :
+            printf '[include]\\n\\tpath = /var/lib/gitdeploy/secret\\n' >>config; cp config config.{number}""",
+        )
+        everything += app.agent.shell(f"gitdeploy deploy {app.name} 2>&1 || true")
+        as_git(app, f"cd '{app.repository}'; git config --file config --remove-section include")
+    everything += app.agent.run("history", app.name, "--json") + app.agent.shell("cat /var/lib/gitdeploy/logs/*.log")
+    assert SENTINEL not in everything + app.agent.container.logs().decode()
+    assert "includes another file" in everything
+    deploys(app, "1.0.1")
+
+
+def test_repositories_are_read_by_the_git_servers_user(app: Deployable) -> None:
+    deploys(app, "1.0.0")
+    script = "for p in /proc/[0-9]*; do grep -q 'source[.]child' $p/cmdline && cat $p/status; done 2>/dev/null"
+    found = app.agent.shell(f"{script} | grep -E '^(Uid|NoNew)'")
+    assert "Uid:\t1000\t1000\t1000\t1000" in found, "the watcher's at least"
+    assert "Uid:\t0" not in found
+    assert "NoNewPrivs:\t1" in found
+
+
+def test_a_root_in_the_agents_home_is_refused(app: Deployable) -> None:
+    app.agent.container.stop(timeout=30)
+    ini = app.agent.gogs.data / "gogs/conf/app.ini"
+    good = ini.read_text()
+    ini.write_text("[repository]\nROOT = /var/lib/gitdeploy\n")
+    app.agent.container.start()
+    wait_until(lambda: b"is in the agent's directory" in app.agent.container.logs(), 20, "the agent's complaint")
+    ini.write_text(good)
+    app.agent.wait()
+    deploys(app, "1.0.0")

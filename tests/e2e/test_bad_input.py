@@ -43,6 +43,58 @@ def running(app: Deployable) -> Deployable:
     return app
 
 
+CANARY = "canary-4711"
+
+
+def test_gitmodules_that_include_a_file_of_the_server(running: Deployable, tmp_path: Path) -> None:
+    (tmp_path / "canary").write_text(f"{CANARY}\n")
+    commit = running.clone.git("rev-parse", "HEAD")
+    modules = f'[include]\n\tpath = {tmp_path}/canary\n[submodule "x"]\n\tpath = x\n\turl = https://github.com/x/y\n'
+    running.clone.release("1.0.1", {".gitmodules": modules})
+    running.clone.git("update-index", "--add", "--cacheinfo", f"160000,{commit},x")
+    running.clone.git("commit", "--quiet", "--amend", "--no-edit")
+    said = failing_push(running, "FAILED at Build", "submodule x: https://github.com/x/y is not")
+    running.clone.release("1.0.1", {".gitmodules": f"[include]\n\tpath = {tmp_path}/canary\n= {CANARY}\n"})
+    running.clone.git("update-index", "--add", "--cacheinfo", f"160000,{commit},x")
+    running.clone.git("commit", "--quiet", "--amend", "--no-edit")
+    said += failing_push(running, "FAILED at Build", ".gitmodules cannot be read: line 3: expected a key")
+    log = (running.site.home / "logs/gitdeploy.log").read_text()
+    said = "".join(line for line in said.splitlines() if line.startswith("remote:"))
+    assert CANARY not in said + log + running.site.run("history", running.name, "--json").stdout
+
+
+HEADERS = {
+    "an encoding that is none of text": "encoding zlib",
+    "an encoding with a NUL": "encoding utf-8\0x",
+    "a time of 5,000 digits": f"committer A <a@b> {'9' * 5000} +0000",
+    "a NUL in a name": "author A\0B <a@b> 1 +0000",
+    "headers that are none": "\x1b[31m",
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_commit_whose_headers_git_would_not_write(running: Deployable, case: str) -> None:
+    """It is deployed all the same, for its tree is good; or fails by itself. Either way the next push is deployed."""
+    running.clone.release("1.0.1")
+    tree, parent = running.clone.git("rev-parse", "HEAD^{tree}"), running.clone.git("rev-parse", "HEAD")
+    text = f"tree {tree}\nparent {parent}\n{HEADERS[case]}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nodd\n"
+    command = ["git", "-C", str(running.clone.path), "hash-object", "-t", "commit", "-w", "--stdin", "--literally"]
+    made = subprocess.run(command, input=text.encode(), check=True, capture_output=True).stdout.decode().strip()
+    running.clone.git("update-ref", "refs/heads/main", made)
+    push = running.clone.push(running.remote)
+    assert "1.0.1 is live" in push.text, push.text
+    assert "\x1b" not in "".join(line for line in push.text.splitlines() if line.startswith("remote:"))
+    running.clone.release("1.0.2")
+    assert "1.0.2 is live" in running.clone.push(running.remote).text
+
+
+def test_a_context_above_its_limit(running: Deployable) -> None:
+    config = running.site.home / "config.toml"
+    config.write_text(config.read_text() + "build.max_context = 100_000\n")
+    running.clone.release("1.0.1", {"data/large.bin": "x" * 200_000})
+    failing_push(running, "FAILED at Build", "build.max_context", "data/large.bin with 200,000 bytes", ".dockerignore")
+
+
 def test_a_missing_dockerfile(running: Deployable) -> None:
     running.clone.release("1.0.1", {"Dockerfile": None})
     failing_push(running, "FAILED at Build", "Dockerfile")
