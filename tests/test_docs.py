@@ -61,3 +61,14 @@ def test_help_lists_the_pages(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_on_an_unknown_topic_names_the_pages(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "nonsense"]) == 2
     assert "configuration" in capsys.readouterr().err
+
+
+def test_the_tests_that_hold_promises_exist() -> None:
+    """SECURITY.md names files, or tests in the file that was named last: `tests/x.py::test_a`, `::test_b`."""
+    missing, file = [], ""
+    for path, test in re.findall(r"`(tests/[\w/]+\.py)?(?:::(\w+))?`", (CHECKOUT / "SECURITY.md").read_text()):
+        file = path or file
+        text = (CHECKOUT / file).read_text() if file and (CHECKOUT / file).exists() else ""
+        if not text or (test and f"def {test}(" not in text):
+            missing.append(f"{file}::{test}")
+    assert missing == []

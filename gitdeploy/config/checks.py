@@ -138,10 +138,11 @@ def cross_problems(apps: Sequence[App]) -> Iterator[tuple[App, str, str]]:
     yield from _taken_twice(apps, "container", lambda app: app.container)
     yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
     yield from _taken_twice(apps, "repository", lambda app: str(app.repository or ""))
-    routers = {image_key(app.router.image): app.router.image for app in apps}
+    taken = {image_key(image): image for app in apps for image in (app.router.image, *app.build.frontends)}
     for app in apps:
-        if router := routers.get(image_key(app.image)):
-            yield app, "image", f"{quoted(app.image)} is the repository of the router's image {quoted(router)}: choose another"
+        if image := taken.get(image_key(app.image)):
+            text = f"{quoted(app.image)} is the repository of {quoted(image)}, a router's or a frontend's image: choose another"
+            yield app, "image", text
     for first, second in combinations(apps, 2):
         yield from pair_problems(first, second)
 

@@ -142,7 +142,7 @@ def test_new_repositories_need_a_registry(text: str, key: str) -> None:
 @pytest.mark.parametrize("image", ["haproxy", "library/haproxy", "docker.io/haproxy", "index.docker.io/library/haproxy"])
 def test_the_routers_image_is_no_apps(image: str) -> None:
     (problem,) = problems(f'[apps."lab/haproxy"]\nimage = "{image}"')
-    assert 'is the repository of the router\'s image "haproxy:3.0-alpine"' in problem
+    assert 'is the repository of "haproxy:3.0-alpine"' in problem
 
 
 @pytest.mark.parametrize("image", ["gitdeploy.local/o/other", "Gitdeploy.Local/o/other", "gitdeploy.local:443/o/other"])
