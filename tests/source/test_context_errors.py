@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,15 @@ def test_a_tree_of_many_trees_is_refused(repo: GitRepo, monkeypatch: pytest.Monk
         tree = repo.tree_of([(entry[0], b"%d" % i, entry[1]) for i in range(10)])
     repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), ("40000", b"z", tree)]))
     assert "more than 20,000 files" in failure(repo).reason
+
+
+def test_a_tree_that_is_none_is_refused_at_once(repo: GitRepo) -> None:
+    data = b"000000 " * 2_000_000
+    tree = repo.id("hash-object", "-t", "tree", "--literally", "-w", "--stdin", stdin=data)
+    repo.commit_of(repo.tree_of([("100644", b"Dockerfile", repo.blob(DOCKERFILE)), ("40000", b"z", tree)]))
+    started = time.process_time()
+    assert "an entry that is not one" in failure(repo).reason
+    assert time.process_time() - started < 2
 
 
 def test_a_path_that_no_kernel_takes_is_refused(repo: GitRepo) -> None:
