@@ -63,7 +63,7 @@ class Readers:
 
     def give_back(self, process: Process, user: tuple[int, int]) -> None:
         """See `reader.Lender`."""
-        if process.alive and threading.current_thread() is threading.main_thread():  # it ends with the thread that started it
+        if process.idle and threading.current_thread() is threading.main_thread():  # it ends with the thread that started it
             with suppress(GitdeployError):
                 process.ask({"verb": "close"}, "closing a repository", CLOSE, lambda: False)
                 with self._lock:

@@ -18,7 +18,7 @@ from gitdeploy.config.load import apply_options
 from gitdeploy.config.model import App, Config
 from gitdeploy.deploy import Job
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.errors import Cancelled, ConfigError, EngineGone, GitdeployError, StageFailed, understood
+from gitdeploy.errors import Cancelled, ConfigError, EngineGone, GitdeployError, understood
 from gitdeploy.ledger import Ledger
 from gitdeploy.leftovers import hold, holding, put_right
 from gitdeploy.push import Choice, PushRecord, choose, full_patterns
@@ -26,18 +26,8 @@ from gitdeploy.pushers import Pushers
 from gitdeploy.records import Deployment
 from gitdeploy.redact import Redactor
 from gitdeploy.site import Site
-from gitdeploy.source.reader import Repository
 from gitdeploy.spool import Spool
 from gitdeploy.state import State, StateUnfit
-
-
-def _holds(repository: Repository, commit: str) -> bool:
-    """Whether the repository has this commit."""
-    try:
-        repository.resolve(commit)
-    except StageFailed:
-        return False
-    return True
 
 
 class Worker:
@@ -168,7 +158,7 @@ class Worker:
 
     def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         with self.site.readers.open(path, self.stop.is_set) as repository:
-            return choose(waiting, full_patterns(app.branch), repository.tip, lambda commit: _holds(repository, commit))
+            return choose(waiting, full_patterns(app.branch), repository.tip, repository.holds)
 
     def _choose_good(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         """Chooses among all; where that fails, each is looked at alone, and what fails alone is refused."""

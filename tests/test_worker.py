@@ -17,14 +17,13 @@ from pathlib import Path
 import pytest
 
 from gitdeploy import console
-from gitdeploy import worker as module
 from gitdeploy.cancel import CancelFlag
 from gitdeploy.cli.context import make_site
 from gitdeploy.errors import EngineError, EngineGone
 from gitdeploy.push import PushRecord, RefUpdate, Trigger
 from gitdeploy.records import Deployment
 from gitdeploy.site import Site
-from gitdeploy.source.repository import Repository
+from gitdeploy.source.reader import Repository
 from gitdeploy.state import State, StateUnfit
 from gitdeploy.worker import Worker
 from tests.support.apps import SampleApp
@@ -132,13 +131,13 @@ def test_what_cannot_be_chosen_is_refused_and_the_next_is_deployed(
 ) -> None:
     bad = scene.record(RefUpdate("0" * 40, "b" * 40, "refs/heads/main"))
     good = scene.push("1")
-    real = module._holds
+    real = Repository.holds
 
     def holds(repository: Repository, commit: str) -> bool:
         _raise(error, commit == "b" * 40)
         return real(repository, commit)
 
-    monkeypatch.setattr(module, "_holds", holds)
+    monkeypatch.setattr(Repository, "holds", holds)
     scene.worker().run()
     assert scene.row(good).status == "succeeded"
     assert scene.row(bad).status == "failed"
@@ -236,7 +235,7 @@ def test_stops_are_no_attempts(scene: Scene, monkeypatch: pytest.MonkeyPatch) ->
         scene.stop = CancelFlag()
         scene.engine.before = lambda name: scene.stop.set("stop") if name == "build" else None
         scene.worker().run()
-        assert scene.row(record).status == "running", scene.row(record)
+        assert scene.row(record).status == "running", scene.row(record).error
         assert scene.row(record).attempts == 0
     scene.stop, scene.engine.before = CancelFlag(), lambda name: None
     scene.worker().run()

@@ -53,6 +53,7 @@ class Server:
             "open": self._open,
             "close": self._close,
             "resolve": lambda request: asdict(self._opened.resolve(request["rev"])),
+            "holds": lambda request: {"holds": self._opened.holds(request["id"])},
             "refs": self._refs,
             "tip": lambda request: {"tip": self._opened.tip(request["ref"])},
             "tips": self._tips,
@@ -66,7 +67,7 @@ class Server:
         """Answers until the other side closes the connection."""
         while (request := self._receive()) is not None:
             allow(int(request["cpu"]), int(request["file_size"]))
-            self._connection.sendall(frames.message(self._answer(request)))
+            self._connection.sendall(frames.message({**self._answer(request), "number": request["number"]}))
 
     def _answer(self, request: Request) -> Mapping[str, object]:
         """The message that ends an answer. A failure of any kind is one; of a defect, the place is told and never the text."""

@@ -85,6 +85,12 @@ class Process:
         ours.setblocking(False)
         self._socket = ours
         self.owner = os.getpid()
+        self._asked, self._answering = 0, False
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is alive and owes no answer: one that was not read to its end would be taken for the next."""
+        return self.alive and not self._answering
 
     @property
     def alive(self) -> bool:
@@ -120,11 +126,17 @@ class Process:
             Cancelled: the wait was cancelled. After all of them but what the reader says itself, it is gone.
         """
         exchange = _Exchange(self._socket, limits, cancelled)
-        done = False
+        done, unread, self._answering = False, self._answering, True
         try:
-            exchange.send(frames.message({**request, "cpu": limits.cpu, "file_size": limits.file_size}))
+            if unread:
+                raise BadFrame("an earlier one was not read to its end")
+            self._asked += 1
+            asked = {**request, "number": self._asked, "cpu": limits.cpu, "file_size": limits.file_size}
+            exchange.send(frames.message(asked))
             message = yield from exchange.receive()
-            done = True
+            if message.get("number") != asked["number"]:
+                raise BadFrame("it is to another question")
+            done, self._answering = True, False
         except _TooSlow:
             raise StageFailed(f"{what} took longer than {limits.wait:.0f} s", HINT) from None
         except BadFrame as bad:

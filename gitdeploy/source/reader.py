@@ -21,19 +21,15 @@ from gitdeploy.source.process import HINT, Answer, Cancel, Limits, Process
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.source.text import printable
 
-LOOKUP = Limits()
-MAX_DOCKERFILE = 1 << 20
-MAX_RAW = 2 << 20
-"""Bytes of a commit or tag."""
-
+LOOKUP, MAX_DOCKERFILE = Limits(), 1 << 20
+MAX_RAW = 2 << 20  # bytes of a commit or tag
 CONTEXT_CPU = 300
 """Seconds of processor time for a walk over a context, and for its stream."""
 
 CONTEXT_WAIT = 300.0
 """Seconds for a walk over a context, and for one chunk of its stream: a large file may be many changes of another."""
 
-MAX_TIPS = 100_000
-"""Refs that one request asks for."""
+MAX_TIPS = 100_000  # refs that one request asks for
 
 
 @dataclass(frozen=True)
@@ -102,6 +98,11 @@ class Repository:
             return Commit(oid, tree, printable(subject), printable(author), frames.number(answer, "time", MAX_TIME))
         except BadFrame as bad:
             raise _nonsense(bad) from None
+
+    def holds(self, oid: str) -> bool:
+        """See `repository.Repository.holds`."""
+        answer, _ = self.ask({"verb": "holds", "id": oid}, f"looking for {printable(oid[:40])} in {self.path}")
+        return answer.get("holds") is True
 
     def refs(self) -> list[str]:
         """See `repository.Repository.refs`."""

@@ -66,6 +66,10 @@ class Repository:
         """
         return self._commit(self._object_id(rev))
 
+    def holds(self, oid: str) -> bool:
+        """Whether there is an object of that id, 40 hexadecimal digits. Raises StageFailed if that cannot be known."""
+        return ID.fullmatch(oid) is not None and self.objects.lookup(bytes.fromhex(oid)) is not None
+
     def refs(self) -> list[str]:
         """The full names of all refs, in order. Raises StageFailed."""
         names = self._refs.names()

@@ -105,10 +105,11 @@ def test_all_repositories(installer: Installer, prepared: Gogs) -> None:
 
 def test_all_repositories_that_the_config_knows(installer: Installer, prepared: Gogs) -> None:
     installer.install(prepared.data, *APP)
-    (prepared.repository("devops/dev-app") / "gitdeploy.conf").unlink()
+    hook = prepared.repository("devops/dev-app") / "custom_hooks/post-receive"
+    hook.unlink()
     text = installer.install(prepared.data, "--all")
     assert "devops/other: left out" in text
-    assert (prepared.repository("devops/dev-app") / "gitdeploy.conf").exists()
+    assert hook.exists()
     assert not (prepared.repository("devops/other") / "gitdeploy.conf").exists()
 
 

@@ -267,6 +267,24 @@ def test_one_is_kept_for_the_next_question(repo: GitRepo) -> None:
     assert all(not Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+def test_an_answer_that_was_not_read_to_its_end_is_not_taken_for_the_next(repo: GitRepo) -> None:
+    commit = repo.commit({"Dockerfile": b"FROM scratch\n", "VERSION": b"1"})
+    readers = Readers(lambda path: Place(path, path.parent, 0, 0))
+    with readers.open(repo.path) as repository:
+        stream = iter(context(repository))
+        assert next(stream)
+    with readers.open(repo.path) as repository:
+        assert repository.holds(commit)
+        assert not repository.holds("1" * 40)
+        again = iter(context(repository))
+        assert next(again)
+        with pytest.raises(StageFailed, match="an earlier one was not read to its end"):
+            repository.holds(commit)
+        assert repository.holds(commit), "by another process"
+    stream.close()
+    readers.close()
+
+
 def test_one_user_is_not_read_by_the_process_of_another(repo: GitRepo) -> None:
     repo.commit({"a": b"1"})
     users = [GIT, 0, GIT + 1]
@@ -295,6 +313,11 @@ def test_a_process_of_before_a_fork_is_left_alone(repo: GitRepo) -> None:
     readers.close()
 
 
+def answer(content: dict[str, object]) -> bytes:
+    """The frame of an answer to the second question."""
+    return frames.message({**content, "number": 2})
+
+
 NONSENSE = {
     "silence": b"",
     "zeros": bytes(100),
@@ -305,12 +328,13 @@ NONSENSE = {
     "deep JSON": frames.HEAD.pack(b"M", 60_000) + b"[" * 60_000,
     "a number without an end": frames.HEAD.pack(b"M", 10_005) + b'{"a":' + b"9" * 9999 + b"}",
     "a list": frames.HEAD.pack(b"M", 2) + b"[]",
-    "nothing in it": frames.message({}),
-    "numbers for texts": frames.message({"id": 1, "tree": 2, "subject": 3, "author": 4, "time": "x"}),
-    "no ids": frames.message({"id": "../x", "tree": "1" * 40, "subject": "", "author": "", "time": 0}),
-    "an endless time": frames.message({"id": "1" * 40, "tree": "1" * 40, "subject": "", "author": "", "time": 10**30}),
+    "nothing in it": answer({}),
+    "an answer to another question": frames.message({"tip": "1" * 40, "number": 1}),
+    "numbers for texts": answer({"id": 1, "tree": 2, "subject": 3, "author": 4, "time": "x"}),
+    "no ids": answer({"id": "../x", "tree": "1" * 40, "subject": "", "author": "", "time": 0}),
+    "an endless time": answer({"id": "1" * 40, "tree": "1" * 40, "subject": "", "author": "", "time": 10**30}),
     "data without an end": (frames.HEAD.pack(b"D", 1 << 20) + bytes(1 << 20)) * 70,
-    "escapes in a failure": frames.message({"failed": "\x1b[31m" + "x" * 9000, "hint": ["\x1b"]}),
+    "escapes in a failure": answer({"failed": "\x1b[31m" + "x" * 9000, "hint": ["\x1b"]}),
 }
 
 
@@ -320,7 +344,7 @@ def test_nonsense_from_it_is_a_failure(repo: GitRepo, case: str, open_path: Path
     said = open_path / "said"
     said.write_bytes(NONSENSE[case])
     fake = f"""import socket, sys
-s = socket.socket(fileno=int(sys.argv[1])); s.recv(65536); s.sendall(b'M\\0\\0\\0\\2{{}}'); s.recv(65536)
+s = socket.socket(fileno=int(sys.argv[1])); s.recv(65536); s.sendall({frames.message({"number": 1})!r}); s.recv(65536)
 s.sendall(open({str(said)!r}, 'rb').read()); s.shutdown(socket.SHUT_WR); s.recv(1)"""
     monkeypatch.setattr(process, "START", fake)
     for question in (lambda r: r.resolve("main"), lambda r: r.tip("refs/heads/main") or r.resolve("x")):
