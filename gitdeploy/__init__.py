@@ -1,3 +1,3 @@
-"""gitdeploy: a `git push` to Gogs builds, pushes and redeploys. See README.md; `gitdeploy.deploy` is the data path."""
+"""gitdeploy: a `git push` to Gogs builds, pushes and redeploys. The data path: `gitdeploy.pipeline.deployment`."""
 
 __version__ = "0.1.0"

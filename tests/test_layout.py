@@ -22,34 +22,50 @@ OWNERS = {
     "requests": "gitdeploy.engine",
     "h2": "gitdeploy.engine",
     "dulwich": "gitdeploy.source",
-    "loguru": "gitdeploy.console",
+    "loguru": "gitdeploy.terminal.console",
     "toml": "gitdeploy.config",
 }
 
-# Part of gitdeploy → all that it may import of gitdeploy, its own modules aside.
+# The rooms, from top to bottom: each imports only rooms below it. Those in one line do not import one another.
+ROOMS = (
+    ("cli",),
+    ("doctor", "jenkinsfile"),
+    ("agent",),
+    ("worker",),
+    ("pipeline",),
+    ("targets",),
+    ("intake",),
+    ("releases",),
+    ("gitserver", "terminal"),
+    ("engine", "source"),
+    ("config",),
+    ("errors",),
+    ("docs", "demo"),
+)
+
+# Parts that may import still less: part of gitdeploy → all that it may import of gitdeploy, its own modules aside.
 LOWER_PARTS = {
     "gitdeploy.errors": (),
-    "gitdeploy.appname": (),
-    "gitdeploy.reference": (),
-    "gitdeploy.config": ("gitdeploy.errors", "gitdeploy.appname", "gitdeploy.reference"),
-    "gitdeploy.engine": ("gitdeploy.errors", "gitdeploy.reference", "gitdeploy.config.model", "gitdeploy.config.sections"),
+    "gitdeploy.config": ("gitdeploy.errors",),
+    "gitdeploy.engine": (
+        *("gitdeploy.errors", "gitdeploy.config.imagereference", "gitdeploy.config.model", "gitdeploy.config.sections"),
+    ),
     "gitdeploy.source": ("gitdeploy.errors",),
 }
 
-# Decisions: no clock, no network, no files, no processes, no Docker. Of config, only two modules read files.
+# Decisions: no clock, no network, no files, no processes, no Docker. Of config, only three modules read files.
 DECISIONS = (
-    "gitdeploy.appname",
-    "gitdeploy.reference",
-    "gitdeploy.buildguard",
-    "gitdeploy.push",
-    "gitdeploy.reconcile",
-    "gitdeploy.version",
-    "gitdeploy.release",
-    "gitdeploy.records",
-    "gitdeploy.signed",
+    "gitdeploy.pipeline.buildguard",
+    "gitdeploy.pipeline.signed",
+    "gitdeploy.pipeline.version",
+    "gitdeploy.intake.push",
+    "gitdeploy.intake.moves",
+    "gitdeploy.releases.imagenames",
+    "gitdeploy.releases.records",
+    "gitdeploy.releases.release",
     "gitdeploy.config",
 )
-READ_CONFIG_FILES = ("gitdeploy.config.files", "gitdeploy.config.load")
+READ_CONFIG_FILES = ("gitdeploy.config.files", "gitdeploy.config.load", "gitdeploy.config.secretfile")
 EFFECTS = {
     *("asyncio", "concurrent", "fcntl", "glob", "http", "io", "multiprocessing", "os", "random", "secrets", "select"),
     *("shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),
@@ -163,6 +179,32 @@ def test_lower_part_imports_nothing_from_above(part: str) -> None:
     allowed = (part, *LOWER_PARTS[part])
     upward = [edge for edge in edges() if within(edge[0], part) and within(edge[1], "gitdeploy")]
     assert [edge for edge in upward if edge[1] != "gitdeploy" and not within(edge[1], *allowed)] == []
+
+
+def room_of(module: str) -> str:
+    """The room that a module is in; "" for the package itself and its entry."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] != "__main__" else ""
+
+
+def test_rooms_import_downwards_only() -> None:
+    floor = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
+    rooms = [(edge, room_of(edge[0]), room_of(edge[1])) for edge in edges() if within(edge[1], "gitdeploy")]
+    assert {room for _, *pair in rooms for room in pair if room} - floor.keys() == set()
+    upwards = [edge for edge, user, used in rooms if user and used and user != used and floor[user] >= floor[used]]
+    assert upwards == []
+
+
+def test_every_room_says_what_it_is_for() -> None:
+    rooms = {module: tree for module, tree in MODULES.items() if module.count(".") == 1 and module != "gitdeploy.__main__"}
+    assert [module for module, tree in rooms.items() if not ast.get_docstring(tree)] == []
+
+
+def test_nothing_is_outside_of_a_room() -> None:
+    assert {module for module in MODULES if module.count(".") == 1} == {
+        *(f"gitdeploy.{room}" for rooms in ROOMS for room in rooms if f"gitdeploy.{room}" in MODULES),
+        "gitdeploy.__main__",
+    }
 
 
 def test_decisions_have_no_effects() -> None:

@@ -2,7 +2,7 @@
 
 Whoever has broken into the Git server can write its whole data directory: rename directories, plant links, pipes and records.
 So config.toml, state.db, logs and locks lie in a home that only the agent has, and the only thing it shares is the spool, of
-which every file is checked (gitdeploy.spool, gitdeploy.push). A forged record can deploy what a push could deploy.
+which every file is checked (gitdeploy.intake). A forged record can deploy what a push could deploy.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gitdeploy.errors import UnfitError
-from gitdeploy.gogs import has_gogs, read_gogs
-from gitdeploy.ownedfiles import make_directory, open_directory
+from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
+from gitdeploy.gitserver.ownedfiles import make_directory, open_directory
 
 AGENT_VERSION = "agent.version"
 """File in the agent's home that holds its version; written at its start, touched while it lives."""

@@ -142,7 +142,7 @@ def _help(verb: str) -> int:
 
 def _show(error: GitdeployError) -> None:
     """What a build, a container or a file name says may be in it, and this is somebody's terminal."""
-    from gitdeploy.redact import harmless  # noqa: PLC0415 - it takes a moment
+    from gitdeploy.terminal.redact import harmless  # noqa: PLC0415 - it takes a moment
 
     lines = [f"gitdeploy: {error.reason}", *(f"    | {line}" for line in error.tail)]
     lines += [f"what to do: {error.hint}"] if error.hint else []

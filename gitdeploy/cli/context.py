@@ -11,23 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gitdeploy.agent.prepare import prepare
-from gitdeploy.appname import is_app_name
+from gitdeploy.config.appname import is_app_name
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config
+from gitdeploy.config.secretfile import require_own_place
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.credentials import load as load_credentials
 from gitdeploy.engine.types import Credentials
-from gitdeploy.enrol import Enrolled, enrol, refresh
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
-from gitdeploy.gogs import Gogs, has_gogs, read_gogs
-from gitdeploy.hookconf import HookConf, Mode
-from gitdeploy.push import full_patterns
-from gitdeploy.readers import Readers, place_of
-from gitdeploy.secretfile import require_own_place
-from gitdeploy.site import Site
+from gitdeploy.gitserver.enrolment import Enrolled, enrol, refresh
+from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
+from gitdeploy.gitserver.hookconf import HookConf, Mode
+from gitdeploy.intake.push import full_patterns
+from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.state import State
 from gitdeploy.source.sameserver import SameServer
-from gitdeploy.spool import Spool
-from gitdeploy.state import State
+from gitdeploy.worker.readers import Readers, place_of
+from gitdeploy.worker.site import Site
 
 
 def make_site(environ: Mapping[str, str]) -> Site:

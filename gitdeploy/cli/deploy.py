@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from gitdeploy.cli.context import enrolled_app, make_site
 from gitdeploy.cli.follow import submit
 from gitdeploy.cli.who import user_name
-from gitdeploy.push import PushRecord, RefUpdate, full_patterns
-from gitdeploy.spool import new_name
+from gitdeploy.intake.push import PushRecord, RefUpdate, full_patterns
+from gitdeploy.intake.spool import new_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from gitdeploy.doctor.examine import Examination, Installation
 from gitdeploy.doctor.finding import as_json, as_text, exit_status
 from gitdeploy.engine.client import DEFAULT_HOST, connect
 from gitdeploy.engine.credentials import load as load_credentials
-from gitdeploy.hookconf import Mode
+from gitdeploy.gitserver.hookconf import Mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

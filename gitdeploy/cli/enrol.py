@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gitdeploy.binding import rebind, require_same
 from gitdeploy.cli.context import hook_conf, install_hook, make_site
 from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.config.edit import set_app, set_server
@@ -15,10 +14,11 @@ from gitdeploy.config.formats import fill_in
 from gitdeploy.config.load import parse_config
 from gitdeploy.config.model import Config
 from gitdeploy.errors import ConfigError, UsageError
-from gitdeploy.gogs import Gogs, read_gogs
-from gitdeploy.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_gogs
-from gitdeploy.ownedfiles import locked, write_file
-from gitdeploy.site import Site
+from gitdeploy.gitserver.gitserver import Gogs, read_gogs
+from gitdeploy.gitserver.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_gogs
+from gitdeploy.gitserver.ownedfiles import locked, write_file
+from gitdeploy.worker.binding import rebind, require_same
+from gitdeploy.worker.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

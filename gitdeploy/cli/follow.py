@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitdeploy.cli.who import audit
-from gitdeploy.push import PushRecord
-from gitdeploy.site import Site
+from gitdeploy.intake.push import PushRecord
+from gitdeploy.worker.site import Site
 
 LOOK = 0.5
 """Seconds between two looks whether the worker is still there."""

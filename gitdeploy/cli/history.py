@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from gitdeploy.cli.context import app_name, make_site
 from gitdeploy.cli.tables import moment, span, table
-from gitdeploy.records import Deployment, as_json
-from gitdeploy.redact import harmless
+from gitdeploy.releases.records import Deployment, as_json
+from gitdeploy.terminal.redact import harmless
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.problems import BadValue
 from gitdeploy.errors import UsageError
 from gitdeploy.jenkinsfile.convert import MAX_SIZE, Converter
-from gitdeploy.redact import harmless
+from gitdeploy.terminal.redact import harmless
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

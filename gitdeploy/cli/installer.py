@@ -22,12 +22,12 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gitdeploy.enrol import remove
 from gitdeploy.errors import GitdeployError, UnfitError
-from gitdeploy.gogs import has_gogs, read_gogs
-from gitdeploy.hookconf import enrolled_app
-from gitdeploy.newcomers import forget_newcomers
-from gitdeploy.ownedfiles import locked, make_directory, open_directory, write_file
+from gitdeploy.gitserver.enrolment import remove
+from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
+from gitdeploy.gitserver.hookconf import enrolled_app
+from gitdeploy.gitserver.newcomers import forget_newcomers
+from gitdeploy.gitserver.ownedfiles import locked, make_directory, open_directory, write_file
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gitdeploy.cli.context import app_name, make_site
 from gitdeploy.errors import UsageError
-from gitdeploy.site import Site
-from gitdeploy.state import State
+from gitdeploy.releases.state import State
+from gitdeploy.worker.site import Site
 
 INTERVAL = 0.05
 """Seconds between two looks at a log that is followed."""

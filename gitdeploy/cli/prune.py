@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from gitdeploy.afterwards import HISTORY
 from gitdeploy.cli.context import enrolled_app, make_site
 from gitdeploy.cli.who import audit, complain
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.retention import prune
-from gitdeploy.rollout.recovery import release_held
-from gitdeploy.site import Site
-from gitdeploy.state import State
+from gitdeploy.releases.retention import prune
+from gitdeploy.releases.state import State
+from gitdeploy.targets.docker.rollout.recovery import release_held
+from gitdeploy.worker.afterwards import HISTORY
+from gitdeploy.worker.site import Site
 
 
 class _Print:

@@ -9,13 +9,13 @@ from pathlib import Path
 from gitdeploy.cli.context import make_site
 from gitdeploy.cli.enrol import edit_server
 from gitdeploy.cli.who import audit_config, complain
-from gitdeploy.enrol import remove
 from gitdeploy.errors import UsageError
-from gitdeploy.gogs import has_gogs, read_gogs
-from gitdeploy.hookconf import enrolled_app
-from gitdeploy.newcomers import forget_newcomers
-from gitdeploy.records import TAKEN_OUT
-from gitdeploy.site import Site
+from gitdeploy.gitserver.enrolment import remove
+from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
+from gitdeploy.gitserver.hookconf import enrolled_app
+from gitdeploy.gitserver.newcomers import forget_newcomers
+from gitdeploy.releases.records import TAKEN_OUT
+from gitdeploy.worker.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from gitdeploy.cli.context import enrolled_app, make_site
 from gitdeploy.cli.follow import submit
 from gitdeploy.cli.who import user_name
-from gitdeploy.push import PushRecord
-from gitdeploy.retention import choose_target
-from gitdeploy.spool import new_name
+from gitdeploy.intake.push import PushRecord
+from gitdeploy.intake.spool import new_name
+from gitdeploy.releases.retention import choose_target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

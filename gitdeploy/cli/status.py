@@ -10,9 +10,9 @@ from typing import Any
 from gitdeploy.cli.context import app_name, known_apps, make_site
 from gitdeploy.cli.tables import ago, table
 from gitdeploy.errors import ConfigError
-from gitdeploy.records import Deployment
-from gitdeploy.site import Site
-from gitdeploy.state import State
+from gitdeploy.releases.records import Deployment
+from gitdeploy.releases.state import State
+from gitdeploy.worker.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,10 +7,10 @@ import pwd
 import sys
 from collections.abc import Mapping
 
-from gitdeploy.audit import FILE, AuditLog, Entry, digest
 from gitdeploy.errors import understood
-from gitdeploy.redact import harmless
-from gitdeploy.site import Site
+from gitdeploy.releases.audit import FILE, AuditLog, Entry, digest
+from gitdeploy.terminal.redact import harmless
+from gitdeploy.worker.site import Site
 
 UID = os.getuid()
 """The user who started this process; root goes on as the owner of the installation (`context.become`)."""
@@ -49,7 +49,7 @@ def complain(site: Site, app: str, error: Exception) -> int:
     """Show what went wrong with one app among several, so that the others' turn comes; return the exit status."""
     known = understood(error, str(site.home / "logs" / "gitdeploy.log"))
     if known is not error:
-        from gitdeploy import console  # noqa: PLC0415 - loguru comes with it
+        from gitdeploy.terminal import console  # noqa: PLC0415 - loguru comes with it
 
         console.setup(site.home / "logs" / "gitdeploy.log")
         console.crash(f"{app}: the command line failed")

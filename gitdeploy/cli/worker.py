@@ -12,12 +12,12 @@ from functools import partial
 
 from gitdeploy import __version__
 from gitdeploy.agent.prepare import AGENT_VERSION
-from gitdeploy.cancel import CancelFlag
 from gitdeploy.cli.context import make_site
 from gitdeploy.errors import UnfitError
-from gitdeploy.site import Site
-from gitdeploy.state import State
-from gitdeploy.supervisor import BUSY, STOPPED, Supervisor
+from gitdeploy.intake.cancelling import CancelFlag
+from gitdeploy.releases.state import State
+from gitdeploy.worker.site import Site
+from gitdeploy.worker.supervisor import BUSY, STOPPED, Supervisor
 
 PATIENCE = 2.0
 """Seconds between two looks for a Git server that is not set up yet."""
@@ -52,7 +52,7 @@ def _note(site: Site) -> Callable[[str], None]:
     """Writes a line, and the traceback of what is being handled, to gitdeploy's log."""
 
     def note(text: str) -> None:
-        from gitdeploy import console  # noqa: PLC0415
+        from gitdeploy.terminal import console  # noqa: PLC0415
 
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         console.crash(text) if sys.exc_info()[0] else console.note(text)
@@ -98,9 +98,9 @@ def _watcher(site: Site) -> Callable[[], int]:
 
     def watch() -> int:
         site.readers.warm()
-        from gitdeploy import console  # noqa: PLC0415
         from gitdeploy.cli.follow import ring  # noqa: PLC0415
-        from gitdeploy.watch import Watcher  # noqa: PLC0415
+        from gitdeploy.terminal import console  # noqa: PLC0415
+        from gitdeploy.worker.watcher import Watcher  # noqa: PLC0415
 
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         try:
@@ -116,11 +116,11 @@ def _watcher(site: Site) -> Callable[[], int]:
 def _warm_up() -> None:
     """Imports what every deployment needs, once, before the forks."""
     import gitdeploy.engine.client  # noqa: PLC0415
-    import gitdeploy.worker  # noqa: F401, PLC0415
+    import gitdeploy.worker.appworker  # noqa: F401, PLC0415
 
 
 def _apps_that_hold(state: State) -> frozenset[str]:
-    from gitdeploy.leftovers import apps_that_hold  # noqa: PLC0415
+    from gitdeploy.worker.leftovers import apps_that_hold  # noqa: PLC0415
 
     return apps_that_hold(state)
 
@@ -130,9 +130,9 @@ def _child(site: Site) -> Callable[[str], int]:
 
     def work(app: str) -> int:
         site.readers.warm()
-        from gitdeploy import console  # noqa: PLC0415
         from gitdeploy.cli.enrol import enrol_newcomer  # noqa: PLC0415
-        from gitdeploy.worker import Worker  # noqa: PLC0415
+        from gitdeploy.terminal import console  # noqa: PLC0415
+        from gitdeploy.worker.appworker import Worker  # noqa: PLC0415
 
         stop = CancelFlag()
         # In a thread: what the signal interrupts may hold the very lock that setting the flag takes.

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import cast
 
 from gitdeploy.config.formats import CONTAINER, IMAGE, fill_in
+from gitdeploy.config.imagereference import HUB, OFFICIAL, OWN, image_key, is_in, parse
 from gitdeploy.config.model import App, Layer, Volume
 from gitdeploy.config.problems import BadValue, join_key, quoted
 from gitdeploy.config.values import format_duration
-from gitdeploy.reference import HUB, OFFICIAL, OWN, image_key, is_in, parse
 
 DERIVED = r"(?:[.-]router|\.before-gitdeploy|\.[0-9]+(?:\..*)?)"
 """What gitdeploy appends to an app's container name for its router, its next releases and an adopted container."""

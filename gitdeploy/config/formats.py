@@ -11,7 +11,8 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
-from gitdeploy import appname, reference
+from gitdeploy.config import appname
+from gitdeploy.config import imagereference as reference
 from gitdeploy.config.model import Publish, Volume
 from gitdeploy.config.problems import BadValue
 from gitdeploy.config.values import MAX_ITEMS, Kind, matching

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitdeploy.audit import FILE
 from gitdeploy.doctor.files import look_at_file
 from gitdeploy.doctor.finding import Finding
+from gitdeploy.releases.audit import FILE
 
 
 def examine_audit(home: Path) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitdeploy.doctor.files import FileFacts, look_at_file
 from gitdeploy.doctor.finding import Finding, Level
-from gitdeploy.hookconf import FILE, MAX_SIZE, HookConf
+from gitdeploy.gitserver.hookconf import FILE, MAX_SIZE, HookConf
 
 
 @dataclass(frozen=True)

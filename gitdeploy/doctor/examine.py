@@ -23,10 +23,10 @@ from gitdeploy.doctor.secrets import examine_secrets
 from gitdeploy.doctor.waiting import examine_queue
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials, EngineInfo
-from gitdeploy.enrol import hook_text
 from gitdeploy.errors import ConfigError, GitdeployError
-from gitdeploy.gogs import Gogs, has_gogs, read_gogs
-from gitdeploy.hookconf import HookConf, Mode
+from gitdeploy.gitserver.enrolment import hook_text
+from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
+from gitdeploy.gitserver.hookconf import HookConf, Mode
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from gitdeploy.doctor.finding import Finding
-from gitdeploy.hookconf import Mode
+from gitdeploy.gitserver.hookconf import Mode
 
 SHOWN = 3
 """Paths that are listed where many have the same fault."""

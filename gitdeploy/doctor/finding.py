@@ -8,7 +8,7 @@ from typing import Literal
 
 from gitdeploy import __version__
 from gitdeploy.errors import GitdeployError
-from gitdeploy.redact import harmless
+from gitdeploy.terminal.redact import harmless
 
 Level = Literal["ok", "warning", "error"]
 

@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gitdeploy.appini import read_ini
 from gitdeploy.doctor.finding import Finding
 from gitdeploy.doctor.hooklog import judge_hook_log, look_at_hook_log
 from gitdeploy.doctor.webhooks import judge_webhooks, read_webhooks
-from gitdeploy.gogs import Gogs, host_path
-from gitdeploy.newcomers import missing, user_home
+from gitdeploy.gitserver.appini import read_ini
+from gitdeploy.gitserver.gitserver import Gogs, host_path
+from gitdeploy.gitserver.newcomers import missing, user_home
 
 
 def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterator[Finding]:

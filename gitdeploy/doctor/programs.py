@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from gitdeploy.config.model import App
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.errors import StageFailed
-from gitdeploy.programs import PATH, find_program
-from gitdeploy.signatures import OPENPGP, SSH, read_keys, require_program
+from gitdeploy.pipeline.programs import PATH, find_program
+from gitdeploy.pipeline.signatures import OPENPGP, SSH, read_keys, require_program
 
 
 def examine_programs(apps: Iterable[App]) -> Iterator[Finding]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from gitdeploy.config.imagereference import HUB, registry
 from gitdeploy.config.model import App
 from gitdeploy.doctor.finding import Finding
 from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import GitdeployError
-from gitdeploy.reference import HUB, registry
 
 Login = Callable[[str, Credentials], None]
 """`Engine.login`."""

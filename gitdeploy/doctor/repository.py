@@ -10,10 +10,10 @@ from gitdeploy.config.model import App
 from gitdeploy.doctor.conf import judge_conf, look_at_conf
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.doctor.hook import judge_hooks, judge_moves, look_at_hooks
-from gitdeploy.enrol import MOVED, hook_text
 from gitdeploy.errors import UsageError
-from gitdeploy.gogs import Gogs
-from gitdeploy.hookconf import FILE, HookConf
+from gitdeploy.gitserver.enrolment import MOVED, hook_text
+from gitdeploy.gitserver.gitserver import Gogs
+from gitdeploy.gitserver.hookconf import FILE, HookConf
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gitdeploy.config.model import App
+from gitdeploy.config.secretfile import parse_env_file, read_secret
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.errors import GitdeployError
-from gitdeploy.secretfile import parse_env_file, read_secret
 
 
 def examine_secrets(apps: Iterable[App]) -> Iterator[Finding]:

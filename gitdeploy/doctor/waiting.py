@@ -14,9 +14,9 @@ from gitdeploy import __version__
 from gitdeploy.agent.prepare import AGENT_VERSION
 from gitdeploy.doctor.files import look_at_file
 from gitdeploy.doctor.finding import Finding
-from gitdeploy.hookconf import Mode
-from gitdeploy.spool import Spool
-from gitdeploy.state import State
+from gitdeploy.gitserver.hookconf import Mode
+from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.state import State
 
 STALE = 60.0
 """Seconds after which a push that nobody works on has been forgotten: a worker takes it within a second."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from gitdeploy.config.imagereference import registry
 from gitdeploy.engine import trace
 from gitdeploy.engine.diagnosis import FREE_SPACE, NO_SPACE, registry_failure
 from gitdeploy.engine.dial import endpoint
@@ -29,7 +30,6 @@ from gitdeploy.engine.session import Service, open_session
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
 from gitdeploy.errors import BuildFailed, EngineError, GitdeployError, RegistryError
-from gitdeploy.reference import registry
 
 WRAPPING = re.compile(
     r"(?:failed to solve(?: with frontend [\w.]+)?|failed to create LLB definition|rpc error: code = \w+ desc =|\S+: failed to"

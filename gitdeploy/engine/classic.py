@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from gitdeploy.config.imagereference import HUB, registry
 from gitdeploy.engine.containers import inspect
 from gitdeploy.engine.credentials import HUB_SERVER, TOKEN
 from gitdeploy.engine.diagnosis import registry_failure
@@ -31,7 +32,6 @@ from gitdeploy.engine.registry import Transfer
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
 from gitdeploy.errors import BuildFailed, Cancelled, EngineError, GitdeployError, RegistryError
-from gitdeploy.reference import HUB, registry
 
 STEP = re.compile(r"(?:Step|STEP) (\d+/\d+) ?: (.*)", re.S)  # the second is Podman's
 CACHED = " ---> Using cache"

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from gitdeploy.config.imagereference import HUB
 from gitdeploy.errors import UnfitError
-from gitdeploy.reference import HUB
 
 TOKEN = "<token>"
 """The user of a login whose password is an identity token, as helpers write it."""

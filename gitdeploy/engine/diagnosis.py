@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from gitdeploy.config.imagereference import registry, split
 from gitdeploy.errors import EngineError, NotFound, RegistryError
-from gitdeploy.reference import registry, split
 
 PORT_TAKEN = re.compile(
     r"(?:bind for|bind host port(?: for)?|listen (?:tcp|udp)[46]?) (\[[^]]*\]|\S*(?=:\d+ failed)|[^:\s]*):(\d+)"

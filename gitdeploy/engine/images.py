@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from gitdeploy.config.imagereference import split
 from gitdeploy.engine import mapping
 from gitdeploy.engine.transport import Api, part
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import EngineError, NotFound
-from gitdeploy.reference import split
 
 
 class Images:

@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gitdeploy.config.imagereference import HUB, registry, split
 from gitdeploy.engine.credentials import HUB_SERVER, TOKEN, Login
 from gitdeploy.engine.diagnosis import registry_failure
 from gitdeploy.engine.transport import Api, part
 from gitdeploy.engine.types import NEVER, Cancel, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError
-from gitdeploy.reference import HUB, registry, split
 
 LOGIN = 30.0
 """Seconds that a registry may take for a login."""

@@ -23,13 +23,13 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 
+from gitdeploy.config.imagereference import HUB
 from gitdeploy.engine import protobuf
 from gitdeploy.engine.credentials import TOKEN
 from gitdeploy.engine.dial import Endpoint, hang_up, upgrade
 from gitdeploy.engine.protobuf import Message
 from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import BuildFailed, GitdeployError
-from gitdeploy.reference import HUB
 
 HEALTH = "/grpc.health.v1.Health/Check"
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"

@@ -24,16 +24,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from gitdeploy.build import Candidate, build
 from gitdeploy.config.model import App
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest
 from gitdeploy.errors import Cancelled
-from gitdeploy.journal import Running
-from gitdeploy.readers import Readers, place_of
+from gitdeploy.pipeline.build import Candidate, build
+from gitdeploy.pipeline.journal import Running
+from gitdeploy.pipeline.tools import Tools
 from gitdeploy.source.context import MAX_CONTEXT
-from gitdeploy.tools import Tools
+from gitdeploy.worker.readers import Readers, place_of
 from tests.bench.ground import ground
 from tests.support.builder import archive as tar
 from tests.support.builder import running

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gitdeploy.enrol import enrol
-from gitdeploy.hookconf import HookConf
+from gitdeploy.gitserver.enrolment import enrol
+from gitdeploy.gitserver.hookconf import HookConf
 from tests.support import apps, gogs, guards, real_gogs, smart_http, sshd
 from tests.support.gogs import Remote
 
@@ -27,8 +27,8 @@ WORKER = """\
 import sys, time
 sys.path.insert(0, {checkout!r})
 from pathlib import Path
-from gitdeploy.relay import Relay
-from gitdeploy.spool import Spool
+from gitdeploy.terminal.relay import Relay
+from gitdeploy.intake.spool import Spool
 spool = Spool(Path({home!r}))
 (record,), _ = spool.pending()
 relay = Relay(spool.consoles.take(record), held_back=record.held_back and not {bare})

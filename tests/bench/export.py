@@ -22,8 +22,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from gitdeploy.readers import Readers, place_of
 from gitdeploy.source.context import MAX_CONTEXT
+from gitdeploy.worker.readers import Readers, place_of
 from tests.support.gitrepo import GitRepo
 
 READERS = Readers(lambda path: place_of(path, None))

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from gitdeploy.enrol import enrol
-from gitdeploy.hookconf import HookConf
+from gitdeploy.gitserver.enrolment import enrol
+from gitdeploy.gitserver.hookconf import HookConf
 from tests.support import apps, gogs, hooks
 from tests.support.guards import GIT_CONFIG
 

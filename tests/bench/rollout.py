@@ -27,12 +27,12 @@ from gitdeploy.config.sections import Canary
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
 from tests.bench.ground import ground
-from tests.rollout.clients import Slow, WebSocket
-from tests.rollout.conftest import build, build_server
-from tests.rollout.site import Lines, Site
 from tests.support.images import BaseImages
 from tests.support.net import free_port, isolate_network
 from tests.support.prober import Prober
+from tests.targets.docker.rollout.clients import Slow, WebSocket
+from tests.targets.docker.rollout.conftest import build, build_server
+from tests.targets.docker.rollout.site import Lines, Site
 
 DRAIN = 15.0
 """Seconds of drain_timeout: more than the slow requests take."""

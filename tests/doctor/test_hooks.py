@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from gitdeploy.doctor.hook import HookFacts, judge_hooks, look_at_hooks
-from gitdeploy.enrol import hook_text
+from gitdeploy.gitserver.enrolment import hook_text
 from tests.doctor.patient import APP, Patient
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from gitdeploy import __version__
 from gitdeploy.doctor.waiting import judge_clock
-from gitdeploy.push import PushRecord
-from gitdeploy.spool import Spool
-from gitdeploy.state import State
+from gitdeploy.intake.push import PushRecord
+from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.state import State
 from tests.doctor.patient import APP, Patient
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from gitdeploy.push import PushRecord, RefUpdate, Trigger, render_record
-from gitdeploy.spool import new_name
+from gitdeploy.intake.push import PushRecord, RefUpdate, Trigger, render_record
+from gitdeploy.intake.spool import new_name
 from tests.e2e.conftest import Deployable
 from tests.support.builder import running
 from tests.support.net import wait_until

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from gitdeploy.hookconf import token_of
+from gitdeploy.gitserver.hookconf import token_of
 from tests.e2e.conftest import Deployable
 from tests.support import guards
 from tests.support.apps import SampleApp

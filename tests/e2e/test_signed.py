@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.push import PushRecord, RefUpdate, render_record
-from gitdeploy.spool import new_name
+from gitdeploy.intake.push import PushRecord, RefUpdate, render_record
+from gitdeploy.intake.spool import new_name
 from tests.e2e.conftest import Deployable
 from tests.support.keys import Keys, key_directory
 

@@ -11,6 +11,7 @@ from typing import Any
 import docker
 import pytest
 
+from gitdeploy.config.imagereference import split
 from gitdeploy.config.model import Publish, Volume
 from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.client import connect
@@ -18,7 +19,6 @@ from gitdeploy.engine.ports import port_holder
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
-from gitdeploy.reference import split
 from tests.support.fake_engine import FakeEngine, Run
 from tests.support.images import BaseImages
 

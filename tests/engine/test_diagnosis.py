@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gitdeploy.config.imagereference import registry, split
 from gitdeploy.engine.diagnosis import refused, registry_failure, start_failure
 from gitdeploy.errors import EngineError, NotFound
-from gitdeploy.reference import registry, split
 
 DIGEST = "sha256:" + "0123" * 16
 REF = "127.0.0.1:5000/denied/dev-app:1.0"

@@ -14,14 +14,14 @@ from pathlib import Path
 import docker
 import pytest
 
+from gitdeploy.config.imagereference import split
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.credentials import Logins, load
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.registry import Transfer
 from gitdeploy.engine.types import NEVER
 from gitdeploy.errors import Cancelled, RegistryError
-from gitdeploy.publish import publish
-from gitdeploy.reference import split
+from gitdeploy.pipeline.publish import publish
 from tests.support import registry as registries
 from tests.support import tcp_engine
 from tests.support.images import BaseImages

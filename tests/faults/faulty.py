@@ -25,8 +25,8 @@ from typing import Any
 
 import gitdeploy.cli
 import gitdeploy.cli.worker
-from gitdeploy.spool import Spool
-from gitdeploy.state import State
+from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.state import State
 
 STATE = ("enqueue", "end", "update", "stage", "end_stage")
 SPOOL = ("done", "persist", "sweep", "set_aside")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitdeploy.cancel import CancelRequests
+from gitdeploy.intake.cancelling import CancelRequests
 from tests.faults.conftest import MakeTiny, Tiny
 from tests.faults.faulty import Point
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from gitdeploy.enrol import enrol, remove
-from gitdeploy.ownedfiles import write_file
-from gitdeploy.push import PushRecord, RefUpdate
-from gitdeploy.spool import Spool
-from gitdeploy.state import State
+from gitdeploy.gitserver.enrolment import enrol, remove
+from gitdeploy.gitserver.ownedfiles import write_file
+from gitdeploy.intake.push import PushRecord, RefUpdate
+from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.state import State
 from tests.support.enrolling import CONF
 from tests.support.gogs import Gogs
 from tests.support.hooks import HookSite, create

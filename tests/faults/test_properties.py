@@ -15,10 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from gitdeploy.push import PushRecord, RefUpdate
-from gitdeploy.records import ENDED, Status
-from gitdeploy.spool import Spool
-from gitdeploy.state import State
+from gitdeploy.intake.push import PushRecord, RefUpdate
+from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.records import ENDED, Status
+from gitdeploy.releases.state import State
 
 APPS = ("devops/a", "devops/b")
 COMMIT = "1" * 40

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from gitdeploy.attempt import MAX_ATTEMPTS
-from gitdeploy.supervisor import STOPPED
+from gitdeploy.worker.attempt import MAX_ATTEMPTS
+from gitdeploy.worker.supervisor import STOPPED
 from tests.faults.conftest import MakeTiny, Tiny
 from tests.faults.faulty import Point
 from tests.faults.test_crash import Trial

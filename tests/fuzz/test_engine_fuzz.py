@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitdeploy.buildguard import check_base, check_frontends
 from gitdeploy.config.formats import IMAGE_WITH_TAG
+from gitdeploy.config.imagereference import image_key, registry, split
+from gitdeploy.config.imagereference import parse as parse_reference
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import BadValue
 from gitdeploy.engine import trace
@@ -32,8 +33,7 @@ from gitdeploy.engine.protobuf import Malformed, field
 from gitdeploy.engine.variables import LONGEST as LONGEST_VALUE
 from gitdeploy.engine.variables import MOST, Variables
 from gitdeploy.errors import BuildFailed, EngineError, StageFailed
-from gitdeploy.reference import image_key, registry, split
-from gitdeploy.reference import parse as parse_reference
+from gitdeploy.pipeline.buildguard import check_base, check_frontends
 from tests.support import traces
 from tests.support.recorder import Recorder
 

@@ -10,7 +10,7 @@ import re
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gitdeploy.signed import NotSigned, split_commit, split_tag, tree_of
+from gitdeploy.pipeline.signed import NotSigned, split_commit, split_tag, tree_of
 from gitdeploy.source.commit import headers as _headers
 
 ID = "0123456789abcdef0123456789abcdef01234567"

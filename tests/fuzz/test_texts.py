@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gitdeploy.appini import parse_ini
 from gitdeploy.errors import StageFailed
-from gitdeploy.gogs import address
-from gitdeploy.push import parse_record
+from gitdeploy.gitserver.appini import parse_ini
+from gitdeploy.gitserver.gitserver import address
+from gitdeploy.intake.push import parse_record
 from gitdeploy.source import frames
 from gitdeploy.source.automaton import BadPattern
 from gitdeploy.source.commit import MAX_AUTHOR, MAX_SUBJECT, MAX_TIME, headers, id_in, person, read_commit

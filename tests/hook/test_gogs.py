@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from gitdeploy.enrol import enrol
-from gitdeploy.hookconf import HookConf
+from gitdeploy.gitserver.enrolment import enrol
+from gitdeploy.gitserver.hookconf import HookConf
 from tests.support import gogs
 from tests.support.apps import SampleApp
 from tests.support.hooks import DEPLOYS, HookSite, assert_clean

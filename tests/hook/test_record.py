@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.push import RefUpdate
+from gitdeploy.intake.push import RefUpdate
 from tests.support.hooks import NEW, OLD, HookSite
 
 

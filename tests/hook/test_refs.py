@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from gitdeploy.hookconf import ANY
-from gitdeploy.newcomers import EVERY_REF
+from gitdeploy.gitserver.hookconf import ANY
+from gitdeploy.gitserver.newcomers import EVERY_REF
 from tests.support.hooks import NEW, OLD, ZERO, HookSite
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gitdeploy.readers import Readers
 from gitdeploy.source import process
 from gitdeploy.source.context import MAX_CONTEXT
 from gitdeploy.source.reader import Context, Place, Repository
 from gitdeploy.source.sameserver import SameServer
+from gitdeploy.worker.readers import Readers
 
 GIT = 1000
 """The user whom the Git server runs as in tests that are run by root."""

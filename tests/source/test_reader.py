@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.errors import Cancelled, StageFailed
-from gitdeploy.gogs import LAYOUTS, Address, Gogs
-from gitdeploy.readers import Readers, place_of
+from gitdeploy.gitserver.gitserver import LAYOUTS, Address, Gogs
 from gitdeploy.source import frames, process, reader
 from gitdeploy.source.process import Limits
 from gitdeploy.source.reader import Place
+from gitdeploy.worker.readers import Readers, place_of
 from tests.source.reading import GIT, context, opened, pid_of, start_with
 from tests.support.gitrepo import GitRepo, members
 from tests.support.net import wait_until

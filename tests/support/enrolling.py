@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gitdeploy.hookconf import HookConf
+from gitdeploy.gitserver.hookconf import HookConf
 
 CONF = HookConf("devops/dev-app", ["/srv/gogs/gitdeploy", "/data/gitdeploy"], ["refs/heads/main", "refs/tags/v*"], 90.4)
 HOOK = Path("custom_hooks/post-receive")

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gitdeploy.hookconf import FILE, HookConf, Mode
-from gitdeploy.push import PushRecord, parse_record
+from gitdeploy.gitserver.hookconf import FILE, HookConf, Mode
+from gitdeploy.intake.push import PushRecord, parse_record
 from tests.support.net import wait_until
 
 HOOK = Path(__file__).parents[2] / "hooks" / "post-receive"

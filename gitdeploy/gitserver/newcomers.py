@@ -1,0 +1,243 @@
+"""Repositories that are made after `enrol --all`: git puts the hook into each of them, and its first push enrols it.
+
+`git init` and `git clone` copy a template directory into what they make (git-init(1), init.templateDir). gitdeploy's lies
+in the home directory of the Git server's user and holds the hook with a gitdeploy.conf that names no app. Whether a push
+enrols a repository is for the server's config.toml to say (`server.new_repositories`), and never for the repository.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitdeploy.errors import UnfitError, UsageError
+from gitdeploy.gitserver.enrolment import HOOK, HOOK_DIRECTORIES, hook_text, remove
+from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
+from gitdeploy.gitserver.hookconf import ANY, FILE, HookConf, Mode, app_in_conf
+from gitdeploy.gitserver.ownedfiles import make_directory, open_directory, read_file, write_file
+
+if TYPE_CHECKING:
+    from gitdeploy.config.model import Server
+
+TEMPLATE = "gitdeploy-template"
+SETTINGS = ".gitconfig"
+SETTING = b"[init] # by gitdeploy, for repositories that are made later\n\ttemplateDir = ~/gitdeploy-template\n"
+"""Added to the settings: with ~, for that directory may have another path where Gogs runs."""
+
+EVERY_REF = ("refs/heads/*", "refs/tags/*")
+"""In the template's gitdeploy.conf: the config may be another one at the first push, so the worker says what is deployed."""
+
+MAX_SETTINGS = 1_000_000
+_OTHER = re.compile(rb"^\s*(?:\[[^]\n]*\]\s*)?templatedir\s*=", re.IGNORECASE | re.MULTILINE)
+_REMOTE = re.compile(rb"^\s*\[remote ", re.MULTILINE)
+
+
+def seed(base: Path, home: Path, conf: HookConf) -> bool:
+    """Has git put the hook into what it makes from now on; returns whether anything changed.
+
+    Args:
+        base: a directory above `home`, or that itself; links up to it are trusted.
+        home: of the Git server's user.
+        conf: what the hook is to know, whatever its app and refs are.
+
+    Raises:
+        UsageError: that user has chosen another template directory.
+        UnfitError: the directory is not there, or cannot be written safely.
+    """
+    with _opened(base, home) as directory:
+        owner = os.fstat(directory)
+        settings = _settings(directory, home)
+        if _OTHER.search(settings.replace(SETTING, b"")):
+            reason = f"{home / SETTINGS} has an init.templateDir already: new repositories will not be enrolled by themselves"
+            raise UsageError(reason, f"take that out, or put the contents of {home / TEMPLATE} into that directory")
+        changed = _write_template(directory, owner, conf)
+        if SETTING not in settings:
+            mode = _mode(directory) if settings else 0o644
+            gap = b"" if not settings or settings.endswith(b"\n") else b"\n"
+            changed |= write_file(directory, SETTINGS, settings + gap + SETTING, mode=mode, owner=owner)
+    return changed
+
+
+@contextmanager
+def _opened(base: Path, home: Path) -> Iterator[int]:
+    """The home directory; what fails in it is said with what to do."""
+    try:
+        directory = open_directory(base, home)
+        try:
+            yield directory
+        finally:
+            os.close(directory)
+    except OSError as error:
+        where = home / os.fsdecode(error.filename) if error.filename else home
+        hint = "the user that Gogs runs as needs a home directory of its own; run this as that user, or as root"
+        raise UnfitError(f"{where}: {error.strerror}", hint) from error
+
+
+def _settings(directory: int, home: Path) -> bytes:
+    """What git's settings of that user are, b"" if there are none. Raises UnfitError for anything but a file."""
+    settings = read_file(directory, SETTINGS, MAX_SETTINGS)
+    if settings is None and _is_there(directory, SETTINGS):
+        reason = f"{home / SETTINGS}: expected a regular file, found a symbolic link or something else"
+        raise UnfitError(reason, "put a copy of what it leads to in its place, for as long as this runs at least")
+    return settings or b""
+
+
+def _is_there(directory: int, name: str) -> bool:
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return True
+    return False
+
+
+def _write_template(home: int, owner: os.stat_result, conf: HookConf) -> bool:
+    """Gogs writes its own hooks into hooks/ and expects that directory to be there."""
+    template = make_directory(home, TEMPLATE, 0o755, owner)
+    custom = -1
+    try:
+        for name in ("hooks", "info"):
+            os.close(make_directory(template, name, 0o755, owner))
+        custom = make_directory(template, HOOK_DIRECTORIES[False], 0o755, owner)
+        changed = write_file(custom, HOOK, hook_text(), mode=0o755, owner=owner)
+        return changed | write_file(template, FILE, replace(conf, app=ANY, refs=EVERY_REF).render(), mode=0o644, owner=owner)
+    finally:
+        os.close(template)
+        if custom >= 0:
+            os.close(custom)
+
+
+def _mode(directory: int) -> int:
+    return stat.S_IMODE(os.stat(SETTINGS, dir_fd=directory, follow_symlinks=False).st_mode)
+
+
+def missing(home: Path) -> Path | None:
+    """The file of `seed` that is not there as it should be; None if all are. Raises OSError."""
+    directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if SETTING not in (read_file(directory, SETTINGS, MAX_SETTINGS) or b""):
+            return home / SETTINGS
+    finally:
+        os.close(directory)
+    if app_in_conf(home / TEMPLATE) != ANY:
+        return home / TEMPLATE / FILE
+    hooks, text = home / TEMPLATE / HOOK_DIRECTORIES[False], hook_text()
+    try:
+        directory = os.open(hooks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return hooks / HOOK
+    try:
+        good = read_file(directory, HOOK, len(text) + 1) == text and os.access(HOOK, os.X_OK, dir_fd=directory)
+    finally:
+        os.close(directory)
+    return None if good else hooks / HOOK
+
+
+def withdraw(base: Path, home: Path) -> bool:
+    """Undoes `seed`; returns whether there was anything to undo. Raises UnfitError if it cannot be undone."""
+    if not os.path.isdir(home):  # noqa: PTH112 (one that may not be looked at counts as none: nothing was put into it)
+        return False
+    with _opened(base, home) as directory:
+        if not _is_there(directory, TEMPLATE) and read_file(directory, SETTINGS, MAX_SETTINGS) is None:
+            return False
+        settings = _settings(directory, home)
+        found = SETTING in settings
+        if settings == SETTING:
+            os.unlink(SETTINGS, dir_fd=directory)
+        elif found:
+            write_file(directory, SETTINGS, _without(settings), mode=_mode(directory), owner=os.fstat(directory))
+        with suppress(FileNotFoundError, NotADirectoryError):
+            shutil.rmtree(TEMPLATE, dir_fd=directory)
+    return found
+
+
+def _without(settings: bytes) -> bytes:
+    """Settings without what `seed` added. Keys that git has put into that section since keep a section of theirs. Pure."""
+    before, _, after = settings.partition(SETTING)
+    lines = (line.strip() for line in after.splitlines())
+    following = next((line for line in lines if line and not line.startswith((b"#", b";"))), b"[")
+    return before + (b"" if following.startswith(b"[") else b"[init]\n") + after
+
+
+def user_home(gogs: Gogs) -> Path:
+    """Home directory of the user that Gogs runs as, where git looks for that user's settings. Raises UnfitError."""
+    if gogs.layout.container:
+        return gogs.data / "git"
+    uid = gogs.root.stat().st_uid
+    try:
+        return Path(pwd.getpwuid(uid).pw_dir)
+    except KeyError as error:
+        raise UnfitError(f"this machine knows no user {uid}, who owns {gogs.root}", "run this where Gogs runs") from error
+
+
+def base_of(gogs: Gogs) -> Path:
+    """The trusted directory above the home directory of its user, or that itself."""
+    home = user_home(gogs)
+    return gogs.data if home.is_relative_to(gogs.data) else home
+
+
+def seed_gogs(gogs: Gogs, wait: float, mode: Mode) -> Path:
+    """Has a Gogs' git put the hook into what it makes from now on; returns the template. See `seed` and HookConf."""
+    home = user_home(gogs)
+    seed(base_of(gogs), home, HookConf(ANY, gogs.homes, EVERY_REF, wait, mode))
+    return home / TEMPLATE
+
+
+def reseed(data: Path, server: Server, mode: Mode) -> None:
+    """Brings the template up to date with this version and the config, where new repositories are to be enrolled.
+
+    Raises:
+        UsageError, UnfitError: see `seed`.
+    """
+    if server.new_repositories and has_gogs(data):
+        seed_gogs(read_gogs(data), server.relay_timeout, mode)
+
+
+def forget_newcomers(gogs: Gogs) -> None:
+    """No repository is made with the hook in it any more, and those that had no push yet lose theirs. Raises UnfitError."""
+    try:
+        home = None
+        with suppress(UnfitError):  # a user whom this machine does not know: nothing was put into that home
+            home = user_home(gogs)
+        if home:
+            withdraw(base_of(gogs), home)
+    finally:
+        for path in sorted(gogs.root.glob("*/*.git")):  # wikis included
+            if app_in_conf(path) == ANY:
+                remove(gogs.data, path)
+
+
+def may_enrol(repository: Path) -> bool:
+    """Whether a push may enrol this repository: it was made with the hook in it, and is no fork or mirror of another one."""
+    if app_in_conf(repository) != ANY:
+        return False
+    config = _config(repository)
+    return config is not None and not _REMOTE.search(config)
+
+
+def is_clone(repository: Path) -> bool:
+    """Whether it is a fork or a mirror.
+
+    Those are clones, and name what they were cloned from; deploying a fork would be deploying whatever its owner likes.
+    """
+    return bool(_REMOTE.search(_config(repository) or b""))
+
+
+def _config(repository: Path) -> bytes | None:
+    """git's settings in this repository, None if they cannot be read."""
+    try:
+        directory = os.open(repository, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return read_file(directory, "config", MAX_SETTINGS)
+    except OSError:
+        return None
+    finally:
+        os.close(directory)

@@ -1,0 +1,249 @@
+"""Push records: what the hook writes into the spool for one push, and which of several waiting pushes is deployed.
+
+Pure: text in, decisions out. The format is gitdeploy's own, made to be written by a POSIX shell and read by eye:
+
+    gitdeploy-push 1
+    app devops/dev-app
+    repo /data/git/gogs-repositories/devops/dev-app.git
+    user alice
+    option gitdeploy.no-cache
+    ref <old commit> <new commit> refs/heads/main
+    end
+
+Whoever may push (and, in agent mode, whoever broke into the Git server) can write any record, so each field is checked here.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from gitdeploy.config.appname import is_app_name
+
+Trigger = Literal["push", "move", "deploy", "rollback"]
+
+HEADER = "gitdeploy-push 1"
+ZERO = re.compile(r"0{40}(0{24})?")
+MAX_RECORD = 1_000_000
+
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_NAME = re.compile(r"[0-9]{1,12}-[A-Za-z0-9]{1,64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class RefUpdate:
+    """One line of a post-receive hook's input (githooks(5)): a ref went from `old` to `new`, all zeros for none."""
+
+    old: str
+    new: str
+    name: str
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the ref was deleted."""
+        return ZERO.fullmatch(self.new) is not None
+
+
+@dataclass(frozen=True)
+class PushRecord:
+    """One push as the hook recorded it.
+
+    Attributes:
+        name: of its file in the spool, without ".push"; begins with the second of its creation.
+        app: "owner/repo", lower case.
+        repo: directory of the repository as the Git server sees it.
+        user: who pushed, as the Git server says it, "" if it does not.
+        console: name of the pusher's FIFO in the spool, "" if nobody listens.
+        held_back: whether the Git server passes output on to the pusher only when it is much (see gitdeploy.terminal.relay).
+        options: push options, in order.
+        refs: in order.
+        trigger: "push"; "move" where a ref was found moved without a push that runs the hook (a merge in the web page, a
+            mirror); or the verb of the command line that wrote the record.
+        release: for a rollback, the deployment whose release is to run again.
+    """
+
+    name: str
+    app: str
+    repo: str
+    refs: tuple[RefUpdate, ...]
+    user: str = ""
+    console: str = ""
+    held_back: bool = False
+    options: tuple[str, ...] = ()
+    trigger: Trigger = "push"
+    release: int = 0
+
+    @property
+    def follows_ref(self) -> bool:
+        """Whether it tells that a ref moved, rather than asks for something."""
+        return self.trigger in ("push", "move")
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Sorts records by age; within one second by name, which is no order in time."""
+        return int(self.name.partition("-")[0]), self.name
+
+
+class BadRecordError(ValueError):
+    """A file in the spool that is not a push record; the text says why."""
+
+
+def parse_record(name: str, data: bytes) -> PushRecord:
+    """Reads a record.
+
+    Args:
+        name: its file's name without ".push".
+        data: its bytes.
+
+    Raises:
+        BadRecordError: it is no complete, well-formed record.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadRecordError(f"the name {name[:80]!r} is not SECONDS-RANDOM")
+    lines = data[:MAX_RECORD].decode("utf-8", "surrogateescape").split("\n")
+    if lines[0] != HEADER:
+        raise BadRecordError(f"expected {HEADER!r} in line 1, found {lines[0][:80]!r}")
+    if lines[-2:] != ["end", ""]:
+        raise BadRecordError("the last line is not 'end': the record is incomplete")
+    fields: dict[str, list[str]] = {}
+    for line in lines[1:-2]:
+        key, _, value = line.partition(" ")
+        fields.setdefault(key, []).append(value)
+    single = {key: values[-1] for key, values in fields.items()}
+    app = single.get("app", "").lower()
+    if not is_app_name(app):
+        raise BadRecordError(f"expected 'app owner/repo', found {app[:80]!r}")
+    trigger = single.get("trigger", "push")
+    if trigger not in get_args(Trigger):
+        raise BadRecordError(f"expected trigger push, move, deploy or rollback, found {trigger[:80]!r}")
+    release = single.get("release", "0")
+    if not re.fullmatch(r"[0-9]{1,15}", release):
+        raise BadRecordError(f"expected a number in 'release', found {release[:80]!r}")
+    return PushRecord(
+        name=name,
+        app=app,
+        repo=_text(single.get("repo", "")),
+        refs=tuple(_ref(value) for value in fields.get("ref", [])),
+        user=_text(single.get("user", ""))[:100],
+        console=_console(name, single.get("console", "")),
+        held_back="held-back" in single,
+        options=tuple(_text(value) for value in fields.get("option", [])),
+        trigger=cast(Trigger, trigger),
+        release=int(release),
+    )
+
+
+def _text(value: str) -> str:
+    return _CONTROL.sub("?", value)
+
+
+def _ref(value: str) -> RefUpdate:
+    old, _, rest = value.partition(" ")
+    new, _, ref = rest.partition(" ")
+    if not (_COMMIT.fullmatch(old) and _COMMIT.fullmatch(new) and ref.startswith("refs/") and not _CONTROL.search(ref)):
+        raise BadRecordError(f"expected 'ref OLD NEW refs/…', found {value[:120]!r}")
+    return RefUpdate(old, new, ref)
+
+
+def _console(name: str, value: str) -> str:
+    """Only the record's own FIFO: another name could be any file that the worker may write."""
+    if value not in ("", f"{name}.console"):
+        raise BadRecordError(f"expected console {name}.console, found {value[:80]!r}")
+    return value
+
+
+def render_record(record: PushRecord) -> bytes:
+    """The record as bytes, for the verbs of the command line that deploy; `parse_record` reads it back."""
+    lines = [HEADER, f"app {record.app}", f"repo {record.repo}", f"trigger {record.trigger}"]
+    lines += [f"user {record.user}"] if record.user else []
+    lines += [f"release {record.release}"] if record.release else []
+    lines += [f"console {record.console}"] if record.console else []
+    lines += [f"option {option}" for option in record.options]
+    lines += [f"ref {ref.old} {ref.new} {ref.name}" for ref in record.refs]
+    return ("\n".join([*lines, "end", ""])).encode("utf-8", "surrogateescape")
+
+
+def full_patterns(branch: Iterable[str]) -> tuple[str, ...]:
+    """Ref patterns from the config's `branch`: a plain "main" means "refs/heads/main"."""
+    return tuple(name if name.startswith("refs/") else f"refs/heads/{name}" for name in branch)
+
+
+def deployable(record: PushRecord, patterns: Sequence[str]) -> RefUpdate | None:
+    """The ref update of this push that is to be deployed: the last one that matches and deletes nothing, or None.
+
+    Patterns are shell globs in which `*` also matches "/", as in the hook's `case`.
+    """
+    matching = [
+        ref
+        for ref in record.refs
+        if not ref.deletes and (not record.follows_ref or any(fnmatch.fnmatchcase(ref.name, pattern) for pattern in patterns))
+    ]
+    return matching[-1] if matching else None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to do with the waiting records of one app.
+
+    Attributes:
+        record: the one to deploy, None for none.
+        ref: its ref.
+        commit: what to deploy: the ref's tip now, which may be newer than the record.
+        superseded: older pushes; the chosen one stands for them.
+        dropped: record name → why nothing is deployed for it.
+    """
+
+    record: PushRecord | None
+    ref: str
+    commit: str
+    superseded: tuple[PushRecord, ...]
+    dropped: Mapping[str, str]
+
+
+def choose(
+    records: Sequence[PushRecord],
+    patterns: Sequence[str],
+    tip: Callable[[str], str | None],
+    known: Callable[[str], bool],
+) -> Choice:
+    """Picks the push to deploy: the newest one, at its ref's tip.
+
+    Seconds are too coarse to order pushes and hooks overtake each other, so the repository itself says which commit is newest.
+
+    Args:
+        records: all that wait for one app.
+        patterns: ref patterns of the app.
+        tip: the commit a ref points at now, None if the ref is gone.
+        known: whether the repository has this commit (a wiki's push can reach the main repository's hook).
+    """
+    dropped: dict[str, str] = {}
+    candidates: list[tuple[PushRecord, RefUpdate]] = []
+    for record in sorted(records, key=lambda r: r.order):
+        update = deployable(record, patterns)
+        if update is None:
+            if record.trigger == "rollback":
+                candidates.append((record, RefUpdate("0" * 40, "0" * 40, "")))
+            else:
+                dropped[record.name] = "no ref of this push is deployed"
+        elif not known(update.new):
+            dropped[record.name] = f"commit {update.new[:12]} is not in this repository (a push to its wiki?)"
+        elif record.follows_ref and tip(update.name) is None:
+            dropped[record.name] = f"{update.name} was deleted before it could be deployed"
+        else:
+            candidates.append((record, update))
+    if not candidates:
+        return Choice(None, "", "", (), dropped)
+    newest, update = candidates[-1]
+    if not newest.follows_ref:
+        commit = update.new if newest.trigger == "deploy" else ""
+    else:
+        commit = tip(update.name) or update.new
+        exact = [record for record, u in candidates if u.name == update.name and u.new == commit and record.follows_ref]
+        # Of a push and the move that it caused, the push stands: somebody may be listening.
+        newest = max(exact, key=lambda record: (record.trigger == "push", record.order), default=newest)
+    superseded = tuple(record for record, _ in candidates if record is not newest)
+    return Choice(newest, update.name, commit, superseded, dropped)

@@ -1,0 +1,244 @@
+"""The spool: pushes that wait, one file each, and the kernel locks that keep one worker on one app.
+
+A record appears by rename and disappears by unlink, both made durable, so a crash leaves it whole or absent. It stays until
+the end of its deployment is in state.db: what was accepted is tried again by the next run. Locks are flock(2): they end with
+their process, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import io
+import os
+import random
+import re
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitdeploy.errors import UnfitError
+from gitdeploy.intake.cancelling import CancelRequests
+from gitdeploy.intake.consoles import Consoles
+from gitdeploy.intake.push import MAX_RECORD, BadRecordError, PushRecord, parse_record, render_record
+
+STALE_AFTER = 24 * 3600.0
+"""Seconds after which temporary files and FIFOs of dead hooks are swept."""
+
+MAX_NEW = 500
+"""Files of the spool that one look reads: whoever may write there can write any number of them."""
+
+MAX_KEPT = 5000
+"""Files of the spool that are known at a time; the others are read when these have gone."""
+
+_NO_RECORD = (errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EACCES, errno.EPERM)
+"""What opening something else than a record of ours says; other errors (too many open files) pass."""
+
+_LEFT_BY_HOOKS = re.compile(r"\.?[0-9]{1,12}-[A-Za-z0-9]{1,64}\.(tmp|console)")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a file in the spool turned out to be: a record, or why it is none."""
+
+    inode: int
+    record: PushRecord | None
+    problem: str = ""
+
+
+class Spool:
+    """The directory of waiting pushes.
+
+    Attributes:
+        directory: of the records; in agent mode the Git server's user owns it.
+        locks: HOME/locks, which is gitdeploy's alone.
+        consoles: those that this process or its parent holds open.
+        cancels: requests to stop a deployment.
+        on_done: called after a record has gone.
+        more: whether the last look at the records has not read them all.
+    """
+
+    def __init__(self, home: Path, directory: Path | None = None) -> None:
+        """`directory`: where the records are, HOME/spool if left out."""
+        self.directory = directory or home / "spool"
+        self.locks = home / "locks"
+        self.consoles = Consoles(self.directory)
+        self.cancels = CancelRequests(self.locks)
+        self.more = False
+        self._read_before: dict[str, _Read] = {}
+        self._reading = threading.Lock()
+        self.on_done: Callable[[], None] = lambda: None
+
+    def pending(self) -> tuple[list[PushRecord], dict[str, str]]:
+        """The waiting records, oldest first, and for each file that is none: its name and why.
+
+        A file is read once. When there are very many new ones, a look reads some of them, in no order that their writer
+        could choose, and sets `more`.
+
+        Raises:
+            UnfitError: the spool cannot be read.
+        """
+        with self._reading:
+            there = self._list()
+            self._read_before = {name: read for name, read in self._read_before.items() if there.get(name) == read.inode}
+            new = [name for name in there if name not in self._read_before]
+            room = min(MAX_NEW, MAX_KEPT - len(self._read_before))
+            self.more = len(new) > room > 0
+            for name in random.sample(new, max(0, room)) if len(new) > room else new:
+                read = self._examine(name, there[name])
+                if read:
+                    self._read_before[name] = read
+            records = [read.record for read in self._read_before.values() if read.record]
+            bad = {name: read.problem for name, read in self._read_before.items() if not read.record}
+        return sorted(records, key=lambda record: record.order), bad
+
+    def names(self) -> frozenset[str]:
+        """Names of the waiting records, without ".push": cheap enough to ask often."""
+        return frozenset(name.removesuffix(".push") for name in self._list())
+
+    def _list(self) -> dict[str, int]:
+        """Names of the files that may be records, with their inodes."""
+        try:
+            with os.scandir(self.directory) as entries:
+                return {entry.name: entry.inode() for entry in entries if entry.name.endswith(".push") and entry.name[0] != "."}
+        except OSError as error:
+            reason = f"the spool {self.directory} cannot be read: {error.strerror}"
+            raise UnfitError(reason, "run `gitdeploy doctor`") from error
+
+    def _examine(self, name: str, inode: int) -> _Read | None:
+        """Reads one file; None if it has gone meanwhile, or is to be tried again."""
+        try:
+            return _Read(inode, parse_record(name.removesuffix(".push"), self._read(name)))
+        except OSError as error:
+            return _Read(inode, None, str(error.strerror)) if error.errno in _NO_RECORD else None
+        except BadRecordError as error:
+            return _Read(inode, None, str(error))
+        except Exception as error:  # whatever a file can bring up concerns that file alone
+            return _Read(inode, None, f"it cannot be read ({type(error).__name__})")
+
+    def _read(self, name: str) -> bytes:
+        """Reads a regular file only: a link or FIFO of that name is somebody's trick."""
+        with self._open(name) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadRecordError("not a regular file")
+            return file.read(MAX_RECORD + 1)
+
+    def _open(self, name: str) -> io.FileIO:
+        """Opens what has that name, without following a link or waiting for anybody."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            return io.FileIO(self.directory / name, opener=lambda path, _: os.open(path, flags))
+        except IsADirectoryError as error:
+            raise BadRecordError("not a regular file") from error
+
+    def add(self, record: PushRecord) -> Path:
+        """Writes a record durably; returns its path."""
+        path = self.directory / f"{record.name}.push"
+        temporary = self.directory / f".{record.name}.tmp"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(render_record(record))
+            file.flush()
+            os.fsync(fd)
+        temporary.rename(path)
+        self._sync()
+        return path
+
+    def done(self, name: str) -> None:
+        """Removes a record whose deployment has ended and is recorded; does nothing if it is gone."""
+        (self.directory / f"{name}.push").unlink(missing_ok=True)
+        self._sync()
+        self.consoles.drop(name)
+        self.on_done()
+
+    def set_aside(self, file: str) -> None:
+        """Renames a file that is no record to .FILE.bad, for a person to look at."""
+        source = self.directory / file
+        try:
+            source.rename(source.with_name(f".{file}.bad"))
+        except OSError:  # the name is taken by a directory, or too long
+            source.rename(source.with_name(f".{secrets.token_hex(8)}.bad"))
+
+    def persist(self) -> None:
+        """Makes the waiting records durable: the hook's shell has no fsync."""
+        for name in self._list():
+            with contextlib.suppress(OSError, BadRecordError), self._open(name) as file:
+                os.fsync(file.fileno())  # a FIFO has nothing to make durable
+        self._sync()
+
+    def sweep(self) -> list[str]:
+        """Removes what hooks that died long ago left: temporary files and FIFOs.
+
+        Returns:
+            names of what is left, for nothing that gitdeploy writes is of that kind: directories with something in them.
+        """
+        limit = time.time() - STALE_AFTER
+        left: list[str] = []
+        with os.scandir(self.directory) as entries:
+            old = [entry for entry in entries if _LEFT_BY_HOOKS.fullmatch(entry.name)]
+        for entry in old:
+            try:
+                if entry.stat(follow_symlinks=False).st_mtime >= limit:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    Path(entry.path).rmdir()
+                else:
+                    Path(entry.path).unlink()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                left.append(entry.name)
+        return left
+
+    def _sync(self) -> None:
+        fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _lock_path(self, name: str, suffix: str) -> Path:
+        path = self.locks / f"{name}{suffix}"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def lock(self, name: str, patience: float = 0.0) -> Iterator[bool]:
+        """Holds the kernel lock `name` (an app, or a build slot) inside the block; yields False if another holds it.
+
+        `patience`: seconds to try, for whoever must not be turned away by one who only looks (`locked`).
+        """
+        fd = os.open(self._lock_path(name, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            until = time.monotonic() + patience
+            while not (got := _try_lock(fd)) and time.monotonic() < until:
+                time.sleep(0.01)
+            yield got
+        finally:
+            os.close(fd)
+
+    def locked(self, name: str) -> bool:
+        """Whether some process holds the lock now."""
+        with self.lock(name) as got:
+            return not got
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True
+
+
+def new_name(now: float) -> str:
+    """A fresh record name for this second (seconds since the epoch)."""
+    return f"{int(now)}-{secrets.token_hex(6)}"

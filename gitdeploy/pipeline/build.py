@@ -1,0 +1,116 @@
+"""From a commit to an image: an existing image of the same recipe, or a build from the tree's own stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitdeploy.config.model import App
+from gitdeploy.config.secretfile import read_secret
+from gitdeploy.engine.dockerfile import base_images
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import BuildRequest, Image
+from gitdeploy.errors import EngineError, StageFailed
+from gitdeploy.pipeline.buildguard import check_base, check_frontends
+from gitdeploy.pipeline.journal import Running
+from gitdeploy.pipeline.tools import Tools
+from gitdeploy.releases.imagenames import is_own
+from gitdeploy.releases.release import APP, RECIPE, TREE, image_labels, recipe
+from gitdeploy.source.commit import Commit
+from gitdeploy.source.reader import Repository
+from gitdeploy.terminal.console import Console
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is to become a release.
+
+    Attributes:
+        app: its configuration, with what the tree and the push say.
+        name: the image's, which is gitdeploy's own.
+        references: public ones, "repository:tag" each, :VERSION first; set when the image is published.
+    """
+
+    app: App
+    commit: Commit
+    version: str
+    name: str
+    references: tuple[str, ...]
+
+
+def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Running) -> Image:
+    """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
+    app, commit, references = candidate.app, candidate.commit, candidate.references
+    engine = tools.engine()
+    context = repository.context(
+        commit,
+        directory=app.build.context,
+        dockerfile=app.build.dockerfile,
+        lfs=tools.lfs(),
+        submodules=tools.submodules(repository.path),
+        limit=app.build.max_context,
+    )
+    dockerfile = context.content.decode("utf-8", "replace")
+    check_frontends(dockerfile, app)
+    others = [other for other in tools.config.apps.values() if other.name != app.name]
+
+    def look_up(base: str) -> str:
+        """The id of a base image, "" where the engine lists none."""
+        image = _image(engine, base)
+        check_base(base, image.labels if image else {}, app, others)
+        return image.id if image else ""
+
+    bases = [(base, look_up(base)) for base in base_images(dockerfile, app.build.args)]
+    made = recipe(commit.tree, app.build, bases)
+    if not (app.build.no_cache or app.build.pull):
+        found = engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})
+        for image in [image for image in found if is_own(image, app)][:1]:
+            engine.tag(image.id, candidate.name)
+            stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
+            return image
+    labels = image_labels(app, commit=commit.id, version=candidate.version, tree=commit.tree, recipe=made, now=tools.now())
+    facts = engine.info()
+    tools.require_space(facts)
+    request = BuildRequest(
+        dockerfile=context.dockerfile,
+        tags=(candidate.name,),
+        target=app.build.target,
+        args=app.build.args,
+        labels=labels,
+        secrets=build_secrets(app, tools.console),
+        cache_from=app.build.cache_from,
+        inline_cache=app.build.inline_cache,
+        no_cache=app.build.no_cache,
+        pull=app.build.pull,
+        engine=app.build.engine,
+        timeout=app.build.timeout,
+        cache=tools.cache_name(app),
+        check_base=look_up,
+        guard=lambda: tools.require_space(facts),
+    )
+    with tools.build_slot():
+        image_id = engine.build(request, iter(context), tools.credentials(app), tools.console, tools.cancel)
+    built = engine.image(image_id)
+    if built is None:
+        raise StageFailed(
+            f"the engine built {references[0]} and lost it at once ({image_id})", "was something pruned meanwhile?"
+        )
+    stage.note = f"{references[0]} ({context.files} files, {context.bytes / 1e6:.1f} MB sent)"
+    return built
+
+
+def _image(engine: Engine, base: str) -> Image | None:
+    """A base image, None where the engine lists none."""
+    try:
+        return engine.image(base)
+    except EngineError as error:
+        if error.status != 400:
+            raise
+        return None  # no name of an image: for the builder to say, which may read the Dockerfile in another way
+
+
+def build_secrets(app: App, console: Console) -> Mapping[str, bytes]:
+    """The contents of the app's build secrets; from now on the console hides them."""
+    values = {name: read_secret(path, f'apps."{app.name}".build.secrets.{name}') for name, path in app.build.secrets.items()}
+    console.redact.add(value.decode("utf-8", "replace") for value in values.values())
+    return values

@@ -1,0 +1,196 @@
+"""Whether a new container serves: which check applies, and the wait for the first good answer.
+
+A container that exits or restarts during the wait fails at once, not at the timeout.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+
+from gitdeploy.config.model import Publish
+from gitdeploy.config.sections import Health
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Cancel, Container, Image
+from gitdeploy.errors import Cancelled, StageFailed
+from gitdeploy.targets.docker import probe
+
+TICK = 0.05
+"""Seconds between two looks at the container: an exit is seen within this time, and so is a port that begins to listen."""
+
+LONGEST_HEALTHCHECK = 3600.0
+"""Seconds for an image's HEALTHCHECK to come to an end; health.start_period and the like may ask for more."""
+
+LOG_LINES = 20
+ANSWERS = 5
+
+HINT = "see the container's last lines above; [apps.X.health] sets what is asked and how long gitdeploy waits"
+
+
+@dataclass(frozen=True)
+class Check:
+    """How one app is asked.
+
+    Attributes:
+        kind: "http", "tcp", "image" (its HEALTHCHECK) or "uptime".
+        port: container port for http and tcp.
+    """
+
+    kind: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        texts = {
+            "http": f"HTTP on port {self.port}",
+            "tcp": f"TCP connect to port {self.port}",
+            "image": "the image's HEALTHCHECK",
+        }
+        return texts.get(self.kind, "staying up")
+
+
+def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
+    """The check that applies: explicit, else the image's HEALTHCHECK, else a TCP connect, else "stays up". Pure."""
+    tcp = [p.container_port for p in publish if p.protocol == "tcp"]
+    exposed = sorted(int(p.partition("/")[0]) for p in image.ports if p.endswith("/tcp"))
+    port = health.port or (tcp or exposed or [0])[0]
+    if health.path and port:
+        return Check("http", port)
+    if health.port:
+        return Check("tcp", port)
+    if image.healthcheck:
+        return Check("image")
+    return Check("tcp", port) if port else Check("uptime")
+
+
+def gone_wrong(container: Container | None) -> str:
+    """Why this container can never get healthy any more, "" if it still can. Pure."""
+    if container is None:
+        return "the new container disappeared while it was starting"
+    killed = " (killed for using too much memory)" if container.oom_killed else ""
+    ended = container.state in ("exited", "dead", "restarting")
+    code = f" with code {container.exit_code}" if ended else ""  # the engine forgets it when it starts the container again
+    if container.restarts or container.state == "restarting":
+        return f"the new container exited{code}{killed} and was started again by its restart policy"
+    return f"the new container exited{code}{killed}" if ended else ""
+
+
+def failure(engine: Engine, container_id: str, reason: str, answers: Iterable[str] = ()) -> StageFailed:
+    """The error for a container that does not serve, with its last log lines and the last health answers."""
+    log = engine.logs(container_id, LOG_LINES) if engine.container(container_id) else []
+    return StageFailed(reason, HINT, [*(f"log: {line}" for line in log), *(f"health: {answer}" for answer in answers)])
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """Waits for a container to get healthy.
+
+    Attributes:
+        engine: where it runs.
+        cancel: ends the wait.
+        clock: seconds, monotonic.
+        elsewhere: asked in place of the container where that is out of reach from here, and answers alike:
+            "" for healthy, else what is wrong.
+    """
+
+    engine: Engine
+    cancel: Cancel
+    clock: Callable[[], float]
+    elsewhere: Callable[[], str] | None = None
+
+    def wait(self, container_id: str, check: Check, health: Health) -> None:
+        """Returns when the container is healthy.
+
+        Raises:
+            StageFailed: it exited, restarted, or was not healthy in time; with its last log lines and health answers.
+            Cancelled: `cancel` was set.
+        """
+        if check.kind in ("http", "tcp"):
+            self._ask_until_healthy(container_id, check, health)
+        elif check.kind == "image":
+            self._follow_healthcheck(container_id, max(health.patience, LONGEST_HEALTHCHECK))
+        else:
+            self._stay_up(container_id, health.min_uptime)
+
+    def _ask_until_healthy(self, container_id: str, check: Check, health: Health) -> None:
+        started = self.clock()
+        answers: deque[str] = deque(maxlen=ANSWERS)
+        failures = 0
+        pool = ThreadPoolExecutor(1, "health")
+        try:
+            while True:
+                asked = self.clock()
+                answer = self._ask(pool, container_id, check, health, answers)
+                if not answer:
+                    return
+                if not answers or answers[-1] != answer:
+                    answers.append(answer)
+                counts = asked - started >= health.start_period
+                failures = failures + 1 if counts else 0
+                if failures >= health.retries:
+                    reason = f"the new container was not healthy after {self.clock() - started:.0f} s ({check})"
+                    raise failure(self.engine, container_id, reason, answers)
+                starting = answer.endswith(probe.NOT_LISTENING) and not counts
+                self._pause(min(TICK, health.interval) if starting else health.interval)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, pool: ThreadPoolExecutor, container_id: str, check: Check, health: Health, answers: Iterable[str]) -> str:
+        """Asks once, in a thread, with an eye on the container: one that died would keep the question waiting."""
+        future: Future[str] = pool.submit(self._reach, self._alive(container_id, answers), check, health)
+        while True:
+            try:
+                answer = future.result(TICK)
+            except FutureTimeout:
+                self._alive(container_id, answers)
+            else:
+                self._alive(container_id, [*answers, answer] if answer else answers)
+                return answer
+
+    def _reach(self, container: Container, check: Check, health: Health) -> str:
+        """Asks at the first of the container's addresses that is within reach."""
+        published = probe.published_addresses(container, check.port, probe.engine_host())
+        silent = "it has no address"
+        for address in [*probe.own_addresses(container, check.port), *published]:
+            try:
+                if check.kind == "http":
+                    return probe.ask_http(address, health)
+                return probe.ask_tcp(address, health, address in published)
+            except probe.OutOfReachError as error:
+                silent = str(error)
+        return self.elsewhere() if self.elsewhere else f"out of reach from here: {silent}"
+
+    def _follow_healthcheck(self, container_id: str, longest: float) -> None:
+        """The engine asks, with the times that the image sets: a Dockerfile may say years."""
+        end = self.clock() + longest
+        while self.clock() < end:
+            container = self._alive(container_id, ())
+            if container.health == "healthy":
+                return
+            if container.health == "unhealthy":
+                answers = container.health_log[-ANSWERS:]
+                raise failure(self.engine, container_id, "the image's HEALTHCHECK says unhealthy", answers)
+            self._pause(TICK)
+        raise failure(
+            self.engine, container_id, f"the image's HEALTHCHECK said neither healthy nor unhealthy in {longest:.0f} s"
+        )
+
+    def _stay_up(self, container_id: str, seconds: float) -> None:
+        end = self.clock() + seconds
+        while self._alive(container_id, ()) and self.clock() < end:
+            self._pause(min(TICK, seconds))
+
+    def _pause(self, seconds: float) -> None:
+        self.cancel.wait(seconds)
+
+    def _alive(self, container_id: str, answers: Iterable[str]) -> Container:
+        """The container, if it can still get healthy. Raises StageFailed, Cancelled."""
+        if self.cancel.is_set():
+            raise Cancelled("cancelled while waiting for the new container to get healthy")
+        container = self.engine.container(container_id)
+        wrong = gone_wrong(container)
+        if wrong or container is None:
+            raise failure(self.engine, container_id, wrong, answers)
+        return container

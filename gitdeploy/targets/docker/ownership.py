@@ -1,0 +1,137 @@
+"""What on the engine belongs to an app, and what it must leave alone: containers, volumes and networks of other people.
+
+Config names things before anybody knows what is there. So the engine is asked at each deployment, before the build.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gitdeploy.config.imagereference import parse
+from gitdeploy.config.model import App, Volume
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
+from gitdeploy.errors import StageFailed
+from gitdeploy.releases.release import APP, ROLE
+
+SOCKETS = (PurePosixPath("/run/docker.sock"), PurePosixPath("/var/run/docker.sock"))
+"""Where an engine listens; a mount of a directory above shows it, too."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where this gitdeploy runs.
+
+    Attributes:
+        container: the beginning of the id of the container that it runs in, "" for none.
+        places: directories of gitdeploy and the Git server, as this process sees them.
+    """
+
+    container: str = ""
+    places: tuple[Path, ...] = ()
+
+
+def name_problem(app: App, named: Container) -> str:
+    """Why the container that bears the app's name is not the app's, and must not become so; "" if it is or may. Pure."""
+    owner = named.labels.get(APP, "")
+    if owner:
+        return f"the container name {app.container} is taken by {owner}" if owner != app.name else ""
+    why = "" if app.adopt else f"{app.name} takes nobody's place (adopt = false)"
+    if why or (why := _part(app, named)):
+        return f"the container {named.name} ({named.image_ref}) is not gitdeploy's to take: {why}"
+    return ""
+
+
+def _part(app: App, named: Container) -> str:
+    """What a container is that no app may take the place of, "" if it is none of that kind. Pure."""
+    port = registry_port(app)
+    if ROLE in named.labels:
+        return f"it is a {named.labels[ROLE]} of gitdeploy"
+    if any(map(commands_engine, named.mounts)):
+        return "it commands this engine"
+    if port and any(published.host_port == port and published.protocol == "tcp" for published in named.publish):
+        return f"it holds port {port}, where the registry of {app.image} is"
+    return ""
+
+
+def commands_engine(mount: Volume) -> bool:
+    """Whether a mount shows a container the socket of an engine. Pure."""
+    path = PurePosixPath(mount.source)
+    return mount.is_path and (path.name.endswith("docker.sock") or any(p.is_relative_to(path) for p in SOCKETS))
+
+
+def registry_port(app: App) -> int:
+    """The port that the app's image names its registry by, 0 for none. Pure."""
+    found = parse(app.image)
+    port = found.domain.rpartition(":")[2] if found else ""
+    return int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
+
+
+def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
+    """Raises StageFailed if the app would take a container's place, a volume or a network that is not its own.
+
+    Args:
+        app: its configuration, with what the tree says.
+        granted: what the server's config.toml alone says: what stands there is not looked at, but for the container.
+        here: this installation.
+    """
+    named = engine.container(app.container)
+    if named and (problem := name_problem(app, named) or _reserved(engine, named, here)):
+        raise StageFailed(problem, f"set another `container` for {app.name} in config.toml")
+    _require_own_volumes(engine, app, granted)
+    for name in [name for name in app.networks if name not in granted.networks]:
+        labels = engine.network(name)
+        if labels is None:
+            raise StageFailed(f"networks: there is no network {name}", "write the name of one; ids are not taken")
+        if labels.get(APP, app.name) != app.name:
+            raise StageFailed(f"networks: {name} is {labels[APP]}'s", "take it out of gitdeploy.toml")
+
+
+def _reserved(engine: Engine, named: Container, here: Here) -> str:
+    """Why a container that is not the app's keeps its place although the app may adopt others, "" if it does not."""
+    if named.labels.get(APP):
+        return ""
+    ours = next((c for c in engine.containers({}) if here.container and c.id.startswith(here.container)), None)
+    sources = {*map(str, here.places), *(mount.source for mount in (ours.mounts if ours else ()))}
+    if ours and ours.id == named.id:
+        return f"the container {named.name} is the one that gitdeploy runs in"
+    if shared := next(overlapping(named.mounts, sources), ""):
+        return f"the container {named.name} has data of gitdeploy or the Git server ({shared})"
+    return ""
+
+
+def overlapping(mounts: Sequence[Volume], sources: Collection[str]) -> Iterator[str]:
+    """The mounts that hold one of these directories or volumes, or lie in one. Pure."""
+    for mount in mounts:
+        for source in sources:
+            inside = PurePosixPath(mount.source), PurePosixPath(source)
+            if mount.source == source or (mount.is_path and _either_way(*inside)) or _volume_path(mount) in source:
+                yield mount.source
+                break
+
+
+def _either_way(one: PurePosixPath, other: PurePosixPath) -> bool:
+    return other.is_absolute() and (one.is_relative_to(other) or other.is_relative_to(one))
+
+
+def _volume_path(mount: Volume) -> str:
+    """What the path of a volume's files has in it on the engine's own machine; of a path, something that none has."""
+    return "\0" if mount.is_path else f"/volumes/{mount.source}/_data"
+
+
+def _require_own_volumes(engine: Engine, app: App, granted: App) -> None:
+    """Looks at the named volumes that the tree asks for. One that is made now is marked as this app's."""
+    granted_names = {volume.source for volume in granted.volumes}
+    names = sorted({volume.source for volume in app.volumes if not volume.is_path} - granted_names)
+    users = engine.containers({}) if names else []
+    for name in names:
+        labels = engine.volume(name)
+        mine = [c.labels.get(APP) == app.name for c in users if any(mount.source == name for mount in c.mounts)]
+        if labels is None:
+            engine.create_volume(name, {APP: app.name})
+        elif not all(mine) or (not mine and labels.get(APP) != app.name) or labels.get(APP, app.name) != app.name:
+            fix = f"if it is this app's: list it in volumes of {app.name} in the server's config.toml"
+            raise StageFailed(f"volumes: the volume {name} was there before, and was not made for {app.name}", fix)

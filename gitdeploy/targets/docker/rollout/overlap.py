@@ -1,0 +1,249 @@
+"""The steps that overlapping strategies are made of: bring up, switch, drain, retire; and all of it undone on failure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import NEVER, Container
+from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
+from gitdeploy.targets.docker.health import TICK, Check, Waiter, failure, gone_wrong
+from gitdeploy.targets.docker.rollout.arrange import arrange
+from gitdeploy.targets.docker.rollout.context import Outcome, Rollout
+from gitdeploy.targets.docker.rollout.found import Group, alias, look, version_of
+from gitdeploy.targets.docker.rollout.names import take_name
+from gitdeploy.targets.docker.rollout.switch import POLL
+from gitdeploy.targets.docker.rollout.takeover import put_back
+from gitdeploy.targets.docker.router.config import published_ports
+from gitdeploy.targets.docker.router.container import discard, has_router
+
+WATCH = 1.0
+"""Seconds for which the old release stays after the switch at least, to come back if the new one breaks under traffic."""
+
+FOLLOW = 2.5
+"""The same where the router did not try the new containers before the switch, or another proxy has to notice them first."""
+
+
+class Overlap:
+    """One release on its way beside another.
+
+    Attributes:
+        old: containers that served when it began, [] for none.
+        new: containers of the new release so far.
+        switch: moves requests from the one to the other.
+    """
+
+    def __init__(self, r: Rollout) -> None:
+        """Raises StageFailed if the app cannot overlap, or its router cannot be had."""
+        self.r = r
+        group, self.switch = arrange(r)
+        self.group = group if group and any(c.running for c in group.containers) else None
+        self.old: list[Container] = list(self.group.containers) if self.group else []
+        self.new: list[Container] = []
+        self._created: list[str] = []
+        self._stopped: list[Container] = []
+        self._warn_of_shared_volumes()
+
+    @property
+    def serves_already(self) -> bool:
+        """Whether this very release serves, because a run was cut off after its switch."""
+        return self.group is not None and self.group.routed and self.group.release in (self.r.release.id, self.r.reuse)
+
+    def _warn_of_shared_volumes(self) -> None:
+        volumes = [str(v) for v in self.r.release.app.volumes if not v.read_only]
+        if volumes and self.old:
+            self.r.output.line(f"warning: two releases write to {', '.join(volumes)} at the same time for a while")
+
+    @contextmanager
+    def undone_on_failure(self) -> Iterator[None]:
+        """Whatever is raised inside, what served before serves again when it leaves."""
+        try:
+            yield
+        except BaseException as error:
+            self._undo(error)
+            raise
+
+    def reuse(self) -> bool:
+        """Takes the containers of the release that is rolled back to, if all of them still run."""
+        group = find_group(self.r, self.r.reuse) if self.r.reuse else None
+        if group is None or len(group.containers) < self.r.release.app.replicas or not all(c.running for c in group.containers):
+            return False
+        self.new = list(group.containers)
+        self.r.output.line(f"the containers of {self.r.release.version} still run")
+        self._make_ready(self.new)
+        return True
+
+    def bring_up(self, count: int) -> list[Container]:
+        """Starts so many more replicas and waits until they are healthy and the router reaches them; returns them."""
+        r = self.r
+        first = len(self.new) + 1
+        r.output.line(f"starting {r.release.app.container} {r.release.version}" + (f" (x{count})" if count > 1 else ""))
+        ids = [self._create(replica) for replica in range(first, first + count)]
+        for container in ids:
+            r.engine.start(container)
+        batch = [c for c in map(r.engine.container, ids) if c]
+        self.new += batch
+        self._make_ready(batch)
+        return batch
+
+    def _create(self, replica: int) -> str:
+        spec = self.r.routed_spec(replica)
+        self.r.engine.remove(spec.name, force=True)  # left over from a run of the same deployment that was cut off
+        created = self.r.engine.create(spec)
+        self._created.append(created)
+        return created
+
+    def _make_ready(self, batch: Sequence[Container]) -> None:
+        self.switch.introduce(batch)
+        for container in batch:
+            self.r.wait_healthy(container.id, lambda c=container: self._verdict(c))  # type: ignore[misc]
+        if self.switch.verifies:
+            self._await_router(batch)
+
+    def _verdict(self, container: Container) -> str:
+        """What the router says of a container that cannot be asked from here, "" for good."""
+        if not self.switch.verifies:
+            return ""  # it has no say before the switch, and is listened to after it
+        counts = self.switch.counts().get(alias(container))
+        return "" if counts and counts.up else f"HAProxy: {counts.check if counts else 'no check yet'}"
+
+    def _await_router(self, batch: Sequence[Container]) -> None:
+        """Waits until HAProxy's own checks of these containers pass."""
+        end = self.r.clock() + self.r.release.app.health.patience
+        while True:
+            counts = self.switch.counts()
+            silent = next((c for c in batch if not (alias(c) in counts and counts[alias(c)].up)), None)
+            if silent is None:
+                return
+            self._require_alive(batch)
+            if self.r.clock() > end:
+                reason = f"HAProxy does not reach {silent.name}, which is healthy by itself"
+                raise failure(self.r.engine, silent.id, reason, [counts[alias(silent)].check])
+            if self.r.cancel.wait(TICK):
+                raise Cancelled("cancelled while waiting for the router to reach the new containers")
+
+    def move_all(self) -> float | None:
+        """Sends all requests to the new containers; returns the outage in seconds, None if nothing served before."""
+        outage = self.switch.commit(self.new)
+        self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves")
+        return outage if self.old else None
+
+    def drain(self, leaving: Sequence[Container]) -> None:
+        """Waits until what runs in `leaving` has ended, with an eye on the new containers. Raises StageFailed if they break."""
+        if not leaving:
+            return
+        limit = self.r.release.app.router.drain_timeout
+        watch = WATCH if self.switch.verifies else FOLLOW
+        began = self.r.clock()
+        next_report = 0.0
+        told = False
+        while True:
+            self._require_alive(self.new)
+            elapsed = self.r.clock() - began
+            if elapsed >= next_report:
+                next_report = elapsed + POLL
+                busy = self._report(leaving)
+                if elapsed >= watch and (not busy or elapsed >= limit):
+                    break
+                if busy and elapsed >= watch and not told:
+                    self.r.output.line(f"draining the old release: {busy} still running, at most {limit:.0f} s more")
+                    told = True
+            time.sleep(TICK)
+        if busy:
+            self.r.output.line(f"{busy} were still running after {limit:.0f} s and are cut")
+
+    def _report(self, leaving: Sequence[Container]) -> int:
+        """How much runs in `leaving`. Raises StageFailed for a new container that HAProxy finds down."""
+        counts = self.switch.counts()
+        for container in self.new if counts else ():
+            mine = counts.get(alias(container))
+            if mine and not mine.up:
+                reason = f"HAProxy lost the new container {container.name}"
+                raise failure(self.r.engine, container.id, reason, [mine.check])
+        return sum(counts[alias(c)].current for c in leaving if alias(c) in counts)
+
+    def _require_alive(self, containers: Sequence[Container]) -> None:
+        for container in containers:
+            if wrong := gone_wrong(self.r.engine.container(container.id)):
+                raise failure(self.r.engine, container.id, wrong)
+
+    def require_serving(self) -> None:
+        """Raises StageFailed if a new container has ended, or HAProxy finds it down."""
+        self._require_alive(self.new)
+        self._report(())
+
+    def confirm(self) -> Outcome:
+        """For a release that serves already: what is older goes."""
+        assert self.group
+        self.new, self.old = self.old, []
+        self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves already")
+        self.r.require_published()
+        self.finish()
+        return Outcome(0.0)
+
+    def stop(self, leaving: Sequence[Container]) -> None:
+        """Stops old containers; they are kept until `finish`, to be started again if the rest fails."""
+        self._stopped += leaving
+        stop_all(self.r.engine, leaving, self.r.release.app.stop_timeout)
+
+    def finish(self, hold: bool = False) -> None:
+        """Gives the app's name to the new release and removes everything older, the last one not if it is held.
+
+        The new release serves: what fails here is said, and done by the next deployment.
+        """
+        r = self.r
+        kept = [*self.new, *(self.old if hold else ())]
+        try:
+            self.switch.keep(kept)
+            take_name(r.engine, r.release.app, self.new[0])
+            others = [c for c in r.containers() if all(c.id != k.id for k in kept)]
+            stop_all(r.engine, others, r.release.app.stop_timeout)
+            for container in others:
+                r.engine.remove(container.id, force=True)
+            if not has_router(r.release.app):
+                discard(r.engine, r.release.app)
+        except EngineGone:
+            raise  # recovery goes on from here
+        except GitdeployError as error:
+            r.output.line(f"the old release could not be removed yet: {error.reason}")
+
+    def _undo(self, error: BaseException) -> None:
+        """What fails here is told beside the error that led here, for that is the one to show."""
+        try:
+            self._bring_back()
+            self.switch.revert()
+            created = [c for c in map(self.r.engine.container, self._created) if c]
+            stop_all(self.r.engine, created, self.r.release.app.stop_timeout)
+            for container in created:
+                self.r.engine.remove(container.id, force=True)
+            if self.old:
+                self.r.output.line(f"{self.r.release.app.container} {version_of(self.old[0])} serves")
+        except EngineGone:
+            raise  # recovery goes on from here
+        except GitdeployError as second:
+            self.r.output.line(f"undoing it failed too: {second.reason}")
+            if isinstance(error, GitdeployError):
+                error.hint = f"undoing it failed too ({second.reason}): deploy again. {error.hint}"
+
+    def _bring_back(self) -> None:
+        """Starts what `stop` has stopped; it gets requests again when it is healthy."""
+        app = self.r.release.app
+        put_back(self.r.engine, app, self._stopped)
+        ports = published_ports(app)
+        listens = Check("tcp", ports[0]) if ports else self.r.check
+        for container in self._stopped:
+            Waiter(self.r.engine, NEVER, self.r.clock, lambda: "").wait(container.id, listens, app.health)
+
+
+def stop_all(engine: Engine, containers: Sequence[Container], timeout: float) -> None:
+    """Stops containers side by side: one that ignores its stop signal takes `timeout` seconds. Raises EngineError."""
+    with ThreadPoolExecutor(max(1, len(containers)), "stop") as pool:
+        list(pool.map(lambda c: engine.stop(c.id, timeout), containers))
+
+
+def find_group(r: Rollout, release: int) -> Group | None:
+    """The containers of a release behind the router, None if there are none."""
+    return next((g for g in look(r.engine, r.release.app).groups if g.routed and g.release == release), None)

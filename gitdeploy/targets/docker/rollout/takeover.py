@@ -1,0 +1,59 @@
+"""Taking the ports of containers that publish them themselves, without waiting for their stop, and giving them back.
+
+A container that is taken off its networks loses its host ports at once and gets them again when it is put back; it runs all the
+while. So whoever follows need not wait for its `stop_timeout`, and a failure costs no start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gitdeploy.config.model import App
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
+from gitdeploy.errors import EngineError
+from gitdeploy.releases.release import APP
+from gitdeploy.targets.docker.rollout.found import serves_directly
+
+BRIDGE = "bridge"
+"""Docker's default network, which knows no aliases."""
+
+
+def memberships(app: App, container: Container) -> dict[str, tuple[str, ...]] | None:
+    """The networks that a container with ports is on, with its aliases there; None if the aliases are not known. Pure."""
+    if container.labels.get(APP):
+        names = app.networks or (BRIDGE,)
+        return {name: (app.container,) if app.networks and name == names[0] else () for name in names}
+    return {BRIDGE: ()} if set(container.addresses) <= {BRIDGE} else None
+
+
+def free_ports(engine: Engine, app: App, containers: Iterable[Container]) -> None:
+    """Makes containers give up the ports they publish."""
+    for container in containers:
+        if not (container.running and container.publish):
+            continue
+        if memberships(app, container) is None:
+            engine.stop(container.id, app.stop_timeout)
+        else:
+            for network in container.addresses:
+                engine.disconnect(network, container.id)
+
+
+def rejoin(engine: Engine, app: App, container: Container) -> None:
+    """Puts a container back on its networks, if `free_ports` took it off them; it has its ports again as soon as it runs."""
+    now = engine.container(container.id)
+    if now is None or (now.running and serves_directly(now)):
+        return
+    for network, aliases in (memberships(app, container) or {}).items():
+        try:
+            engine.connect(network, container.id, aliases)
+        except EngineError as error:
+            if "already exists in network" not in error.reason:  # a stopped container does not show where it is
+                raise
+
+
+def put_back(engine: Engine, app: App, containers: Iterable[Container]) -> None:
+    """Makes containers serve again as they did before they were stopped, or lost their ports."""
+    for container in containers:
+        rejoin(engine, app, container)
+        engine.start(container.id)

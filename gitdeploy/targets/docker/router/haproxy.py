@@ -1,0 +1,215 @@
+"""A running HAProxy, spoken to through `docker exec`: which containers get traffic, and what it counts.
+
+Its runtime API listens on the loopback interface of its own container, so no other container reaches it, and any image with
+busybox's or another `nc`, or with bash, can be the router's.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container
+from gitdeploy.errors import EngineError, StageFailed
+from gitdeploy.targets.docker.router import runtime
+from gitdeploy.targets.docker.router.config import (
+    ADMIN_PORT,
+    DIRECTORY,
+    FILE,
+    PREVIOUS,
+    Server,
+    Settings,
+    backend,
+    health_backend,
+    render,
+    shape,
+)
+from gitdeploy.targets.docker.router.runtime import Counts
+
+CLIENT = f"""\
+if command -v nc >/dev/null; then printf '%s\\n' "$1" | nc 127.0.0.1 {ADMIN_PORT}
+else exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT} && printf "%s\\n" "$1" >&3 && cat <&3' bash "$1"
+fi"""
+"""Sends one line of commands and prints the answers; HAProxy closes the connection after them."""
+
+LINE = 8000
+"""Bytes of commands in one line: HAProxy takes less than tune.bufsize."""
+
+READY = 15.0
+"""Seconds in which HAProxy has to answer after a start or a reload."""
+
+TICK = 0.05
+
+
+class Haproxy:
+    """The router of one app; the app's lock keeps others from using it at the same time."""
+
+    def __init__(self, engine: Engine, container: str, settings: Settings) -> None:
+        """`container`: id of the router's container, running or not."""
+        self.engine = engine
+        self.container = container
+        self.settings = settings
+        self._table: dict[int, Server] = {}
+        self._seen: dict[str, dict[int, Server]] = {}
+        self._digest = ""
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """The containers that HAProxy was told of, or had when it was looked at."""
+        return tuple(self._table.values())
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether HAProxy, when it was looked at, ran with the configuration of these settings."""
+        return self._digest == shape(self.settings)
+
+    def look(self) -> None:
+        """Asks a running HAProxy for its servers and its configuration. Raises StageFailed if it does not answer."""
+        text = self._ask(["show info", runtime.STATE])
+        self._digest = _digest(text.encode())
+        self._seen = runtime.servers_state(text)
+        # All backends agree, unless a change was interrupted.
+        slots = self._seen.get(health_backend(self.settings)) or next(iter(self._seen.values()), {})
+        self._table = dict(slots)
+
+    def load(self, servers: Iterable[Server]) -> None:
+        """Writes the file for HAProxy to read at its next start."""
+        self._write(servers, {})
+
+    def apply(self, servers: Iterable[Server]) -> None:
+        """Brings a running HAProxy to exactly these servers, the file first, and looks whether it has them.
+
+        Raises:
+            StageFailed: HAProxy is gone, or refused.
+        """
+        self.load(servers)
+        ports = {backend(port): port for port in self.settings.ports}
+        text = ""
+        for _ in range(2):  # the second time if HAProxy was started again since it was looked at
+            text = self._ask([*runtime.changes(ports, self._seen, self._table), runtime.STATE])
+            self._seen = runtime.servers_state(text)
+            if all(_essence(self._seen.get(name, {})) == _essence(self._table) for name in ports):
+                return
+        raise StageFailed("HAProxy did not take over its servers", tail=[line for line in text.splitlines() if line][-5:])
+
+    def counts(self) -> dict[str, Counts]:
+        """What every container does and has done since HAProxy was started, by alias."""
+        found = runtime.statistics(self._ask([runtime.STATISTICS]))
+        order = sorted(found, key=lambda name: name != health_backend(self.settings))  # whose checks count comes first
+        together: dict[str, Counts] = {}
+        for name in order:
+            for slot, server in self._table.items():
+                counts = found[name].get(slot, Counts())
+                together[server.alias] = together[server.alias] + counts if server.alias in together else counts
+        return together
+
+    def start(self) -> None:
+        """Starts the container and waits until HAProxy answers. Raises EngineError for a taken port, StageFailed."""
+        self.engine.start(self.container)
+        self._await_answer("start")
+
+    def restart(self) -> None:
+        """Ends HAProxy at once, if it runs, and starts it with its file as it is. Raises EngineError, StageFailed."""
+        self.engine.stop(self.container, 0)
+        self.start()
+
+    def file(self, name: str = FILE) -> bytes:
+        """The file that a running HAProxy will read at its next start. Raises StageFailed if it cannot be read."""
+        code, content = self._exec(["cat", f"{DIRECTORY}/{name}"])
+        if code != 0:
+            raise StageFailed(f"the router's file {name} cannot be read: {content.decode(errors='replace').strip()}")
+        return content
+
+    def reload(self, servers: Iterable[Server], previous: bytes) -> None:
+        """Makes HAProxy read its settings anew, with these servers; running requests go on in its old process.
+
+        `previous`: the file until now, kept beside the new one until HAProxy has read that.
+        """
+        self._write(servers, {PREVIOUS: previous})
+        self.engine.signal(self.container, "HUP")
+        self._await_answer("read its new configuration", shape(self.settings))
+
+    def restore(self, previous: bytes) -> None:
+        """Undoes `reload`, whether HAProxy has read the new file, has not, or was ended meanwhile."""
+        self.engine.put_files(self.container, DIRECTORY, {FILE: previous})
+        if _alive(self.engine.container(self.container)):
+            self.engine.signal(self.container, "HUP")
+            self._await_answer("read its old configuration", _digest(previous))
+        else:
+            self.restart()
+
+    def mend(self) -> None:
+        """Puts the file back that a running HAProxy has read, if a crash came between a new file and the reload."""
+        if _digest(self.file()) == self._digest:
+            return
+        with suppress(StageFailed):
+            if _digest(previous := self.file(PREVIOUS)) == self._digest:
+                self.engine.put_files(self.container, DIRECTORY, {FILE: previous})
+
+    def _write(self, servers: Iterable[Server], more: Mapping[str, bytes]) -> None:
+        self._table = runtime.place(self._table, servers, self.settings.slots)
+        self.engine.put_files(self.container, DIRECTORY, {**more, FILE: render(self.settings, self._table)})
+
+    def _await_answer(self, what: str, digest: str = "") -> None:
+        """Waits until HAProxy answers, with that configuration if a digest is given."""
+        end = time.monotonic() + READY
+        silence = "it still runs with the old one"
+        while time.monotonic() < end:
+            try:
+                self.look()
+                if not digest or digest == self._digest:
+                    return
+            except StageFailed as error:
+                silence = error.reason
+                if not _alive(self.engine.container(self.container)):
+                    break
+            time.sleep(TICK)
+        raise StageFailed(f"HAProxy did not {what}: {silence}", tail=self.engine.logs(self.container, 10))
+
+    def _ask(self, commands: Sequence[str]) -> str:
+        """The answers to these commands, together. Raises StageFailed if HAProxy is not there to answer."""
+        answers = [self._ask_line(line) for line in _lines(commands)]
+        return "".join(answers)
+
+    def _ask_line(self, line: str) -> str:
+        code, output = self._exec(["sh", "-c", CLIENT, "sh", line])
+        if code != 0 or not output:
+            raise StageFailed(f"HAProxy does not answer: {output.decode(errors='replace').strip() or f'exit code {code}'}")
+        return output.decode(errors="replace")
+
+    def _exec(self, command: Sequence[str]) -> tuple[int, bytes]:
+        try:
+            return self.engine.exec(self.container, command)
+        except EngineError as error:
+            container = self.engine.container(self.container)
+            if container is None:
+                raise StageFailed("the router's container was removed while it was needed", "deploy again") from error
+            raise StageFailed(f"the router {container.name} is {container.state}: {error.reason}", "deploy again") from error
+
+
+def _essence(table: Mapping[int, Server]) -> dict[int, tuple[str, int]]:
+    """Without addresses, which Docker's DNS may have corrected meanwhile."""
+    return {slot: (server.alias, server.weight) for slot, server in table.items()}
+
+
+def _digest(text: bytes) -> str:
+    """The digest of a configuration file, or of an answer to `show info`."""
+    found = re.search(rb"^\s*description:? ([0-9a-f]+)$", text, re.MULTILINE)
+    return found[1].decode() if found else ""
+
+
+def _alive(container: Container | None) -> bool:
+    return container is not None and container.running
+
+
+def _lines(commands: Sequence[str]) -> list[str]:
+    """The commands in lines short enough for HAProxy."""
+    lines = [""]
+    for command in commands:
+        if lines[-1] and len(lines[-1]) + len(command) > LINE:
+            lines.append("")
+        lines[-1] += f"{';' if lines[-1] else ''}{command}"
+    return lines

@@ -1,0 +1,134 @@
+"""HAProxy's runtime API: the commands that bring its servers to a wanted state, and what its answers mean. Pure.
+
+Commands and columns: https://docs.haproxy.org/2.6/management.html#9.3 ("set server", "show servers state", "show stat").
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gitdeploy.errors import StageFailed
+from gitdeploy.targets.docker.router.config import ALIAS, Server, Table
+
+STATE = "show servers state"
+STATISTICS = "show stat -1 4 -1"
+
+_MAINTENANCE = 0x01 | 0x02
+"""Bits of srv_admin_state: by command, inherited. Without an address (0x20) a server is still in its slot."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one container does and has done since HAProxy was started.
+
+    Attributes:
+        up: whether HAProxy's checks of it pass.
+        current: requests, connections or WebSockets in progress.
+        answers: complete answers of any status; connections where there is no HTTP.
+        bad: answers with a status of 500 or more.
+        errors: connections that failed, and answers that broke off.
+        check: the last answer to HAProxy's check, in words.
+    """
+
+    up: bool = False
+    current: int = 0
+    answers: int = 0
+    bad: int = 0
+    errors: int = 0
+    check: str = ""
+
+    def __add__(self, other: Counts) -> Counts:
+        """Both together; state and check are those of the first."""
+        numbers = (self.current + other.current, self.answers + other.answers, self.bad + other.bad)
+        return Counts(self.up, *numbers, self.errors + other.errors, self.check)
+
+    def since(self, earlier: Counts) -> Counts:
+        """The same without what had been counted earlier."""
+        answers, bad, errors = self.answers - earlier.answers, self.bad - earlier.bad, self.errors - earlier.errors
+        return Counts(self.up, self.current, answers, bad, errors, self.check)
+
+
+def place(table: Table, servers: Iterable[Server], slots: int) -> dict[int, Server]:
+    """The wanted servers in slots: each keeps the slot it has, new ones take free ones. Raises StageFailed for too many."""
+    wanted = {server.alias: server for server in servers}
+    placed = {slot: wanted.pop(server.alias) for slot, server in table.items() if server.alias in wanted}
+    free = (slot for slot in range(1, slots + 1) if slot not in table)
+    freed = (slot for slot in range(1, slots + 1) if slot in table and slot not in placed)
+    for server in wanted.values():
+        slot = next(free, None) or next(freed, None)
+        if slot is None:
+            raise StageFailed(f"the router has room for {slots} containers, {len(placed) + len(wanted)} were asked for")
+        placed[slot] = server
+    return placed
+
+
+def changes(ports: Mapping[str, int], now: Mapping[str, Table], wanted: Table) -> list[str]:
+    """Commands that bring the servers of every backend (name → port) from `now` to `wanted`; more traffic comes before less."""
+    more: list[str] = []
+    less: list[str] = []
+    for name, port in ports.items():
+        table = now.get(name, {})
+        for slot in sorted({*table, *wanted}):
+            before, after = table.get(slot), wanted.get(slot)
+            gains = after is not None and after.weight > (before.weight if before else 0)
+            (more if gains else less).extend(_change(f"{name}/s{slot}", port, before, after))
+    return more + less
+
+
+def _change(name: str, port: int, now: Server | None, wanted: Server | None) -> Iterator[str]:
+    if wanted is None:
+        yield f"set server {name} state maint"
+        yield f"set server {name} fqdn {ALIAS}"
+        return
+    if now is None or now.alias != wanted.alias:
+        yield f"set server {name} weight 0"
+        if wanted.address:
+            yield f"set server {name} addr {wanted.address} port {port}"
+        yield f"set server {name} fqdn {wanted.alias}"
+        yield f"set server {name} state ready"
+        if wanted.weight == 0:  # who is not needed yet is down until a check of HAProxy's own has passed
+            yield f"set server {name} health down"
+    if now is None or now.alias != wanted.alias or now.weight != wanted.weight:
+        yield f"set server {name} weight {wanted.weight}"
+
+
+def servers_state(text: str) -> dict[str, dict[int, Server]]:
+    """Backend → slot → server, from the answer to `show servers state`; empty slots are left out."""
+    header: list[str] = []
+    found: dict[str, dict[int, Server]] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if words[:2] == ["#", "be_id"]:
+            header = words[1:]
+        elif header and len(words) >= len(header):
+            row = dict(zip(header, words, strict=False))
+            slots = found.setdefault(row["be_name"], {})
+            if row["srv_fqdn"] not in ("-", ALIAS) and not int(row["srv_admin_state"]) & _MAINTENANCE:
+                slot = int(row["srv_name"].removeprefix("s"))
+                slots[slot] = Server(row["srv_fqdn"], row["srv_addr"].strip("-"), int(row["srv_uweight"]))
+    return found
+
+
+def statistics(text: str) -> dict[str, dict[int, Counts]]:
+    """Backend → slot → counts, from the answer to `show stat` (CSV)."""
+    found: dict[str, dict[int, Counts]] = {}
+    for row in csv.DictReader(text.lstrip("# \n").splitlines()):
+        name = row.get("svname") or ""
+        if not (name.startswith("s") and name[1:].isdigit()):
+            continue
+        http = [_number(row, f"hrsp_{kind}") for kind in ("1xx", "2xx", "3xx", "4xx", "5xx", "other")]
+        found.setdefault(row["pxname"], {})[int(name[1:])] = Counts(
+            up=row["status"].startswith(("UP", "DRAIN", "no check")),
+            current=_number(row, "scur"),
+            answers=sum(http) if row.get("mode") == "http" else _number(row, "stot"),
+            bad=http[4],
+            errors=_number(row, "econ") + _number(row, "eresp"),
+            check=" ".join(filter(None, (row.get("check_status"), row.get("last_chk")))),
+        )
+    return found
+
+
+def _number(row: Mapping[str, str], column: str) -> int:
+    return int(row.get(column) or 0)

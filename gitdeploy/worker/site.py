@@ -1,0 +1,102 @@
+"""One installation of gitdeploy, as the worker and the command line see it: where things are and how to reach them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitdeploy.config.model import App, Config
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Credentials
+from gitdeploy.gitserver.hookconf import Mode
+from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.state import State
+
+if TYPE_CHECKING:
+    from gitdeploy.source.sameserver import SameServer
+    from gitdeploy.worker.readers import Readers
+
+
+@dataclass(frozen=True)
+class Site:
+    """An installation; `cli` fills it in.
+
+    Attributes:
+        home: where config.toml, state.db, logs and locks are: DIR/gitdeploy; in agent mode the agent's own directory.
+        data: the Git server's data directory, DIR.
+        spool: where pushes wait, DIR/gitdeploy/spool.
+        load_config: reads config.toml; raises ConfigError.
+        find_repository: finds the Git server's repository of an app by name, given the directory that a push record names.
+        connect: connects to the engine; raises UnfitError.
+        credentials: an app's registry credentials.
+        lfs: returns Gogs' store of Git LFS objects, None if there is none.
+        submodules: says, for an app's bare repository, where the submodules of its commits may be; None for nowhere.
+        readers: open repositories.
+        host: this machine's name, for "is live at".
+        refresh_hook: brings what an app's hook knows up to date with the config; never fails a deployment.
+        install_hook: puts the hook into an app's repository, or brings it up to date; returns whether anything changed.
+        homes: the gitdeploy directory as the Git server may see it.
+        mode: "direct" or "agent".
+        container: the beginning of the id of the container that this runs in, "" for none.
+        now: seconds since the epoch.
+        clock: seconds, monotonic.
+    """
+
+    home: Path
+    data: Path
+    spool: Spool
+    load_config: Callable[[], Config]
+    find_repository: Callable[[str, str], Path]
+    connect: Callable[[], Engine]
+    credentials: Callable[[App], Credentials]
+    lfs: Callable[[], Path | None]
+    submodules: Callable[[Path], SameServer | None]
+    readers: Readers
+    host: str
+    refresh_hook: Callable[[App, Config, Path], None]
+    install_hook: Callable[[App, Config, Path], bool]
+    homes: tuple[str, ...]
+    mode: Mode = "direct"
+    container: str = ""
+    now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+
+    def repository(self, app: App, seen: str = "") -> Path:
+        """The app's bare repository; `seen` is the directory that a push record names. Raises UsageError if there is none."""
+        return app.repository or self.find_repository(app.name, seen)
+
+    def open_state(self) -> State:
+        """Opens state.db. A new one goes on counting above the logs that are there, so that no log is written twice."""
+        path = self.home / "state.db"
+        if path.exists():
+            return State(path)
+        ids = [int(log.stem) for log in (self.home / "logs").glob("*/*/*.log") if re.fullmatch("[0-9]{1,15}", log.stem)]
+        return State(path, first_id=max(ids, default=0) + 1)
+
+    def log_path(self, app: str, deployment: int) -> Path:
+        """The console log of one deployment."""
+        return self.home / "logs" / app / f"{deployment}.log"
+
+    def latest_log(self, app: str) -> Path:
+        """The link to an app's newest console log."""
+        return self.home / "logs" / app / "latest.log"
+
+    def point_latest_log(self, app: str, deployment: int) -> None:
+        """Makes that link lead to this deployment's log."""
+        link = self.latest_log(app)
+        temporary = link.with_name(".latest.tmp")
+        temporary.unlink(missing_ok=True)  # of a run that was killed between the next two lines
+        temporary.symlink_to(f"{deployment}.log")
+        temporary.rename(link)
+
+    def drop_old_logs(self, app: str, keep: int) -> None:
+        """Removes all but the newest `keep` logs of an app."""
+        logs = sorted(self.latest_log(app).parent.glob("[0-9]*.log"), key=lambda path: int(path.stem))
+        for path in logs[: max(0, len(logs) - keep)]:
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -1,0 +1,97 @@
+"""What a pushed Dockerfile may take: frontends of the list, and no other app's image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gitdeploy.config.model import App
+from gitdeploy.config.sections import Build
+from gitdeploy.errors import StageFailed
+from gitdeploy.pipeline.buildcache import KEY, cache_name
+from gitdeploy.pipeline.buildguard import check_base, check_frontends
+from gitdeploy.releases.release import APP
+
+ME = App("o/me", image="127.0.0.1:5000/o/me", container="me")
+OTHER = App("o/other", image="127.0.0.1:5000/o/other", container="other")
+HUB = App("o/hub", image="6ain/hub", container="hub")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("docker/dockerfile", "docker/dockerfile:1", "docker/dockerfile:1.7-labs", "docker.io/docker/dockerfile:1"),
+        *("index.docker.io/docker/dockerfile", "docker/dockerfile:1@sha256:" + "a" * 64),
+    ],
+)
+def test_dockers_own_frontend_may_be_named(image: str) -> None:
+    check_frontends(f"# syntax={image}\nFROM x", ME)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"# syntax={image}\n" for image in ("evil/frontend", "docker/dockerfile-upstream:1", "x.io/docker/dockerfile")),
+        *("# syntax=docker/dockerfile\tevil\n", "# syntax=docker/dockerfile/../evil\n", "#syntax=EVIL\n"),
+        *("// syntax=evil\n", '{"syntax": "evil"}', '{"syntax": 1}', "#!/x\n# syntax=evil\n", "\ufeff#\x0csyntax=evil\n"),
+        *("# syntax=docker/dockerfile:1\n# syntax=evil\n", "# check=\x0b\n# syntax=evil\n"),
+    ],
+)
+def test_another_frontend_is_refused(text: str) -> None:
+    with pytest.raises(StageFailed, match=r"Dockerfile line \d: expected a frontend of build\.frontends \(docker/dockerfile\)"):
+        check_frontends(text, ME)
+    if '"syntax": 1' not in text and "evil" in text and "/dockerfile/" not in text and "\t" not in text:
+        allowed = Build(frontends=("docker/dockerfile", "evil", "evil/frontend"))
+        check_frontends(text, replace(ME, build=allowed))
+
+
+def test_the_server_may_allow_none() -> None:
+    with pytest.raises(StageFailed, match=r"\(none\), found \"docker/dockerfile:1\""):
+        check_frontends("# syntax=docker/dockerfile:1", replace(ME, build=Build(frontends=())))
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("127.0.0.1:5000/o/other", {}),
+        ("127.0.0.1:5000/o/other:1.0", {}),
+        ("127.0.0.1:5000/o/other@sha256:" + "b" * 64, {}),
+        ("docker.io/6ain/hub:1", {}),
+        ("6ain/hub", {}),
+        ("gone:1", {APP: "o/removed"}),
+        ("0123456789ab", {APP: "o/other"}),
+    ],
+)
+def test_the_image_of_another_app_is_refused_unless_the_server_allows_it(image: str, labels: dict[str, str]) -> None:
+    with pytest.raises(StageFailed, match=r"is an image of the app \"o/") as caught:
+        check_base(image, labels, ME, [OTHER, HUB])
+    assert 'build.bases in [apps."o/me"] of config.toml' in caught.value.hint
+    bases = ("127.0.0.1:5000/o/other", "docker.io/6ain/hub", "gone", "0123456789ab")
+    check_base(image, labels, replace(ME, build=Build(bases=bases)), [OTHER, HUB])
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("debian:12", {}),
+        ("127.0.0.1:5000/o/me:1", {APP: "o/me"}),
+        ("127.0.0.1:5000/o/me:1", {APP: "o/former-name"}),
+        ("$x", {}),
+    ],
+)
+def test_other_images_are_free_to_take(image: str, labels: dict[str, str]) -> None:
+    check_base(image, labels, ME, [OTHER, HUB])
+
+
+def test_the_name_of_a_cache_stays_and_cannot_be_told_from_the_apps(tmp_path: Path) -> None:
+    one = cache_name(tmp_path, "o/me")
+    assert (one, len(one), one.isalnum()) == (cache_name(tmp_path, "o/me"), 32, True)
+    assert cache_name(tmp_path, "o/other") != one
+    assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [KEY]
+    (tmp_path / KEY).write_bytes(b"cut off")
+    another = cache_name(tmp_path, "o/me")
+    assert another not in (one, "")
+    assert cache_name(tmp_path, "o/me") == another

@@ -1,0 +1,107 @@
+"""Commands to HAProxy's runtime API, and its answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from gitdeploy.errors import StageFailed
+from gitdeploy.targets.docker.router.config import Server
+from gitdeploy.targets.docker.router.runtime import Counts, changes, place, servers_state, statistics
+
+ONE, TWO, THREE = Server("r1-1", "10.0.0.1", 100), Server("r2-1", "10.0.0.2", 0), Server("r3-1", "10.0.0.3", 100)
+
+
+class TestPlace:
+    def test_keeps_slots_and_fills_free_ones(self) -> None:
+        assert place({2: ONE}, [THREE, ONE], 4) == {2: ONE, 1: THREE}
+
+    def test_free_slots_come_before_those_just_given_up(self) -> None:
+        assert place({1: ONE}, [TWO], 2) == {2: TWO}
+        assert place({1: ONE}, [TWO, THREE], 2) == {2: TWO, 1: THREE}
+
+    def test_takes_new_weights(self) -> None:
+        assert place({1: ONE}, [Server("r1-1", "", 5)], 2) == {1: Server("r1-1", "", 5)}
+
+    def test_refuses_too_many(self) -> None:
+        with pytest.raises(StageFailed, match="room for 1"):
+            place({}, [ONE, TWO], 1)
+
+
+PORTS = {"port-80": 80}
+
+
+class TestChanges:
+    def test_nothing(self) -> None:
+        assert changes(PORTS, {"port-80": {1: ONE}}, {1: ONE}) == []
+
+    def test_a_new_server_waits_for_its_check(self) -> None:
+        assert changes(PORTS, {"port-80": {}}, {2: TWO}) == [
+            "set server port-80/s2 weight 0",
+            "set server port-80/s2 addr 10.0.0.2 port 80",
+            "set server port-80/s2 fqdn r2-1",
+            "set server port-80/s2 state ready",
+            "set server port-80/s2 health down",
+            "set server port-80/s2 weight 0",
+        ]
+
+    def test_requests_are_given_before_they_are_taken(self) -> None:
+        now = {"port-80": {1: ONE, 2: TWO}}
+        wanted = {1: Server("r1-1", "", 0), 2: Server("r2-1", "", 100)}
+        assert changes(PORTS, now, wanted) == ["set server port-80/s2 weight 100", "set server port-80/s1 weight 0"]
+
+    def test_a_slot_that_becomes_free(self) -> None:
+        assert changes(PORTS, {"port-80": {1: ONE}}, {}) == [
+            "set server port-80/s1 state maint",
+            "set server port-80/s1 fqdn router",
+        ]
+
+    def test_each_backend_from_where_it_is(self) -> None:
+        now = {"port-80": {1: ONE}, "port-81": {}}
+        commands = changes({"port-80": 80, "port-81": 81}, now, {1: ONE})
+        assert {command.split()[2] for command in commands} == {"port-81/s1"}
+
+
+STATE = """\
+1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_fqdn srv_port
+3 port-80 1 s1 172.18.0.3 2 68 100 1 r1-1 80
+3 port-80 2 s2 127.0.0.1 0 5 1 1 - 80
+3 port-80 3 s3 172.18.0.2 0 69 1 1 router 80
+3 port-80 4 s4 - 0 36 0 1 r2-1 80
+5 port-81 1 s1 172.18.0.3 0 68 100 1 r1-1 81
+
+"""
+
+STATISTICS_HTTP = """\
+# pxname,svname,scur,stot,econ,eresp,status,check_status,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,last_chk,mode,
+port-80,s1,2,99,1,2,UP,L4OK,0,10,3,4,5,0,Layer4 check passed,http,
+port-80,s2,0,0,0,0,DOWN,L4CON,0,0,0,0,0,0,Connection refused at initial connection step of tcp-check,http,
+port-80,s3,1,7,0,0,DRAIN,L4OK,,,,,,,,tcp,
+port-80,s4,0,0,0,0,MAINT,,0,0,0,0,0,0,,http,
+"""
+
+
+class TestAnswers:
+    def test_servers(self) -> None:
+        assert servers_state(STATE) == {
+            "port-80": {1: Server("r1-1", "172.18.0.3", 100), 4: Server("r2-1", "", 0)},
+            "port-81": {1: Server("r1-1", "172.18.0.3", 100)},
+        }
+
+    def test_statistics(self) -> None:
+        assert statistics(STATISTICS_HTTP)["port-80"] == {
+            1: Counts(True, 2, 22, 5, 3, "L4OK Layer4 check passed"),
+            2: Counts(False, check="L4CON Connection refused at initial connection step of tcp-check"),
+            3: Counts(True, 1, 7, 0, 0, "L4OK"),
+            4: Counts(),
+        }
+
+    def test_nonsense_is_nothing(self) -> None:
+        assert servers_state("Unknown command\n") == {}
+        assert statistics("Unknown command\n") == {}
+
+
+def test_counts_add_up_and_are_compared() -> None:
+    both = Counts(True, 1, 10, 2, 1, "L4OK") + Counts(False, 2, 5, 1, 1, "L4CON")
+    assert both == Counts(True, 3, 15, 3, 2, "L4OK")
+    assert both.since(Counts(True, 9, 5, 1, 2)) == Counts(True, 3, 10, 2, 0, "L4OK")
