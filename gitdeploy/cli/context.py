@@ -59,7 +59,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
     return Site(
         home=home,
         data=data,
-        spool=Spool(home, spool),
+        spool=Spool(home, spool, data if environ.get("GITDEPLOY_DATA") else None),
         load_config=lambda: load_config(home / "config.toml"),
         find_repository=lambda name, seen: gogs().repository_of(name, seen),
         refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes(), mode), config),

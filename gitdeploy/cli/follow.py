@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -9,9 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from gitdeploy.cli.who import audit
+from gitdeploy.errors import UnfitError
+from gitdeploy.intake.bell import ring
 from gitdeploy.intake.push import PushRecord
 from gitdeploy.worker.site import Site
 
@@ -32,19 +34,22 @@ def submit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> int:
     """
     site.open_state().close()  # no worker could start
     record = replace(record, console=f"{record.name}.console")
-    fifo = site.spool.directory / record.console
-    os.mkfifo(fifo, 0o600)
+    shared = site.spool.shared
+    with shared.opened() as directory:
+        os.mkfifo(record.console, 0o600, dir_fd=directory)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        reader = os.open(record.console, flags, dir_fd=directory)
     try:
-        reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         site.spool.add(record)
         _audit(site, record, environ)
-        worker = None if ring(site.spool.directory / "bell") else _start_worker(environ)
+        worker = None if ring(shared) else _start_worker(environ)
         _relay(reader, lambda: record.name not in site.spool.names() or not site.spool.locked(record.app), worker)
     except KeyboardInterrupt:
         print(f"\nthe deployment goes on; see `gitdeploy logs -f {record.app}`", file=sys.stderr)
         raise
     finally:
-        fifo.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, UnfitError), shared.opened() as directory:
+            os.unlink(record.console, dir_fd=directory)
     with site.open_state() as state:
         row = state.by_record(record.name)
     if row is None or not row.ended:
@@ -57,21 +62,6 @@ def _audit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> None:
     ref = record.refs[0] if record.refs else None
     facts = {"ref": ref.name, "new": ref.new} if ref else {"reason": f"to the release of deployment {record.release}"}
     audit(site, environ, record.trigger, app=record.app, record=record.name, **facts)
-
-
-def ring(bell: Path) -> bool:
-    """Tells a watching worker that there is work; returns False if none watches."""
-    try:
-        fd = os.open(bell, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        os.write(fd, b"\n")
-    except BlockingIOError:
-        pass  # full: it has been rung often enough
-    finally:
-        os.close(fd)
-    return True
 
 
 def _start_worker(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:

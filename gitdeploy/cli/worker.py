@@ -98,14 +98,14 @@ def _watcher(site: Site) -> Callable[[], int]:
 
     def watch() -> int:
         site.readers.warm()
-        from gitdeploy.cli.follow import ring  # noqa: PLC0415
+        from gitdeploy.intake.bell import ring  # noqa: PLC0415
         from gitdeploy.terminal import console  # noqa: PLC0415
         from gitdeploy.worker.watcher import Watcher  # noqa: PLC0415
 
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         try:
             with site.open_state() as state:
-                Watcher(site, state, lambda: ring(site.spool.directory / "bell")).run()
+                Watcher(site, state, lambda: ring(site.spool.shared)).run()
         except Exception:
             console.crash("watching failed")
         return 1

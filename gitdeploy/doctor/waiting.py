@@ -35,7 +35,7 @@ def examine_queue(home: Path, directory: Path, mode: Mode, now: float) -> Iterat
         directory: the spool.
         now: seconds since the epoch.
     """
-    spool = Spool(home, directory)
+    spool = Spool(home, directory, directory.parent.parent if mode == "agent" else None)
     if mode == "agent":
         version = look_at_file(home / AGENT_VERSION, 100).data.decode("utf-8", "replace").strip()
         yield from judge_agent(look_at_bell(spool.directory), version, __version__)

@@ -7,9 +7,11 @@ import os
 import secrets
 import select
 import stat
-from pathlib import Path
 
 from gitdeploy.errors import UnfitError
+from gitdeploy.intake.shareddirectory import SharedDirectory
+
+NAME = "bell"
 
 DRAUGHTS = 20
 """How often the bell is read before the work goes on: somebody may ring as fast as it is heard."""
@@ -26,9 +28,9 @@ class Ear:
         self._read, self.fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._bell = -1
 
-    def open_bell(self, path: Path) -> None:
+    def open_bell(self, spool: SharedDirectory) -> None:
         """Listen to the bell from now on. Raises UnfitError, OSError."""
-        self._bell = open_bell(path)
+        self._bell = open_bell(spool)
 
     def wake(self) -> None:
         """Have `wait` return; in a child process, that of its parent."""
@@ -45,8 +47,8 @@ class Ear:
                         break
 
 
-def open_bell(path: Path) -> int:
-    """Return a descriptor of the FIFO, open for reading and writing so that hooks never block.
+def open_bell(spool: SharedDirectory) -> int:
+    """Return a descriptor of the FIFO in this directory, open for reading and writing so that hooks never block.
 
     It belongs to the spool's owner, whose hooks are to open it. Anything else in its place makes way: a plain file there would
     always be readable and keep this process busy. A directory is renamed, never emptied.
@@ -54,29 +56,49 @@ def open_bell(path: Path) -> int:
     Raises:
         UnfitError, OSError: it cannot be made. Pushes are found without it, a moment later.
     """
-    fd = _open_there(path)
-    if fd < 0:
-        _make_way(path)
-        os.mkfifo(path, 0o600)
-        fd = _open_there(path)
+    with spool.opened() as directory:
+        fd = _open_there(directory)
         if fd < 0:
-            raise UnfitError(f"{path} was replaced while it was made", "see who else writes to that directory")
-    if os.geteuid() == 0:  # on the descriptor: by now that name may be another file's
-        owner = path.parent.stat()
-        os.fchown(fd, owner.st_uid, owner.st_gid)
+            _make_way(directory)
+            os.mkfifo(NAME, 0o600, dir_fd=directory)
+            fd = _open_there(directory)
+            if fd < 0:
+                reason = f"{spool.path / NAME} was replaced while it was made"
+                raise UnfitError(reason, "see who else writes to that directory")
+        if os.geteuid() == 0:  # on the descriptor: by now that name may be another file's
+            owner = os.fstat(directory)
+            os.fchown(fd, owner.st_uid, owner.st_gid)
     return fd
 
 
-def _make_way(path: Path) -> None:
+def ring(spool: SharedDirectory) -> bool:
+    """Tell a watching worker that there is work; return False if none watches."""
+    fd = spool.fifo(NAME)
+    if fd < 0:
+        return False
     try:
-        path.unlink(missing_ok=True)
+        os.write(fd, b"\n")
+    except BlockingIOError:
+        pass  # full: it has been rung often enough
+    except OSError:  # whoever watched has gone meanwhile
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _make_way(directory: int) -> None:
+    try:
+        os.unlink(NAME, dir_fd=directory)
+    except FileNotFoundError:
+        pass
     except OSError:  # a directory
-        path.rename(path.with_name(f".bell-{secrets.token_hex(8)}.bad"))
+        os.rename(NAME, f".bell-{secrets.token_hex(8)}.bad", src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def _open_there(path: Path) -> int:
+def _open_there(directory: int) -> int:
     with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(NAME, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             return fd
         os.close(fd)

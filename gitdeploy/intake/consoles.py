@@ -7,10 +7,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from gitdeploy.intake.push import PushRecord
-from gitdeploy.terminal.relay import open_fifo
+from gitdeploy.intake.shareddirectory import SharedDirectory
 
 MOST = 200
 """Consoles that are held at the same time: more pushers than that wait for nothing worth more descriptors."""
@@ -19,7 +18,7 @@ MOST = 200
 class Consoles:
     """Descriptors of FIFOs in the spool, by push record. Children inherit them."""
 
-    def __init__(self, spool: Path) -> None:
+    def __init__(self, spool: SharedDirectory) -> None:
         self._spool = spool
         self._held: dict[str, tuple[str, int]] = {}
 
@@ -27,7 +26,7 @@ class Consoles:
         """Opens the consoles of these records, as far as somebody reads them."""
         for record in records:
             if record.console and record.name not in self._held and len(self._held) < MOST:
-                fd = open_fifo(self._spool / record.console)
+                fd = self._spool.fifo(record.console)
                 if fd >= 0:
                     self._held[record.name] = record.app, fd
 
@@ -37,7 +36,7 @@ class Consoles:
             with contextlib.suppress(OSError):  # too many open files: this pusher hears nothing
                 return os.dup(self._held[record.name][1])
             return -1
-        return open_fifo(self._spool / record.console) if record.console else -1
+        return self._spool.fifo(record.console) if record.console else -1
 
     def keep(self, names: Collection[str]) -> None:
         """Closes all but the consoles of these records: the others' pushers may go."""

@@ -44,7 +44,7 @@ class Pushers:
             return Relay(-1)
         fd = self._spool.consoles.take(record)
         # The hook removes the name when it has read something.
-        unread = bool(record.console) and (self._spool.directory / record.console).exists()
+        unread = bool(record.console) and self._spool.shared.has(record.console)
         return Relay(fd, held_back=record.held_back, announce=unread)
 
     def tell(self, record: PushRecord, text: str) -> None:

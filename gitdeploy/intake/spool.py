@@ -27,6 +27,7 @@ from gitdeploy.errors import UnfitError
 from gitdeploy.intake.cancelling import CancelRequests
 from gitdeploy.intake.consoles import Consoles
 from gitdeploy.intake.push import MAX_RECORD, BadRecordError, PushRecord, parse_record, render_record
+from gitdeploy.intake.shareddirectory import SharedDirectory
 
 STALE_AFTER = 24 * 3600.0
 """Seconds after which temporary files and FIFOs of dead hooks are swept."""
@@ -57,6 +58,7 @@ class Spool:
 
     Attributes:
         directory: of the records; in agent mode the Git server's user owns it.
+        shared: the same, to be opened.
         locks: HOME/locks, which is gitdeploy's alone.
         consoles: those that this process or its parent holds open.
         cancels: requests to stop a deployment.
@@ -64,11 +66,12 @@ class Spool:
         more: whether the last look at the records has not read them all.
     """
 
-    def __init__(self, home: Path, directory: Path | None = None) -> None:
-        """`directory`: where the records are, HOME/spool if left out."""
+    def __init__(self, home: Path, directory: Path | None = None, base: Path | None = None) -> None:
+        """`directory`: where the records are, HOME/spool if left out; `base`: the first directory above that is trusted."""
         self.directory = directory or home / "spool"
+        self.shared = SharedDirectory(base or self.directory.parent, self.directory)
         self.locks = home / "locks"
-        self.consoles = Consoles(self.directory)
+        self.consoles = Consoles(self.shared)
         self.cancels = CancelRequests(self.locks)
         self.more = False
         self._read_before: dict[str, _Read] = {}
@@ -84,14 +87,14 @@ class Spool:
         Raises:
             UnfitError: the spool cannot be read.
         """
-        with self._reading:
-            there = self._list()
+        with self._reading, self.shared.opened() as directory:
+            there = self._list(directory)
             self._read_before = {name: read for name, read in self._read_before.items() if there.get(name) == read.inode}
             new = [name for name in there if name not in self._read_before]
             room = min(MAX_NEW, MAX_KEPT - len(self._read_before))
             self.more = len(new) > room > 0
             for name in random.sample(new, max(0, room)) if len(new) > room else new:
-                read = self._examine(name, there[name])
+                read = self._examine(directory, name, there[name])
                 if read:
                     self._read_before[name] = read
             records = [read.record for read in self._read_before.values() if read.record]
@@ -100,21 +103,22 @@ class Spool:
 
     def names(self) -> frozenset[str]:
         """Names of the waiting records, without ".push": cheap enough to ask often."""
-        return frozenset(name.removesuffix(".push") for name in self._list())
+        with self.shared.opened() as directory:
+            return frozenset(name.removesuffix(".push") for name in self._list(directory))
 
-    def _list(self) -> dict[str, int]:
+    def _list(self, directory: int) -> dict[str, int]:
         """Names of the files that may be records, with their inodes."""
         try:
-            with os.scandir(self.directory) as entries:
+            with os.scandir(directory) as entries:
                 return {entry.name: entry.inode() for entry in entries if entry.name.endswith(".push") and entry.name[0] != "."}
         except OSError as error:
             reason = f"the spool {self.directory} cannot be read: {error.strerror}"
             raise UnfitError(reason, "run `gitdeploy doctor`") from error
 
-    def _examine(self, name: str, inode: int) -> _Read | None:
+    def _examine(self, directory: int, name: str, inode: int) -> _Read | None:
         """Reads one file; None if it has gone meanwhile, or is to be tried again."""
         try:
-            return _Read(inode, parse_record(name.removesuffix(".push"), self._read(name)))
+            return _Read(inode, parse_record(name.removesuffix(".push"), self._read(directory, name)))
         except OSError as error:
             return _Read(inode, None, str(error.strerror)) if error.errno in _NO_RECORD else None
         except BadRecordError as error:
@@ -122,55 +126,58 @@ class Spool:
         except Exception as error:  # whatever a file can bring up concerns that file alone
             return _Read(inode, None, f"it cannot be read ({type(error).__name__})")
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, directory: int, name: str) -> bytes:
         """Reads a regular file only: a link or FIFO of that name is somebody's trick."""
-        with self._open(name) as file:
+        with self._open(directory, name) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadRecordError("not a regular file")
             return file.read(MAX_RECORD + 1)
 
-    def _open(self, name: str) -> io.FileIO:
+    def _open(self, directory: int, name: str) -> io.FileIO:
         """Opens what has that name, without following a link or waiting for anybody."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return io.FileIO(self.directory / name, opener=lambda path, _: os.open(path, flags))
+            return io.FileIO(name, opener=lambda path, _: os.open(path, flags, dir_fd=directory))
         except IsADirectoryError as error:
             raise BadRecordError("not a regular file") from error
 
     def add(self, record: PushRecord) -> Path:
         """Writes a record durably; returns its path."""
-        path = self.directory / f"{record.name}.push"
-        temporary = self.directory / f".{record.name}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(render_record(record))
-            file.flush()
-            os.fsync(fd)
-        temporary.rename(path)
-        self._sync()
-        return path
+        name, temporary = f"{record.name}.push", f".{record.name}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self.shared.opened() as directory:
+            with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as file:
+                file.write(render_record(record))
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.fsync(directory)
+        return self.directory / name
 
     def done(self, name: str) -> None:
         """Removes a record whose deployment has ended and is recorded; does nothing if it is gone."""
-        (self.directory / f"{name}.push").unlink(missing_ok=True)
-        self._sync()
+        with self.shared.opened() as directory:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{name}.push", dir_fd=directory)
+            os.fsync(directory)
         self.consoles.drop(name)
         self.on_done()
 
     def set_aside(self, file: str) -> None:
         """Renames a file that is no record to .FILE.bad, for a person to look at."""
-        source = self.directory / file
-        try:
-            source.rename(source.with_name(f".{file}.bad"))
-        except OSError:  # the name is taken by a directory, or too long
-            source.rename(source.with_name(f".{secrets.token_hex(8)}.bad"))
+        with self.shared.opened() as directory:
+            try:
+                os.rename(file, f".{file}.bad", src_dir_fd=directory, dst_dir_fd=directory)
+            except OSError:  # the name is taken by a directory, or too long
+                os.rename(file, f".{secrets.token_hex(8)}.bad", src_dir_fd=directory, dst_dir_fd=directory)
 
     def persist(self) -> None:
         """Makes the waiting records durable: the hook's shell has no fsync."""
-        for name in self._list():
-            with contextlib.suppress(OSError, BadRecordError), self._open(name) as file:
-                os.fsync(file.fileno())  # a FIFO has nothing to make durable
-        self._sync()
+        with self.shared.opened() as directory:
+            for name in self._list(directory):
+                with contextlib.suppress(OSError, BadRecordError), self._open(directory, name) as file:
+                    os.fsync(file.fileno())  # a FIFO has nothing to make durable
+            os.fsync(directory)
 
     def sweep(self) -> list[str]:
         """Removes what hooks that died long ago left: temporary files and FIFOs.
@@ -180,28 +187,23 @@ class Spool:
         """
         limit = time.time() - STALE_AFTER
         left: list[str] = []
-        with os.scandir(self.directory) as entries:
-            old = [entry for entry in entries if _LEFT_BY_HOOKS.fullmatch(entry.name)]
-        for entry in old:
-            try:
-                if entry.stat(follow_symlinks=False).st_mtime >= limit:
+        with self.shared.opened() as directory:
+            with os.scandir(directory) as entries:
+                names = [entry.name for entry in entries if _LEFT_BY_HOOKS.fullmatch(entry.name)]
+            for name in names:
+                try:
+                    facts = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    if facts.st_mtime >= limit:
+                        continue
+                    if stat.S_ISDIR(facts.st_mode):
+                        os.rmdir(name, dir_fd=directory)
+                    else:
+                        os.unlink(name, dir_fd=directory)
+                except FileNotFoundError:
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    Path(entry.path).rmdir()
-                else:
-                    Path(entry.path).unlink()
-            except FileNotFoundError:
-                continue
-            except OSError:
-                left.append(entry.name)
+                except OSError:
+                    left.append(name)
         return left
-
-    def _sync(self) -> None:
-        fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def _lock_path(self, name: str, suffix: str) -> Path:
         path = self.locks / f"{name}{suffix}"

@@ -16,7 +16,6 @@ import select
 import stat
 import threading
 from collections import deque
-from pathlib import Path
 
 BACKLOG = 1_000_000
 """Bytes kept for a slow reader."""
@@ -128,10 +127,13 @@ def filling(size: int) -> bytes:
     return bytes(-size % PIECE + FILLING)
 
 
-def open_fifo(path: Path) -> int:
-    """A descriptor to write to a FIFO with, without waiting; -1 if nobody reads it, or it is no FIFO."""
+def open_fifo(name: str, directory: int) -> int:
+    """A descriptor to write to a FIFO with, without waiting; -1 if nobody reads it, or it is no FIFO.
+
+    `directory`: the descriptor of the one that it is in.
+    """
     with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
             return fd
         os.close(fd)

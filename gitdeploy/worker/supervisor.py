@@ -96,7 +96,7 @@ class Supervisor:
         self._on_signals()
         if watch:
             with self._noting("the bell"):
-                self._ear.open_bell(self.spool.directory / "bell")
+                self._ear.open_bell(self.spool.shared)
         with self._noting("sweeping the spool"):
             for name in self.spool.sweep():
                 self.note(f"the spool holds {name!r}, which gitdeploy does not write: look at it, and remove it")

@@ -87,6 +87,21 @@ def test_a_spool_behind_a_link_is_refused_until_it_is_a_directory(app: Deployabl
     deploys(app, "1.0.0")
 
 
+def test_nothing_is_written_through_a_link_above_the_spool(app: Deployable) -> None:
+    deploys(app, "1.0.0")
+    before = app.agent.shell("find /var/lib/gitdeploy -name '*.push' -o -name '*.tmp' -o -name bell")
+    as_git(app, "mv gitdeploy old; mkdir gitdeploy; ln -s /var/lib/gitdeploy gitdeploy/spool")
+    app.clone.release("2.0.0")
+    app.clone.push(app.remote)
+    wait_until(lambda: b"made by user" in app.agent.container.logs(), 20, "the agent's complaint")
+    assert app.agent.shell("find /var/lib/gitdeploy -name '*.push' -o -name '*.tmp' -o -name bell") == before
+    as_git(app, "rm -r gitdeploy; ln -s /var/lib gitdeploy; mkdir -p old/spool")
+    time.sleep(2)  # the watcher looks once a second
+    assert app.agent.shell("find /var/lib -name '*.push' -o -name bell") == before
+    as_git(app, "rm gitdeploy; mv old gitdeploy")
+    wait_until(lambda: app.agent.history(app.name)[0]["version"] == "2.0.0", 40, "the deployment of what was pushed meanwhile")
+
+
 def test_a_bell_that_is_a_file_is_replaced_and_costs_no_processor_time(app: Deployable) -> None:
     app.agent.container.stop(timeout=30)
     as_git(app, "cd gitdeploy/spool; rm -f bell; echo noise >bell; mkdir 2-dir.push; mkfifo 1-fifo.push")

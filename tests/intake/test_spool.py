@@ -6,12 +6,15 @@ import errno
 import os
 import signal
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gitdeploy.errors import UnfitError
-from gitdeploy.intake.push import PushRecord, RefUpdate
+from gitdeploy.intake.bell import open_bell, ring
+from gitdeploy.intake.push import PushRecord, RefUpdate, render_record
 from gitdeploy.intake.spool import STALE_AFTER, Spool, new_name
 
 
@@ -158,7 +161,7 @@ def test_a_file_is_read_once(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_cannot_be_opened_for_a_moment_is_no_bad_record(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     spool.add(record("100-a"))
 
-    def exhausted(name: str) -> bytes:
+    def exhausted(directory: int, name: str) -> bytes:
         raise OSError(errno.EMFILE, "Too many open files")
 
     with monkeypatch.context() as patch:
@@ -184,3 +187,48 @@ def test_names_are_unique_and_well_formed(spool: Spool) -> None:
     assert len(names) == 100
     spool.add(record(names.pop()))
     assert len(spool.pending()[0]) == 1
+
+
+@pytest.mark.parametrize("linked", ["spool", "gitdeploy"])
+def test_nothing_is_done_behind_another_users_link(tmp_path: Path, linked: str) -> None:
+    """Who owns the data directory may put a link to the agent's home in the place of the spool, or above it."""
+    home, data = tmp_path / "home", tmp_path / "data"
+    spool = Spool(home, data / "gitdeploy" / "spool", data)
+    waiting = replace(record("100-a"), console="100-a.console")
+    for directory in (home, home / "spool"):  # at both places that the links lead to
+        directory.mkdir()
+        (directory / "1-a.push").write_text("garbage")
+        (directory / "100-a.push").write_bytes(render_record(waiting))
+        os.mkfifo(directory / "100-a.console")
+        (directory / "2-b.tmp").touch()
+        os.utime(directory / "2-b.tmp", (1.0, 1.0))
+    before = sorted(home.rglob("*"))
+    readers = [os.open(path, os.O_RDONLY | os.O_NONBLOCK) for path in home.rglob("*.console")]
+    spool.directory.mkdir(parents=True)
+    real = data / "real"
+    place = spool.directory if linked == "spool" else spool.directory.parent
+    place.rename(real)
+    place.symlink_to(home)
+    os.lchown(place, 4711, 4711)
+    attempts: list[Callable[[], object]] = [
+        *(spool.pending, spool.names, spool.persist, spool.sweep, lambda: open_bell(spool.shared)),
+        *(lambda: spool.add(record("200-b")), lambda: spool.done("100-a"), lambda: spool.set_aside("1-a.push")),
+    ]
+    for attempt in attempts:
+        with pytest.raises(UnfitError, match="is a symbolic link made by user 4711") as caught:
+            attempt()
+        assert "replace the link by a directory" in caught.value.hint
+    assert spool.consoles.take(waiting) == -1
+    assert not spool.shared.has("100-a.console")
+    assert not ring(spool.shared)
+    assert sorted(home.rglob("*")) == before
+    for reader in readers:
+        os.close(reader)
+    place.unlink()
+    real.rename(place)
+    assert spool.add(record("200-b")).exists()
+    assert spool.names() == {"200-b"}
+    os.close(open_bell(spool.shared))
+    place.rename(real)
+    place.symlink_to(real)  # root's own link is as good as a directory
+    assert spool.names() == {"200-b"}

@@ -22,6 +22,14 @@ def fifo(tmp_path: Path) -> Path:
     return path
 
 
+def opened(fifo: Path) -> int:
+    directory = os.open(fifo.parent, os.O_RDONLY)
+    try:
+        return open_fifo(fifo.name, directory)
+    finally:
+        os.close(directory)
+
+
 def read_all(fifo: Path, into: list[bytes]) -> threading.Thread:
     """Reads the FIFO to its end in a thread, as the hook's `cat` does."""
     thread = threading.Thread(target=lambda: into.append(fifo.read_bytes()))
@@ -52,7 +60,7 @@ def test_log_gets_all_and_pushers_get_what_is_not_detail(tmp_path: Path, fifo: P
     said: list[bytes] = []
     reader = read_all(fifo, said)
     console = Console(tmp_path / "logs" / "1.log", 10_000)
-    relay = Relay(open_fifo(fifo))
+    relay = Relay(opened(fifo))
     console.attach(relay)
     console.line("==> Build")
     console.line("step output", detail=True)
@@ -73,7 +81,7 @@ def test_secrets_are_hidden_everywhere(tmp_path: Path, fifo: Path) -> None:
     said: list[bytes] = []
     reader = read_all(fifo, said)
     console = Console(tmp_path / "1.log", 10_000)
-    relay = Relay(open_fifo(fifo))
+    relay = Relay(opened(fifo))
     console.attach(relay)
     console.redact.add(["hunter2-secret", "line one\nline two"])
     console.line("RUN echo hunter2-secret and line two")
@@ -107,7 +115,7 @@ def test_two_consoles_do_not_mix(tmp_path: Path) -> None:
 
 def test_a_pusher_who_never_came_is_no_trouble(tmp_path: Path, fifo: Path) -> None:
     for path in (fifo, tmp_path / "missing"):
-        relay = Relay(open_fifo(path))
+        relay = Relay(opened(path))
         assert not relay.connected
         relay.send("x")
         relay.close()
@@ -118,7 +126,7 @@ def test_only_a_fifo_is_written_to(tmp_path: Path) -> None:
     victim.write_text("precious")
     (tmp_path / "link.console").symlink_to(victim)
     for path in (victim, tmp_path / "link.console"):
-        relay = Relay(open_fifo(path))
+        relay = Relay(opened(path))
         relay.send("overwritten")
         relay.close()
     assert victim.read_text() == "precious"
@@ -126,7 +134,7 @@ def test_only_a_fifo_is_written_to(tmp_path: Path) -> None:
 
 def test_a_pusher_who_stops_reading_holds_nothing_up(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(open_fifo(fifo))
+    relay = Relay(opened(fifo))
     started = time.monotonic()
     for _ in range(50_000):
         relay.send("x" * 99 + "\n")
@@ -138,7 +146,7 @@ def test_a_pusher_who_stops_reading_holds_nothing_up(fifo: Path) -> None:
 
 def test_a_slow_pusher_is_told_what_was_skipped(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(open_fifo(fifo))
+    relay = Relay(opened(fifo))
     for _ in range(30_000):
         relay.send("x" * 99 + "\n")
     got = b""
@@ -162,7 +170,7 @@ def test_a_slow_pusher_is_told_what_was_skipped(fifo: Path) -> None:
 
 def test_a_pusher_who_goes_away_is_forgotten(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(open_fifo(fifo))
+    relay = Relay(opened(fifo))
     os.close(reader)
     for _ in range(100):
         relay.send("x\n")
@@ -179,7 +187,7 @@ def test_filling_ends_at_a_whole_piece_and_is_more_than_go_buffers(size: int) ->
 
 def test_a_relay_to_a_server_that_holds_back_fills_each_burst(fifo: Path) -> None:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    relay = Relay(open_fifo(fifo), held_back=True)
+    relay = Relay(opened(fifo), held_back=True)
     relay.send("one\n")
     relay.close()
     assert os.read(reader, 100_000) == b"\none\n" + filling(4)
