@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gitdeploy.config.imagereference import HUB
+from gitdeploy.engine.cutting import beginning
 from gitdeploy.errors import UnfitError
 
 TOKEN = "<token>"
@@ -145,7 +146,9 @@ def ask_helper(helper: str, server: str, source: Path, environ: Mapping[str, str
         message = (run.stdout or run.stderr).decode("utf-8", "replace").strip()
         if NOT_FOUND in message:
             return None
-        raise UnfitError(f"the credential helper {program} failed for {server}: {message[:200]}", f"docker login {server}")
+        raise UnfitError(
+            f"the credential helper {program} failed for {server}: {beginning(message, 200)}", f"docker login {server}"
+        )
     try:
         answer = json.loads(run.stdout)
         login = str(answer["Username"]), str(answer["Secret"])

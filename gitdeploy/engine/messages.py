@@ -1,4 +1,4 @@
-"""The JSON that the Docker Engine answers with. Pure.
+"""The JSON that the Docker Engine answers with.
 
 What a build prints, what an image is called and what a registry answers is in it. None of that is ours, so that everything is
 cut to a length before it is searched or kept.
@@ -14,13 +14,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gitdeploy.engine.cutting import beginning, shortened
 from gitdeploy.errors import EngineError
 
 LONGEST = 16 << 20
 """Bytes of one message; the engine's own have 64 KiB or little more."""
-
-LONGEST_REASON = 4000
-"""Characters of what went wrong; its beginning and its end are kept."""
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -41,19 +39,15 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def shortened(reason: str) -> str:
-    """The text, without its middle if it is long: an error quotes the whole command that failed, and the cause comes last."""
-    half = LONGEST_REASON // 2
-    return reason if len(reason) <= LONGEST_REASON else f"{reason[:half]} … {reason[-half:]}"
-
-
 def decoded(line: bytes) -> dict[str, Any]:
     """One message of a streamed answer. Raises EngineError for anything but a JSON object."""
     with contextlib.suppress(ValueError, RecursionError):
         message = json.loads(line)
         if isinstance(message, dict):
             return message
-    raise EngineError(f"the engine sent something else than JSON: {line[:200]!r}")
+    raise EngineError(
+        f"the engine sent something else than JSON: {beginning(line[: 1 << 20].decode('utf-8', 'replace'), 200)!r}"
+    )
 
 
 def failure(message: Mapping[str, Any]) -> str:
@@ -67,4 +61,4 @@ def refusal(body: bytes) -> str:
     """What the body of an HTTP error says: {"message": …}, or the plain text of a proxy before the engine."""
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return shortened(str(json.loads(body)["message"]))
-    return body.decode("utf-8", "replace").strip()[:2000]
+    return beginning(body.decode("utf-8", "replace").strip(), 2000)

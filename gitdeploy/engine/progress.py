@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from gitdeploy.engine.cutting import beginning, hidden, shortened
 from gitdeploy.engine.lines import Lines
-from gitdeploy.engine.messages import shortened
 from gitdeploy.engine.trace import Log, Status, Trace, Vertex
 from gitdeploy.engine.types import Output
 
@@ -201,8 +201,8 @@ class Progress:
 
 def heading(name: str) -> str:
     """A step's name on one line of bearable length, digests as short as Docker shows them."""
-    line = re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1", " ".join(name.split()))
-    return line if len(line) <= 160 else f"{line[:159]}…"
+    shown = hidden(name) if len(name) > 160 else name  # as it was written: white space may be part of a secret
+    return beginning(re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1", " ".join(shown.split())), 160)
 
 
 def size(count: int) -> str:

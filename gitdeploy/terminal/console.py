@@ -14,6 +14,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from gitdeploy.engine.cutting import hide_with
 from gitdeploy.terminal.redact import Redactor
 from gitdeploy.terminal.relay import Relay
 
@@ -115,9 +116,11 @@ _hide = Redactor()
 
 
 def hide(redact: Redactor) -> None:
-    """Let nothing into gitdeploy's own log, from this process and from now on, but what has passed through this."""
+    """Let nothing into gitdeploy's own log, from this process and from now on, but what has passed through this, and let the
+    engine's text pass through it before it is cut."""
     global _hide  # noqa: PLW0603 - one log, one process, and one app that it works for
     _hide = redact
+    hide_with(redact)
 
 
 def note(text: str) -> None:

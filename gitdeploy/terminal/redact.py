@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from gitdeploy.config.model import App, Notify
@@ -39,7 +39,7 @@ class Redactor:
         lines = {harmless(line).strip() for value in values for line in value.splitlines()}
         with self._adding:  # readers take the tuple as it is at that moment
             known = {*self._values, *(line for line in lines if len(line) >= SHORTEST)}
-            self._values = tuple(sorted(known, key=len, reverse=True))  # the longest first: one may begin with another
+            self._values = tuple(known)
 
     def __call__(self, text: str) -> str:
         """Return the text, which may have several lines, harmless and without secrets."""
@@ -47,10 +47,13 @@ class Redactor:
 
     def _line(self, line: str) -> str:
         shown = harmless(line)  # first: an escape in the middle of a value would hide that from here and not from a terminal
-        for value in self._values:
-            if value in shown:
-                shown = shown.replace(value, "***")
-        return shown
+        spans = sorted(span for value in self._values if value in shown for span in _spans(value, shown))
+        parts, end = [], 0
+        for start, stop in spans:
+            if start >= end:  # values that overlap are hidden as one
+                parts += [shown[end:start], "***"]
+            end = max(end, stop)
+        return "".join([*parts, shown[end:]])
 
     def credentials(self, credentials: Credentials) -> Credentials:
         """Return the same credentials, with every password known here before it is handed out."""
@@ -63,6 +66,14 @@ class Redactor:
             return login
 
         return handed_out
+
+
+def _spans(value: str, line: str) -> Iterator[tuple[int, int]]:
+    """Where the value stands in the line, also where it overlaps itself. Pure."""
+    start = line.find(value)
+    while start >= 0:
+        yield start, start + len(value)
+        start = line.find(value, start + 1)
 
 
 def secrets_of(app: App) -> list[str]:

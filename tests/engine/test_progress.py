@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitdeploy.engine import cutting
 from gitdeploy.engine.progress import Failure, Progress, Said, State, heading, size
 from gitdeploy.engine.trace import Trace, decode
+from gitdeploy.terminal.redact import Redactor
 from tests.support import traces
 from tests.support.traces import log, status, vertex, warning
 
@@ -228,3 +230,17 @@ def test_all_output_is_said(pieces: list[bytes]) -> None:
 
 def test_a_trace_without_content_says_nothing() -> None:
     assert feed(Progress(), b"", traces.field(99, b"later")) == []
+
+
+def test_no_part_of_a_secret_is_left_where_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide = Redactor()
+    hide.add(["correct  horse-battery"])
+    monkeypatch.setattr(cutting, "_hide", hide)
+    for before in range(100, 170):
+        assert "horse" not in hide(heading(f"{'x' * before}correct  horse-battery {'y' * 100}"))
+    for before in (1985, 1999, 2010):
+        error = f"{'x' * before}correct  horse-battery{'y' * 9000}correct  horse-battery{'z' * before}"
+        shown = hide(cutting.shortened(error))
+        assert len(shown) <= cutting.LONGEST_REASON + 3
+        assert not any(part in shown for part in ("corr", "rect", "horse", "batt", "tery"))
+    assert "horse" not in hide(cutting.beginning(f"{'x' * 190}correct  horse-battery{'y' * 90}", 200))

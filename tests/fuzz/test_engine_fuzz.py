@@ -22,12 +22,13 @@ from gitdeploy.config.problems import BadValue
 from gitdeploy.engine import trace
 from gitdeploy.engine.buildkit import Answer, failed
 from gitdeploy.engine.classic import Steps
+from gitdeploy.engine.cutting import LONGEST_REASON
 from gitdeploy.engine.diagnosis import registry_failure, start_failure
 from gitdeploy.engine.directives import frontends, syntax_image
 from gitdeploy.engine.dockerfile import base_images, beyond_classic, parse
 from gitdeploy.engine.lines import LONGEST, Lines
 from gitdeploy.engine.messages import LONGEST as LONGEST_MESSAGE
-from gitdeploy.engine.messages import LONGEST_REASON, decoded, failure, lines, refusal
+from gitdeploy.engine.messages import decoded, failure, lines, refusal
 from gitdeploy.engine.progress import Failure, Progress
 from gitdeploy.engine.protobuf import Malformed, field
 from gitdeploy.engine.variables import LONGEST as LONGEST_VALUE
@@ -255,7 +256,7 @@ def test_an_image_of_a_hundred_thousand_layers() -> None:
 def test_json_that_is_nested_without_end() -> None:
     with pytest.raises(EngineError, match="something else than JSON"):
         decoded(b'{"a":' * 100_000)
-    assert refusal(b"[" * 100_000) == "[" * 2000
+    assert refusal(b"[" * 100_000) == "[" * 1999 + "…"
 
 
 def test_images_without_number() -> None:

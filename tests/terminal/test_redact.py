@@ -25,6 +25,20 @@ def test_the_longest_value_goes_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "text", "shown"),
+    [
+        (("abcdefgh", "ghijklmn"), "is abcdefghijklmn!", "is ***!"),
+        (("ghijklmn", "abcdefgh", "cdef"), "abcdefghijklmn", "***"),
+        (("abab",), "xababab-abab", "x***-***"),
+        (("hunter2",), "hunter2hunter2", "******"),
+        (("****",), "a****b", "a***b"),
+    ],
+)
+def test_values_that_overlap_are_hidden_as_one(values: tuple[str, ...], text: str, shown: str) -> None:
+    assert redactor(*values)(text) == shown
+
+
+@pytest.mark.parametrize(
     "text",
     ["hun\x1b[1mter2", "hun\x00ter2", "hunt\x1b]0;x\x07er2", "\x1b[31mhunter2\x1b[0m", "h\u202eunter2", "hun\udcffter2"],
 )
