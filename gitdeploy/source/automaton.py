@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gitdeploy.source.text import printable
+
 Test = Callable[[str], bool]
 
 ANY_DIRECTORIES = "(.*/)?"
@@ -132,7 +134,7 @@ def _parse(expression: str) -> Iterator[Atom]:
             yield Atom(test, repeat)
             i += repeat
         elif character == "|" or _REPEAT.match(expression, i):
-            raise BadPattern(f"Docker takes {character} for a regular expression's; use ? in its place")
+            raise BadPattern(f"Docker takes {printable(character)} for a regular expression's; use ? in its place")
         else:
             literal, i = _character(expression, i)
             yield Atom(literal.__eq__)
@@ -148,7 +150,7 @@ def _character(expression: str, i: int) -> tuple[str, int]:
         return expression[i], i + 1
     escaped = expression[i + 1 : i + 2]
     if not escaped or not escaped.isascii() or escaped in _ALPHANUMERIC:
-        raise BadPattern(f"Docker takes \\{escaped} for a regular expression's; write it without the backslash")
+        raise BadPattern(f"Docker takes \\{printable(escaped)} for a regular expression's; write it without the backslash")
     return escaped, i + 2
 
 
@@ -171,7 +173,7 @@ def _parse_class(expression: str, i: int) -> tuple[Test, int]:
                 raise BadPattern("a [ without its ]")
             high, i = _character(expression, i + 1)
         if high < low:
-            raise BadPattern(f"the range {low}-{high} is empty")
+            raise BadPattern(f"the range {printable(low)}-{printable(high)} is empty")
         ranges.append((low, high))
     found = tuple(ranges)
 

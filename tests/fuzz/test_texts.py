@@ -194,6 +194,7 @@ def test_lfs_pointers(data: bytes) -> None:
 
 
 @given(made_of(IGNORE), st.lists(st.binary(min_size=1, max_size=20), max_size=4))
+@example(b"[\x01-\x00]", [])
 def test_ignore_patterns(data: bytes, path: list[bytes]) -> None:
     with bounded():
         try:
