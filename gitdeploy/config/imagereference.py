@@ -12,7 +12,7 @@ HUB = "docker.io"
 OFFICIAL = "library/"
 """Where Docker Hub keeps what is named without an owner."""
 
-HUB_HOSTS = ("docker.io", "index.docker.io", "registry-1.docker.io")
+HUB_HOSTS = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 """Spellings of Docker Hub: the first two are an engine's own, and the last is the host that it asks."""
 
 OWN = "gitdeploy.local"

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from gitdeploy.config.imagereference import HUB
+from gitdeploy.config.imagereference import HUB, HUB_HOSTS
 from gitdeploy.engine.cutting import beginning
 from gitdeploy.errors import UnfitError
 
@@ -26,7 +26,7 @@ TOKEN = "<token>"
 HUB_SERVER = "https://index.docker.io/v1/"
 """The name of Docker Hub in config.json and to helpers."""
 
-HUB_NAMES = (HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", HUB_SERVER)
+HUB_NAMES = (*HUB_HOSTS, HUB_SERVER)
 
 NOT_FOUND = "credentials not found"
 HELPER_TIMEOUT = 60.0

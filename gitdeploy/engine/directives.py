@@ -61,9 +61,18 @@ def _pair(line: str, comments: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _json_syntax(text: str) -> str:
+    """The frontend of a file that begins with a JSON object; "" where versions may differ in what they read there."""
+    pairs: list[tuple[str, object]] = []
+
+    def collect(found: list[tuple[str, object]]) -> dict[str, object]:
+        pairs[:] = found  # of the outermost object at last
+        return dict(found)
+
     try:
-        content = json.loads(text)
+        json.loads(text, object_pairs_hook=collect)
     except (ValueError, RecursionError):
         return ""
-    syntax = content.get("syntax") if isinstance(content, dict) else None
-    return syntax if isinstance(syntax, str) else ""
+    named = [(key, value) for key, value in pairs if key.casefold() == "syntax"]
+    if len(named) != 1 or named[0][0] != "syntax":  # Go takes a key in any case, and the last of several
+        return ""
+    return named[0][1] if isinstance(named[0][1], str) else ""

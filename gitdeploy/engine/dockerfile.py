@@ -28,6 +28,17 @@ MOST_IMAGES = 200
 LONGEST_DOCKERFILE = 1 << 20
 """Bytes."""
 
+LONGEST_VALUE = 1 << 18
+"""Characters of one word of an instruction, variables filled in: twice what Linux takes for a variable of a process."""
+
+MOST_FILLED_IN = 1 << 24
+"""Characters of all of them."""
+
+LEFT_TO_A_SHELL = frozenset({"RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK"})
+"""Instructions in which the builder fills in nothing."""
+
+REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+
 CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
     "FROM": frozenset({"platform"}),
     "ADD": frozenset({"chown"}),
@@ -97,6 +108,7 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
 
     Takes the build arguments; what depends on others is left out. Raises BuildFailed for more than MOST_IMAGES.
     """
+    require_modest(text, args)
     variables = Variables()
     for name in PLATFORM_ARGS:
         variables.set(name, None)
@@ -122,6 +134,32 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
                 hint="build what they have in common as an image of its own",
             )
     return tuple(image for image in images if image and image != "scratch")
+
+
+def require_modest(text: str, args: Mapping[str, str]) -> None:
+    """Raise BuildFailed for a Dockerfile with a word that grows beyond LONGEST_VALUE, or all of them beyond MOST_FILLED_IN.
+
+    Lines that double each other's value keep an engine busy for hours. What a value is does not matter here, so that no
+    spelling hides it: it is at most as long as its text and all that the text refers to.
+    """
+    lengths = {name: len(value) for name, value in args.items()}
+    total = 0
+    for instruction in parse(text):
+        if instruction.keyword in LEFT_TO_A_SHELL:
+            continue
+        words = [*instruction.words, *instruction.flags.values()]
+        if instruction.keyword == "ENV" and words and "=" not in words[0]:  # ENV NAME the whole rest
+            words = [f"{words[0]}={' '.join(words[1:])}"]
+        for word in words:
+            length = len(word) + sum(lengths.get(name, 0) for name in REFERENCE.findall(word))
+            total += length
+            if length > LONGEST_VALUE or total > MOST_FILLED_IN:
+                reason = f"line {instruction.line} of the Dockerfile: with its variables filled in, {instruction.keyword} has"
+                reason += f" more than {LONGEST_VALUE:,} characters, or the file more than {MOST_FILLED_IN:,}"
+                raise BuildFailed(reason, hint="shorten the values, or set them in RUN")
+            if instruction.keyword in ("ARG", "ENV"):
+                name = word.partition("=")[0]
+                lengths[name] = max(lengths.get(name, 0), length)
 
 
 def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
-from gitdeploy.engine.dockerfile import base_images
+from gitdeploy.engine.dockerfile import base_images, peek
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import EngineError, StageFailed
@@ -89,7 +89,10 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
         guard=lambda: tools.require_space(facts),
     )
     with tools.build_slot():
-        image_id = engine.build(request, iter(context), tools.credentials(app), tools.console, tools.cancel)
+        sent, stream = peek(iter(context), context.dockerfile)
+        if sent != dockerfile:
+            raise StageFailed(f"{app.build.dockerfile} changed while it was read", "the repository is being tampered with")
+        image_id = engine.build(request, stream, tools.credentials(app), tools.console, tools.cancel)
     built = engine.image(image_id)
     if built is None:
         raise StageFailed(

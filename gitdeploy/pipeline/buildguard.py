@@ -42,7 +42,10 @@ def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable
     key = _key(image)
     if key == image_key(app.image) or key in {image_key(base) for base in app.build.bases}:
         return
-    owner = next((other.name for other in others if image_key(other.image) == key), labels.get(APP, app.name))
+    # One registry has many names (localhost, 127.0.0.1, 127.1, any alias): what it is called there is what counts.
+    path = key.partition("/")[2]
+    named = (other.name for other in others if image_key(other.image).partition("/")[2] == path)
+    owner = next(named, labels.get(APP, app.name))
     if owner == app.name:
         return
     raise StageFailed(

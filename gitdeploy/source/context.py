@@ -15,6 +15,7 @@ from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.ignore import MAX_FILE, IgnoreFilter, read_patterns
+from gitdeploy.source.lfs import read_pointer
 from gitdeploy.source.objects import BLOB, Objects
 from gitdeploy.source.repository import Repository
 from gitdeploy.source.sameserver import HINT, SameServer
@@ -135,6 +136,9 @@ def open_context(
         _require_submodules(finder, walk)
     item = Item(file.entry.mode, _sent_as(file, root), file.entry.oid, repository.objects)
     content = repository.objects.read(item.oid, BLOB, MAX_DOCKERFILE, show(b"/".join(file.names)))
+    if read_pointer(content, item.path):
+        reason = f"the Dockerfile {show(b'/'.join(file.names))} is a Git LFS pointer"
+        raise StageFailed(reason, "keep the Dockerfile itself in Git: take it out of .gitattributes and commit it again")
     decisive = (FORMAT, root.entry.oid.hex(), show(item.path), item.oid.hex(), patterns)
     key = hashlib.sha256(repr(decisive).encode("utf-8", "surrogateescape")).hexdigest()
     repository.objects.largest = limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 import time
@@ -119,7 +120,7 @@ def test_what_the_classic_builder_cannot_do(text: str, expected: list[tuple[int,
         ("\ufeff// Syntax = a\n", [(1, "a")]),
         ("# escape=`\n// check=x\n#\v\x85\xa0syntax=a\r\n# syntax=b", [(3, "a"), (4, "b")]),
         ("# a comment ends what BuildKit reads, some versions' at least\n# syntax=a\nFROM b\n# syntax=c", [(2, "a")]),
-        (' \n{"syntax": "x", "syntax": "a"}', [(1, "a")]),
+        (' \n{"syntax": "x", "syntax": "a"}', [(1, "")]),
         ('#!\n{"syntax": "a"}', [(2, "a")]),
         ('{"syntax": ["a"]}', [(1, "")]),
         ("{" * 100_000, [(1, "")]),
@@ -156,7 +157,9 @@ DOUBLING = "ARG A0=" + "x" * 8 + "\n" + "".join(f"ARG A{n + 1}=$A{n}$A{n}\n" for
 def test_no_text_takes_long(text: str) -> None:
     """Each of a megabyte takes less than a second; what is quadratic takes minutes."""
     began = time.process_time()
-    images = base_images(text, {})
+    images: tuple[str, ...] = ()
+    with contextlib.suppress(BuildFailed):
+        images = base_images(text, {})
     list(beyond_classic(text, {}))
     list(frontends(text))
     assert time.process_time() - began < 4
@@ -164,7 +167,28 @@ def test_no_text_takes_long(text: str) -> None:
 
 
 def test_values_of_variables_have_a_length() -> None:
-    assert base_images(DOUBLING, {}) == ("a:" + "x" * 16,)
+    with pytest.raises(BuildFailed, match="line 15 of the Dockerfile: with its variables filled in, ARG has more than"):
+        base_images(DOUBLING, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ARG A0=" + "x" * 100 + "\n" + "".join(f"ARG A{n + 1}=${{A{n}:-${{A{n}}}}}'$A{n}'\n" for n in range(30)) + "FROM a\n",
+        "FROM a\nENV A0 " + "x" * 9000 + "\n" + "".join(f"ENV A{n + 1} $A{n}$A{n}\n" for n in range(30)),
+        "FROM a\nENV A=" + "x" * 9000 + "\n" + "LABEL a=$A b=$A c=$A d=$A\n" * 5000,
+        "FROM a\nENV A=" + "x" * 9000 + "\nUSER " + "$A" * 5000,
+    ],
+    ids=["nested", "in a stage", "many words", "one word"],
+)
+def test_no_spelling_makes_the_engine_fill_in_gigabytes(text: str) -> None:
+    with pytest.raises(BuildFailed, match="with its variables filled in"):
+        base_images(text, {})
+
+
+def test_ordinary_growth_is_no_fault() -> None:
+    path = "".join(f"ENV PATH=$PATH:/opt/tool{n}/bin A{n}=${{A{n - 1}}}\n" for n in range(1, 200))
+    assert base_images("ARG V=3\nFROM a:$V\nENV LONG=" + "x" * 100_000 + "\n" + path, {}) == ("a:3",)
 
 
 def test_the_engine_is_not_asked_about_thousands_of_images() -> None:

@@ -82,12 +82,7 @@ def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
     if named and (problem := name_problem(app, named) or _reserved(engine, named, here)):
         raise StageFailed(problem, f"set another `container` for {app.name} in config.toml")
     _require_own_volumes(engine, app, granted)
-    for name in [name for name in app.networks if name not in granted.networks]:
-        labels = engine.network(name)
-        if labels is None:
-            raise StageFailed(f"networks: there is no network {name}", "write the name of one; ids are not taken")
-        if labels.get(APP, app.name) != app.name:
-            raise StageFailed(f"networks: {name} is {labels[APP]}'s", "take it out of gitdeploy.toml")
+    _require_own_networks(engine, app, granted)
 
 
 def _reserved(engine: Engine, named: Container, here: Here) -> str:
@@ -120,6 +115,22 @@ def _either_way(one: PurePosixPath, other: PurePosixPath) -> bool:
 def _volume_path(mount: Volume) -> str:
     """What the path of a volume's files has in it on the engine's own machine; of a path, something that none has."""
     return "\0" if mount.is_path else f"/volumes/{mount.source}/_data"
+
+
+def _require_own_networks(engine: Engine, app: App, granted: App) -> None:
+    """Looks at the networks that the tree asks for: nobody else may be on them, nor have made them for something else."""
+    names = [name for name in app.networks if name not in granted.networks]
+    running = engine.containers({}, all=False) if names else []
+    for name in names:
+        labels = engine.network(name)
+        if labels is None:
+            raise StageFailed(f"networks: there is no network {name}", "write the name of one; ids are not taken")
+        other = next((c for c in running if name in c.addresses and c.labels.get(APP) != app.name), None)
+        if labels.get(APP) == app.name or (not labels and other is None):
+            continue
+        whose = f"{labels[APP]}'s" if labels.get(APP) else f"{other.name}'s, too" if other else "made for something else"
+        fix = f"if {app.name} is to be on it: list it in networks of {app.name} in the server's config.toml"
+        raise StageFailed(f"networks: {name} is {whose}", fix)
 
 
 def _require_own_volumes(engine: Engine, app: App, granted: App) -> None:
