@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gitdeploy.engine.cutting import beginning, shortened
+from gitdeploy.engine.cutting import beginning, hidden, shortened
 from gitdeploy.errors import EngineError
 
 LONGEST = 16 << 20
@@ -45,9 +45,8 @@ def decoded(line: bytes) -> dict[str, Any]:
         message = json.loads(line)
         if isinstance(message, dict):
             return message
-    raise EngineError(
-        f"the engine sent something else than JSON: {beginning(line[: 1 << 20].decode('utf-8', 'replace'), 200)!r}"
-    )
+    shown = hidden(line[:LONGEST].decode("utf-8", "surrogateescape"))[:200].encode("utf-8", "surrogateescape")
+    raise EngineError(f"the engine sent something else than JSON: {shown!r}")
 
 
 def failure(message: Mapping[str, Any]) -> str:
