@@ -72,6 +72,14 @@ def test_the_image_of_another_app_is_refused_unless_the_server_allows_it(image: 
     check_base(image, labels, replace(ME, build=Build(bases=bases)), [OTHER, HUB])
 
 
+@pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.2:5000", "127.1:5000", "[::1]:5000", "127.0.0.1:05000", "alias:5"])
+def test_a_registry_has_many_names(host: str) -> None:
+    with pytest.raises(StageFailed, match=r"is an image of the app \"o/other"):
+        check_base(f"{host}/o/other:1", {}, ME, [OTHER, HUB])
+    with pytest.raises(StageFailed, match=r"is an image of the app \"o/hub"):
+        check_base("registry.hub.docker.com/6ain/hub", {}, ME, [OTHER, HUB])
+
+
 @pytest.mark.parametrize(
     ("image", "labels"),
     [

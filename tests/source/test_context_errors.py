@@ -161,3 +161,11 @@ def test_a_tree_that_is_none_is_refused_at_once(repo: GitRepo) -> None:
 def test_a_path_that_no_kernel_takes_is_refused(repo: GitRepo) -> None:
     repo.commit({"Dockerfile": DOCKERFILE, "/".join(["d" * 200] * 21): b""})
     assert "has more than 4,096 bytes" in failure(repo).reason
+
+
+@pytest.mark.parametrize("path", ["Dockerfile", "deploy/app"])
+def test_a_dockerfile_that_is_a_pointer_is_refused(repo: GitRepo, path: str) -> None:
+    """What it points at is not what was checked."""
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 10\n".encode()
+    repo.commit({path: pointer})
+    assert f"the Dockerfile {path} is a Git LFS pointer" in failure(repo, dockerfile=path).reason

@@ -143,15 +143,22 @@ def test_a_volume_that_the_app_alone_has_used_so_far_stays_its_own(engine: FakeE
 def test_networks_that_a_tree_asks_for(engine: FakeEngine) -> None:
     engine.ensure_network("backend", {})
     other = engine.ensure_network("gitdeploy.other", {APP: "lab/other"})
+    engine.ensure_network("compose_internal", {"com.docker.compose.project": "gogs"})
+    engine.ensure_network("shared", {})
+    engine.start(engine.create(ContainerSpec(name="db", image="base:1", networks=("shared",))))
     engine.ensure_network("mine", {APP: VICTIM.name})
     require_own(engine, replace(VICTIM, networks=("backend", "mine")), VICTIM, HERE)
     for name, problem in (
         ("gitdeploy.other", "is lab/other's"),
+        ("compose_internal", "made for something else"),
+        ("shared", "is db's, too"),
         (other[:12], "there is no network"),
         ("no", "there is no network"),
     ):
         with pytest.raises(StageFailed, match=problem):
             require_own(engine, replace(VICTIM, networks=(name,)), VICTIM, HERE)
+        listed = replace(VICTIM, networks=(name,))
+        require_own(engine, listed, listed, HERE)
 
 
 def test_the_container_that_this_runs_in(tmp_path: Path) -> None:
