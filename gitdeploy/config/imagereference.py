@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gitdeploy.config.hosts import host_key
+
 HUB = "docker.io"
 OFFICIAL = "library/"
 """Where Docker Hub keeps what is named without an owner."""
 
-HUB_HOSTS = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
-"""Spellings of Docker Hub: the first two are an engine's own, and the last is the host that it asks."""
+HUB_HOSTS = (HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+"""Spellings of Docker Hub: the first two are an engine's own, the third is whom it asks, the last an old name."""
 
 OWN = "gitdeploy.local"
 """In place of a registry in the names that gitdeploy gives to images itself (see `imagenames`)."""
@@ -59,7 +61,7 @@ class Reference:
     @property
     def key(self) -> str:
         """One spelling for all spellings of a repository: "nginx" and "index.docker.io/library/nginx" are the same."""
-        domain = (self.domain or HUB).lower().removesuffix(":443")
+        domain = _domain_key(self.domain or HUB)
         if domain not in HUB_HOSTS:
             return f"{domain}/{self.path}"
         return f"{HUB}/{self.path}" if "/" in self.path else f"{HUB}/{OFFICIAL}{self.path}"
@@ -85,6 +87,15 @@ def image_key(image: str) -> str:
     return found.key if found else image
 
 
+def path_key(image: str) -> str:
+    """What stands behind the registry in `image_key`, "" for what is no reference.
+
+    Two registries' names may lead to one registry, and nobody but its owner can tell: its address, a name in DNS, a proxy.
+    """
+    found = parse(image)
+    return found.key.partition("/")[2] if found else ""
+
+
 def is_in(image: str, domain: str) -> bool:
     """Whether a reference is in the registry of that host, however it is spelled and on whatever port."""
     return re.fullmatch(rf"{re.escape(domain)}(?::[0-9]*)?/.*", image, re.IGNORECASE) is not None
@@ -100,3 +111,10 @@ def registry(ref: str) -> str:
     """The registry's host of a reference: "127.0.0.1:5000" of "127.0.0.1:5000/dev-app:1.0", "docker.io" where none is named."""
     found = parse(ref)
     return (found.domain if found else "") or HUB
+
+
+def _domain_key(domain: str) -> str:
+    host, _, port = domain.rpartition(":")
+    if not port.isdigit():
+        return host_key(domain)
+    return host_key(host) + (f":{int(port)}" if int(port) != 443 else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gitdeploy.config.imagereference import image_key, parse
+from gitdeploy.config.imagereference import image_key, parse, path_key
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import quoted
 from gitdeploy.engine.directives import frontends
@@ -34,6 +34,8 @@ def check_frontends(text: str, app: App) -> None:
 def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable[App]) -> None:
     """Raises StageFailed if an image that the Dockerfile builds on is another app's, and not in build.bases.
 
+    What has the path of another app's image counts as that image in every registry, for a registry goes by many names.
+
     Args:
         image: as the Dockerfile names it.
         labels: those that it has on the engine; none if it is not there.
@@ -42,14 +44,16 @@ def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable
     key = _key(image)
     if key == image_key(app.image) or key in {image_key(base) for base in app.build.bases}:
         return
-    # One registry has many names (localhost, 127.0.0.1, 127.1, any alias): what it is called there is what counts.
-    path = key.partition("/")[2]
-    named = (other.name for other in others if image_key(other.image).partition("/")[2] == path)
-    owner = next(named, labels.get(APP, app.name))
+    path = path_key(image)
+    other = next((other for other in others if path and path_key(other.image) == path), None)
+    owner = other.name if other else labels.get(APP, app.name)
     if owner == app.name:
         return
+    alias = other is not None and image_key(other.image) != key
     raise StageFailed(
-        f"{app.build.dockerfile} takes {quoted(image, 255)}, which is an image of the app {quoted(owner)}",
+        f"{app.build.dockerfile} takes {quoted(image, 255)}, which {'may be' if alias else 'is'} an image of the app "
+        + quoted(owner)
+        + (": it has the same path, and one registry goes by many names" if alias else ""),
         f'take another base image, or let the server allow it: build.bases in [apps."{app.name}"] of config.toml',
     )
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gitdeploy.config.imagereference import Reference, image_key, is_in, parse, registry, same_repository, split
+from gitdeploy.config.imagereference import Reference, image_key, is_in, parse, path_key, registry, same_repository, split
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -35,6 +35,7 @@ def test_parts(text: str, parts: Reference | None) -> None:
 
 HAPROXY = ("haproxy", "library/haproxy", "docker.io/haproxy", "docker.io/library/haproxy", "index.docker.io/haproxy")
 HAPROXY += ("index.docker.io/library/haproxy", "registry-1.docker.io/library/haproxy", "DOCKER.IO/library/haproxy")
+HAPROXY += ("registry.hub.docker.com/library/haproxy", "docker.io:0443/library/haproxy")
 HAPROXY += ("docker.io:443/library/haproxy", f"haproxy@{DIGEST}", f"haproxy:3.0@{DIGEST}", "haproxy:3.0-alpine")
 
 
@@ -42,6 +43,28 @@ HAPROXY += ("docker.io:443/library/haproxy", f"haproxy@{DIGEST}", f"haproxy:3.0@
 def test_spellings_of_one_repository(spelling: str) -> None:
     assert image_key(spelling) == "docker.io/library/haproxy"
     assert same_repository(spelling, "haproxy")
+
+
+LOCAL = ("localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "127.1", "127.0.1", "0177.0.0.1", "0127.0.0.1", "0x7f.0.0.1")
+LOCAL += ("2130706433", "0x7F000001", "0", "0.0.0.0", "[::1]", "[0:0::1]", "[::]", "[::ffff:7f00:1]", "[::FFFF:7f00:2]")
+LOCAL += ("registry.localhost", "localhost.localdomain", "ip6-localhost", "localhost6")
+
+
+@pytest.mark.parametrize("host", LOCAL)
+@pytest.mark.parametrize("port", ["5000", "05000"])
+def test_spellings_of_this_machine(host: str, port: str) -> None:
+    assert image_key(f"{host}:{port}/o/x:1") == "localhost:5000/o/x"
+    assert image_key("localhost:5000/o/x") == "localhost:5000/o/x"
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "1270.0.0.1", "127.0.0.1.nip.io", "notlocalhost.example", "127", "[fe80::1]"])
+def test_what_is_not_this_machine(host: str) -> None:
+    assert image_key(f"{host}:5000/o/x") not in ("", "localhost:5000/o/x")
+
+
+def test_paths() -> None:
+    paths = [path_key(image) for image in ("nginx:1", "localhost:1/library/nginx", "r.example/nginx", "X")]
+    assert paths == ["library/nginx", "library/nginx", "nginx", ""]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,19 @@ def test_the_image_of_another_app_is_no_base_image(two: Two, docker_client: dock
     assert not docker_client.images.list(other.image)
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.1"])
+def test_the_image_of_another_app_is_no_base_image_by_another_name_of_its_registry(two: Two, host: str) -> None:
+    registry, _, path = two.victim.image.partition("/")
+    image = f"{host}:{registry.rpartition(':')[2]}/{path}"
+    other = two.other
+    for number, way in enumerate(("plain", "quotes"), 1):
+        other.clone.release(str(number), {"Dockerfile": hidden(image)[way]})
+        text = other.clone.push(other.remote).text
+        assert "FAILED at Build: " in text, text
+        assert f'which is an image of the app "{two.victim.name}"' in text
+        assert CANARY not in text
+
+
 def test_the_server_allows_a_base_image_to_be_shared(two: Two) -> None:
     other = two.other
     other.site.configure(f'[apps."{other.name}".build]\nbases = ["{two.victim.image}"]\n')
