@@ -126,21 +126,27 @@ def test_a_tree_gets_no_volume_and_no_network_of_others(
     volume = f"{app.container}-secrets"
     canary = docker_client.containers.create(base_images.busybox, ["true"], volumes={volume: {"bind": "/x", "mode": "rw"}})
     network = docker_client.networks.create(f"gitdeploy.{app.container}-other", labels={"gitdeploy.app": "lab/other"})
+    internal = docker_client.networks.create(f"{app.container}-compose_internal", internal=True)
+    own = docker_client.networks.create(f"{app.container}-own", labels={"gitdeploy.app": app.name})
     try:
         app.clone.release("1", {"gitdeploy.toml": f'volumes = ["{volume}:/stolen"]\n'})
         assert f"the volume {volume} was there before, and was not made for {app.name}" in app.clone.push(app.remote).text
         for spelling in (network.id[:12], str(network.name).upper()):
             app.clone.release("2", {"gitdeploy.toml": f'networks = ["{spelling}"]\n'})
             assert f"there is no network {spelling}" in app.clone.push(app.remote).text
-        app.clone.release("3", {"gitdeploy.toml": f'volumes = ["{app.container}-data:/data"]\n'})
+        app.clone.release("2", {"gitdeploy.toml": f'networks = ["{internal.name}"]\n'})
+        assert f"the network {internal.name} was not made for {app.name}" in app.clone.push(app.remote).text
+        table = f'volumes = ["{app.container}-data:/data"]\nnetworks = ["{own.name}"]\n'
+        app.clone.release("3", {"gitdeploy.toml": table})
         assert "3 is live" in app.clone.push(app.remote).text
         app.clone.release("4", {"gitdeploy.toml": f'volumes = ["{app.container}-data:/data"]\n'})
         assert "4 is live" in app.clone.push(app.remote).text
     finally:
         canary.remove(force=True)
-        network.remove()
         docker_client.volumes.get(volume).remove()
         guards.remove_app(docker_client, app.name)
+        for made in (network, internal, own):
+            made.remove()
         docker_client.volumes.get(f"{app.container}-data").remove()
 
 

@@ -146,3 +146,22 @@ def _require_own_volumes(engine: Engine, app: App, granted: App) -> None:
         elif not all(mine) or (not mine and labels.get(APP) != app.name) or labels.get(APP, app.name) != app.name:
             fix = f"if it is this app's: list it in volumes of {app.name} in the server's config.toml"
             raise StageFailed(f"volumes: the volume {name} was there before, and was not made for {app.name}", fix)
+
+
+def _require_own_networks(engine: Engine, app: App, granted: App) -> None:
+    """Looks at the networks that the tree asks for. gitdeploy makes none of them: the server does, with this app's label."""
+    names = [name for name in app.networks if name not in granted.networks]
+    users = engine.containers({}) if names else []
+    for name in names:
+        labels = engine.network(name)
+        if labels is None:
+            raise StageFailed(f"networks: there is no network {name}", "write the name of one; ids are not taken")
+        mine = [c.labels.get(APP) == app.name for c in users if name in c.addresses]
+        if labels.get(APP, app.name) != app.name:
+            raise StageFailed(f"networks: {name} is {labels[APP]}'s", "take it out of gitdeploy.toml")
+        if APP not in labels and not (mine and all(mine)):
+            raise StageFailed(
+                f"networks: the network {name} was not made for {app.name}, and not only its containers are there",
+                f"if it is for this app: list it in networks of {app.name} in the server's config.toml, or make it with: "
+                f"docker network create --label {APP}={app.name} {name}",
+            )

@@ -141,14 +141,16 @@ def test_a_volume_that_the_app_alone_has_used_so_far_stays_its_own(engine: FakeE
 
 
 def test_networks_that_a_tree_asks_for(engine: FakeEngine) -> None:
-    engine.ensure_network("backend", {})
+    engine.ensure_network("gogs_internal", {})
     other = engine.ensure_network("gitdeploy.other", {APP: "lab/other"})
     engine.ensure_network("compose_internal", {"com.docker.compose.project": "gogs"})
     engine.ensure_network("shared", {})
     engine.start(engine.create(ContainerSpec(name="db", image="base:1", networks=("shared",))))
     engine.ensure_network("mine", {APP: VICTIM.name})
-    require_own(engine, replace(VICTIM, networks=("backend", "mine")), VICTIM, HERE)
+    require_own(engine, replace(VICTIM, networks=("mine",)), VICTIM, HERE)
     for name, problem in (
+        ("gogs_internal", "the network gogs_internal was not made for other/victim"),
+        ("bridge", "the network bridge was not made for other/victim"),
         ("gitdeploy.other", "is lab/other's"),
         ("compose_internal", "made for something else"),
         ("shared", "is db's, too"),
@@ -159,6 +161,26 @@ def test_networks_that_a_tree_asks_for(engine: FakeEngine) -> None:
             require_own(engine, replace(VICTIM, networks=(name,)), VICTIM, HERE)
         listed = replace(VICTIM, networks=(name,))
         require_own(engine, listed, listed, HERE)
+
+
+def test_a_network_of_others_is_for_the_server_to_give(engine: FakeEngine) -> None:
+    engine.ensure_network("shared", {})
+    asks = replace(VICTIM, networks=("shared",))
+    with pytest.raises(StageFailed) as refused:
+        require_own(engine, asks, VICTIM, HERE)
+    assert "list it in networks of other/victim in the server's config.toml" in refused.value.hint
+    assert f"docker network create --label {APP}=other/victim shared" in refused.value.hint
+    require_own(engine, asks, asks, HERE)  # the server says so
+
+
+def test_a_network_that_the_app_alone_is_on_stays_its_own(engine: FakeEngine) -> None:
+    engine.ensure_network("shared", {})
+    asks = replace(VICTIM, networks=("shared",))
+    engine.start(put(engine, "victim.1.1", labels={APP: VICTIM.name}, networks=("shared",)))
+    require_own(engine, asks, VICTIM, HERE)
+    engine.start(put(engine, "database", networks=("shared",)))
+    with pytest.raises(StageFailed, match="not only its containers are there"):
+        require_own(engine, asks, VICTIM, HERE)
 
 
 def test_the_container_that_this_runs_in(tmp_path: Path) -> None:
