@@ -145,7 +145,7 @@ def test_a_tree_gets_no_volume_and_no_network_of_others(
         canary.remove(force=True)
         docker_client.volumes.get(volume).remove()
         guards.remove_app(docker_client, app.name)
-        for made in (network, internal, own):
+        for made in (network, internal):  # the app's own went with the app
             made.remove()
         docker_client.volumes.get(f"{app.container}-data").remove()
 
