@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import cast
 
 from gitdeploy.config.formats import CONTAINER, IMAGE, fill_in
-from gitdeploy.config.imagereference import HUB, OFFICIAL, OWN, image_key, is_in, parse
+from gitdeploy.config.imagereference import HUB, OFFICIAL, OWN, image_key, is_in, parse, path_key
 from gitdeploy.config.model import App, Layer, Volume
 from gitdeploy.config.problems import BadValue, join_key, quoted
 from gitdeploy.config.values import format_duration
@@ -133,8 +133,8 @@ def _table(layer: Layer, key: str) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def cross_problems(apps: Sequence[App]) -> Iterator[tuple[App, str, str]]:
-    """What two apps cannot both have, as (the later app, key, what is wrong)."""
+def cross_problems(apps: Sequence[App], defaults: Layer = NOTHING) -> Iterator[tuple[App, str, str]]:
+    """What two apps cannot both have, as (the later app, key, what is wrong); takes `[defaults]`, too."""
     yield from _taken_twice(apps, "container", lambda app: app.container)
     yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
     yield from _taken_twice(apps, "repository", lambda app: str(app.repository or ""))
@@ -146,8 +146,24 @@ def cross_problems(apps: Sequence[App]) -> Iterator[tuple[App, str, str]]:
         if image := taken.get(image_key(app.image)):
             text = f"{quoted(app.image)} is the repository of {quoted(image)}, a router's or a frontend's image: choose another"
             yield app, "image", text
+    yield from _bases_taken(apps, defaults)
     for first, second in combinations(apps, 2):
         yield from pair_problems(first, second)
+
+
+def _bases_taken(apps: Sequence[App], defaults: Layer) -> Iterator[tuple[App, str, str]]:
+    """Apps that take nobody's place and have an image that others may build on: whoever made the repository chose its name."""
+    shared = [(None, image) for image in cast(tuple[str, ...], defaults.get("build.bases", ()))]
+    bases = [*shared, *((app.name, image) for app in apps for image in app.build.bases)]
+    for app in [app for app in apps if not app.adopt]:
+        path = path_key(app.image)
+        if image := next((image for name, image in bases if name != app.name and path_key(image) == path), ""):
+            yield (
+                app,
+                "image",
+                f"{quoted(app.image)} is the repository of {quoted(image)} of build.bases, which other apps build on: choose "
+                "another, or set adopt = true for this app if it is the one that makes that image",
+            )
 
 
 def _taken_twice(apps: Sequence[App], key: str, value_of: Callable[[App], str]) -> Iterator[tuple[App, str, str]]:

@@ -64,7 +64,7 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Con
     defaults = read_layer(document.get("defaults", {}), APP_KEYS, problems, ["defaults"])
     tables = _read_apps(document.get("apps", {}), defaults, problems)
     apps = {name: build_app(name, [defaults, table]) for name, table in tables.items()}
-    for app, key, text in cross_problems(list(apps.values())):
+    for app, key, text in cross_problems(list(apps.values()), defaults):
         problems.add(join_key(["apps", app.name, *key.split(".")]), text)
     for key, text in newcomer_problems(str(server["new_repositories"]), defaults) if server.get("new_repositories") else ():
         problems.add(key, text)

@@ -68,6 +68,24 @@ def test_what_two_apps_cannot_both_have(one: str, two: str, text: str) -> None:
     assert text in problem
 
 
+BASE = 'image = "localhost:5000/platform/base"\n'
+
+
+@pytest.mark.parametrize("base", ["127.0.0.1:5000/platform/base", "box.lan:5000/platform/base"])
+@pytest.mark.parametrize("where", ["[defaults.build]", '[apps."o/one".build]'])
+def test_a_newcomer_is_not_the_base_image_of_others(where: str, base: str) -> None:
+    text = f'{where}\nbases = ["{base}"]\n[apps."platform/base"]\n{BASE}'
+    (problem,) = problems(text + "adopt = false")
+    assert problem.startswith('apps."platform/base".image: "localhost:5000/platform/base" is the repository of ')
+    assert "set adopt = true for this app if it is the one that makes that image" in problem
+    assert config(text).apps, "the server listed it"
+    assert config(text.replace(BASE, 'image = "localhost:5000/platform/other"\n') + "adopt = false").apps
+
+
+def test_a_newcomer_may_name_its_own_image_as_a_base() -> None:
+    assert config(f'[apps."platform/base"]\n{BASE}adopt = false\nbuild.bases = ["127.1:5000/platform/base"]').apps
+
+
 def test_a_derived_name_is_found_in_either_order() -> None:
     (problem,) = problems('[apps."o/one"]\ncontainer = "web-router"\n[apps."o/two"]\ncontainer = "web"')
     assert problem.startswith('apps."o/one".container: "web-router" is a name')
