@@ -11,7 +11,7 @@ from gitdeploy.engine.dockerfile import base_images, peek
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import EngineError, StageFailed
-from gitdeploy.pipeline.buildguard import check_base, check_frontends
+from gitdeploy.pipeline.buildguard import check_base, check_frontends, check_sources
 from gitdeploy.pipeline.journal import Running
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.imagenames import is_own
@@ -52,6 +52,7 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     )
     dockerfile = context.content.decode("utf-8", "replace")
     check_frontends(dockerfile, app)
+    check_sources(dockerfile, app, tools.config.apps.values())
     others = [other for other in tools.config.apps.values() if other.name != app.name]
 
     def look_up(base: str) -> str:

@@ -7,14 +7,25 @@ without asking anybody, though the registry would refuse it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from urllib.parse import SplitResult, urlsplit
 
-from gitdeploy.config.imagereference import image_key, parse, path_key
+from gitdeploy.config.hosts import LOCAL, host_key, is_link_local
+from gitdeploy.config.imagereference import HUB, image_key, parse, path_key, registry
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import quoted
 from gitdeploy.engine.directives import frontends
+from gitdeploy.engine.dockerfile import Instruction
+from gitdeploy.engine.dockerfile import parse as instructions
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP
+
+URL = re.compile(r"(?:https?|git|ssh)://[^\s,]*|git@[^\s,]*", re.IGNORECASE)
+JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+PORTS: Mapping[str, tuple[int, ...]] = {"": (443, 80), "http": (80,), "https": (443,)}
+"""By scheme, "" for a registry that is named without a port."""
 
 
 def check_frontends(text: str, app: App) -> None:
@@ -56,6 +67,46 @@ def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable
         + (": it has the same path, and one registry goes by many names" if alias else ""),
         f'take another base image, or let the server allow it: build.bases in [apps."{app.name}"] of config.toml',
     )
+
+
+def check_sources(text: str, app: App, apps: Iterable[App]) -> None:
+    """Raises StageFailed if an ADD of the Dockerfile loads from this machine, the wire's own addresses or an app's registry.
+
+    The engine loads what ADD names, from where it is itself. What a name leads to, what a server answers with another address
+    and what variables stand for is not known here.
+    """
+    registries = {place for each in apps if (domain := registry(each.image)) != HUB for place in _places(domain, "")}
+    for instruction in instructions(text):
+        for url in _urls(instruction):
+            host = url.hostname or ""
+            local = host_key(host) == LOCAL or is_link_local(host)
+            if local or not registries.isdisjoint(_places(url.netloc.rpartition("@")[2], url.scheme)):
+                what = "this machine or its link" if local else "the registry of an app"
+                place = f"{app.build.dockerfile} line {instruction.line}"
+                raise StageFailed(
+                    f"{place}: ADD may load nothing from {what}, found {quoted(url.geturl(), 255)}",
+                    "put the file into the repository, or load it from another server",
+                )
+
+
+def _urls(instruction: Instruction) -> Iterator[SplitResult]:
+    """The addresses that an ADD names, as far as they can be read: without quotes, and git@HOST:PATH as ssh://git@HOST/PATH."""
+    if instruction.keyword != "ADD":
+        return
+    for word in instruction.words:
+        plain = re.sub(r"[\"'\\]", "", JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), word))
+        for url in URL.findall(plain):
+            with suppress(ValueError):  # no address to the engine, either
+                yield urlsplit(url if "://" in url else "ssh://" + url.replace(":", "/", 1))
+
+
+def _places(netloc: str, scheme: str) -> set[tuple[str, int]]:
+    """Hosts and ports that stand for a host with or without a port."""
+    netloc = netloc.removesuffix(":")
+    host, _, port = netloc.rpartition(":")
+    if port.isdecimal():
+        return {(host_key(host), int(port[-9:]))}
+    return {(host_key(netloc), number) for number in PORTS.get(scheme, ())}
 
 
 def _key(image: str) -> str:

@@ -96,6 +96,13 @@ def test_the_server_allows_a_base_image_to_be_shared(two: Two) -> None:
     assert "1 is live" in other.clone.push(other.remote).text
 
 
+def test_nothing_is_added_from_where_only_the_engine_can_reach(app: Deployable) -> None:
+    registry = app.image.partition("/")[0].replace("127.0.0.1", "127.1")
+    app.clone.release("1", {"Dockerfile": dockerfile(f"FROM {BASE}", f"ADD http://{registry}/v2/_catalog /canary\n")})
+    text = app.clone.push(app.remote).text
+    assert "FAILED at Build: Dockerfile line 4: ADD may load nothing from this machine or its link, found" in text, text
+
+
 def test_a_frontend_that_is_not_in_the_list_never_runs(two: Two) -> None:
     other = two.other
     other.clone.release("1", {"Dockerfile": f"# syntax={two.victim.image}:1\n{dockerfile(f'FROM {BASE}')}"})

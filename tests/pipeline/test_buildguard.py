@@ -11,7 +11,7 @@ from gitdeploy.config.model import App
 from gitdeploy.config.sections import Build
 from gitdeploy.errors import StageFailed
 from gitdeploy.pipeline.buildcache import KEY, cache_name
-from gitdeploy.pipeline.buildguard import check_base, check_frontends
+from gitdeploy.pipeline.buildguard import check_base, check_frontends, check_sources
 from gitdeploy.releases.release import APP
 
 ME = App("o/me", image="127.0.0.1:5000/o/me", container="me")
@@ -95,6 +95,62 @@ def test_the_path_of_another_apps_image_is_refused_in_every_registry(host: str) 
 )
 def test_other_images_are_free_to_take(image: str, labels: dict[str, str]) -> None:
     check_base(image, labels, ME, [OTHER, HUB])
+
+
+REGISTRY = App("o/box", image="box.lan:5000/o/box", container="box")
+PLAIN = App("o/plain", image="r.example/o/plain", container="plain")
+LOCAL = "ADD may load nothing from this machine or its link, found"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        *(
+            (f"ADD {url} /x", LOCAL)
+            for url in ("http://127.0.0.1:5000/v2/", "https://LOCALHOST/x", "HTTP://127.1", "http://[::1]/")
+        ),
+        *(
+            (f"ADD http://{host}/x /x", LOCAL)
+            for host in ("2130706433", "0x7f.1", "0177.0.0.1", "0", "me@127.0.0.1", "a.localhost")
+        ),
+        *(
+            (f"ADD http://{host}/x /x", LOCAL)
+            for host in ("169.254.169.254", "[fe80::1%25eth0]", "[::ffff:a9fe:a9fe]", "localhost.")
+        ),
+        *((f"ADD {source} /x", LOCAL) for source in ("git@127.0.0.1:o/x.git", "git://localhost/x.git", "ssh://git@[::1]:22/x")),
+        ('ADD ["http://127.0.0.1/x", "/x"]', LOCAL),
+        (r'ADD ["http://\u0031\u00327.0.0.1/x","/x"]', LOCAL),
+        ("ADD --chown=1 http://127.'0'.0.1/x http://example.org/ /x", LOCAL),
+        ("ADD a \\\n http://127.0.0\\\n.1/x /x", LOCAL),
+        ("ONBUILD ADD http://127.0.0.1/x /x", LOCAL),
+        ("add http://BOX.lan:05000/v2/o/box/tags/list /x", "the registry of an app"),
+        ("ADD https://r.example/v2/ /x", "the registry of an app"),
+        ("ADD http://r.example:80/v2/ /x", "the registry of an app"),
+        ("ADD http://r.example:/v2/ /x", "the registry of an app"),
+    ],
+)
+def test_what_only_the_engine_can_reach_is_not_added(line: str, why: str) -> None:
+    with pytest.raises(StageFailed, match=rf"Dockerfile line 2: .*{why}") as caught:
+        check_sources(f"FROM x\n{line}\n", ME, [ME, REGISTRY, PLAIN, HUB])
+    assert "put the file into the repository" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("ADD https://example.org/x /x", "ADD http://127.0.0.1.example.org/ /x", "ADD https://github.com/a/b.git#main /x"),
+        *(
+            "ADD http://box.lan:3000/x /x",
+            "ADD http://r.example:8080/ /x",
+            "ADD http://[ /x",
+            "ADD http://x.example:\u00b2/ /x",
+            "ADD http://$HOST/ /x",
+        ),
+        *("ADD 127.0.0.1 /x", "ADD", "RUN echo http://127.0.0.1/", "COPY http://127.0.0.1/ /x", "ADD https://docker.io/ /x"),
+    ],
+)
+def test_other_sources_are_free_to_add(line: str) -> None:
+    check_sources(f"FROM x\n{line}\n", ME, [ME, REGISTRY, PLAIN, HUB])
 
 
 def test_the_name_of_a_cache_stays_and_cannot_be_told_from_the_apps(tmp_path: Path) -> None:
