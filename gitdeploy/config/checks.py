@@ -139,10 +139,7 @@ def cross_problems(apps: Sequence[App], defaults: Layer = NOTHING) -> Iterator[t
     yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
     yield from _taken_twice(apps, "repository", lambda app: str(app.repository or ""))
     taken = {image_key(image): image for app in apps for image in (app.router.image, *app.build.frontends)}
-    bases = {image_key(base) for app in apps for base in app.build.bases}
     for app in apps:
-        if not app.adopt and image_key(app.image) in bases:
-            yield app, "image", f"{quoted(app.image)} is a base image of other apps (build.bases): choose another"
         if image := taken.get(image_key(app.image)):
             text = f"{quoted(app.image)} is the repository of {quoted(image)}, a router's or a frontend's image: choose another"
             yield app, "image", text

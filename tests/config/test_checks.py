@@ -163,13 +163,6 @@ def test_the_routers_image_is_no_apps(image: str) -> None:
     assert 'is the repository of "haproxy:3.0-alpine"' in problem
 
 
-def test_what_others_build_on_is_no_newcomers() -> None:
-    base = '[defaults.build]\nbases = ["x.example/new/base"]\n'
-    (problem,) = problems(f'{base}[apps."new/base"]\nimage = "X.example/new/base"\nadopt = false'.replace("X.", "x."))
-    assert "is a base image of other apps (build.bases)" in problem
-    config(f'{base}[apps."new/base"]\nimage = "x.example/new/base"')
-
-
 @pytest.mark.parametrize("image", ["gitdeploy.local/o/other", "Gitdeploy.Local/o/other", "gitdeploy.local:443/o/other"])
 def test_gitdeploys_own_names_are_no_apps(image: str) -> None:
     (problem,) = problems(f'[apps."o/app"]\nimage = "{image}"')

@@ -117,22 +117,6 @@ def _volume_path(mount: Volume) -> str:
     return "\0" if mount.is_path else f"/volumes/{mount.source}/_data"
 
 
-def _require_own_networks(engine: Engine, app: App, granted: App) -> None:
-    """Looks at the networks that the tree asks for: nobody else may be on them, nor have made them for something else."""
-    names = [name for name in app.networks if name not in granted.networks]
-    running = engine.containers({}, all=False) if names else []
-    for name in names:
-        labels = engine.network(name)
-        if labels is None:
-            raise StageFailed(f"networks: there is no network {name}", "write the name of one; ids are not taken")
-        other = next((c for c in running if name in c.addresses and c.labels.get(APP) != app.name), None)
-        if labels.get(APP) == app.name or (not labels and other is None):
-            continue
-        whose = f"{labels[APP]}'s" if labels.get(APP) else f"{other.name}'s, too" if other else "made for something else"
-        fix = f"if {app.name} is to be on it: list it in networks of {app.name} in the server's config.toml"
-        raise StageFailed(f"networks: {name} is {whose}", fix)
-
-
 def _require_own_volumes(engine: Engine, app: App, granted: App) -> None:
     """Looks at the named volumes that the tree asks for. One that is made now is marked as this app's."""
     granted_names = {volume.source for volume in granted.volumes}

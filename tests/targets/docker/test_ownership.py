@@ -152,8 +152,8 @@ def test_networks_that_a_tree_asks_for(engine: FakeEngine) -> None:
         ("gogs_internal", "the network gogs_internal was not made for other/victim"),
         ("bridge", "the network bridge was not made for other/victim"),
         ("gitdeploy.other", "is lab/other's"),
-        ("compose_internal", "made for something else"),
-        ("shared", "is db's, too"),
+        ("compose_internal", "the network compose_internal was not made for other/victim"),
+        ("shared", "the network shared was not made for other/victim"),
         (other[:12], "there is no network"),
         ("no", "there is no network"),
     ):
