@@ -207,6 +207,13 @@ def test_nothing_is_outside_of_a_room() -> None:
     }
 
 
+def test_nobody_above_the_targets_knows_how_one_works() -> None:
+    """The doctor does, who looks at what they have made."""
+    inside = ("gitdeploy.targets.docker",)
+    above = ("gitdeploy.cli", "gitdeploy.agent", "gitdeploy.worker", "gitdeploy.pipeline", "gitdeploy.releases")
+    assert [edge for edge in edges() if within(edge[0], *above) and within(edge[1], *inside)] == []
+
+
 def test_decisions_have_no_effects() -> None:
     deciding = [edge for edge in edges() if within(edge[0], *DECISIONS) and edge[0] not in READ_CONFIG_FILES]
     assert [edge for edge in deciding if edge[1].partition(".")[0] in EFFECTS] == []

@@ -11,7 +11,6 @@ from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.releases.retention import prune
 from gitdeploy.releases.state import State
-from gitdeploy.targets.docker.rollout.recovery import release_held
 from gitdeploy.worker.afterwards import HISTORY
 from gitdeploy.worker.site import Site
 
@@ -52,7 +51,15 @@ def _prune(site: Site, engine: Engine, state: State, app: App, environ: Mapping[
         if not got:
             print(f"{app.name}: a deployment is running, which prunes at its end")
             return
-        release_held(engine, app, _Print(), site.now())
-        freed = prune(engine, app, state.history(app.name, HISTORY), state.forget, _Print())
+        target = site.target(lambda: engine)
+        target.settle(app, _Print())
+        freed = prune(
+            engine,
+            app,
+            state.history(app.name, HISTORY),
+            used=target.images_in_use(),
+            forget=state.forget,
+            output=_Print(),
+        )
         print(f"{app.name}: {freed}")
     audit(site, environ, "prune", verdict="done", app=app.name, reason=str(freed))

@@ -1,7 +1,7 @@
 """What gitdeploy asks of a container engine, without a word of how.
 
 `engine.client.connect` gives the real one. Everything outside `engine/` depends on this module and `engine.types` only, so that
-no other module imports docker, and importing them is free.
+no other module imports docker, and importing them is free. What makes images needs no more than `Builder`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from gitdeploy.engine.types import (
 )
 
 
-class Engine(Protocol):
-    """A container engine. Every method may raise EngineError, and UnfitError when the engine cannot be reached."""
+class Builder(Protocol):
+    """What makes images and keeps them. Every method may raise EngineError, and UnfitError when it cannot be reached."""
 
     def info(self) -> EngineInfo: ...
 
-    # images
     def image(self, ref: str) -> Image | None:
         """The image of that id or reference, None if the engine has none."""
 
@@ -61,6 +60,10 @@ class Engine(Protocol):
 
     def prune_build_cache(self, keep: int) -> int:
         """Drops build cache beyond `keep` bytes; returns the bytes freed."""
+
+
+class Engine(Builder, Protocol):
+    """A container engine: a builder that runs containers, too."""
 
     # containers
     def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:

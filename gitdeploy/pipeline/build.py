@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
 from gitdeploy.engine.dockerfile import base_images, peek
-from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.pipeline.buildguard import check_base, check_frontends, check_sources
-from gitdeploy.pipeline.journal import Running
+from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.imagenames import is_own
 from gitdeploy.releases.release import APP, RECIPE, TREE, image_labels, recipe
@@ -41,13 +41,13 @@ class Candidate:
 def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Running) -> Image:
     """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
     app, commit, references = candidate.app, candidate.commit, candidate.references
-    engine = tools.engine()
+    builder = tools.builder
     context = repository.context(
         commit,
         directory=app.build.context,
         dockerfile=app.build.dockerfile,
         lfs=tools.lfs(),
-        submodules=tools.submodules(repository.path),
+        submodules=tools.submodules(),
         limit=app.build.max_context,
     )
     dockerfile = context.content.decode("utf-8", "replace")
@@ -57,20 +57,20 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
 
     def look_up(base: str) -> str:
         """The id of a base image, "" where the engine lists none."""
-        image = _image(engine, base)
+        image = _image(builder, base)
         check_base(base, image.labels if image else {}, app, others)
         return image.id if image else ""
 
     bases = [(base, look_up(base)) for base in base_images(dockerfile, app.build.args)]
     made = recipe(commit.tree, app.build, bases)
     if not (app.build.no_cache or app.build.pull):
-        found = engine.images({APP: app.name, RECIPE: made, TREE: commit.tree})
+        found = builder.images({APP: app.name, RECIPE: made, TREE: commit.tree})
         for image in [image for image in found if is_own(image, app)][:1]:
-            engine.tag(image.id, candidate.name)
+            builder.tag(image.id, candidate.name)
             stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
             return image
     labels = image_labels(app, commit=commit.id, version=candidate.version, tree=commit.tree, recipe=made, now=tools.now())
-    facts = engine.info()
+    facts = builder.info()
     tools.require_space(facts)
     request = BuildRequest(
         dockerfile=context.dockerfile,
@@ -93,8 +93,8 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
         sent, stream = peek(iter(context), context.dockerfile)
         if sent != dockerfile:
             raise StageFailed(f"{app.build.dockerfile} changed while it was read", "the repository is being tampered with")
-        image_id = engine.build(request, stream, tools.credentials(app), tools.console, tools.cancel)
-    built = engine.image(image_id)
+        image_id = builder.build(request, stream, tools.credentials(app), tools.console, stage.cancel)
+    built = builder.image(image_id)
     if built is None:
         raise StageFailed(
             f"the engine built {references[0]} and lost it at once ({image_id})", "was something pruned meanwhile?"
@@ -103,10 +103,10 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     return built
 
 
-def _image(engine: Engine, base: str) -> Image | None:
+def _image(builder: Builder, base: str) -> Image | None:
     """A base image, None where the engine lists none."""
     try:
-        return engine.image(base)
+        return builder.image(base)
     except EngineError as error:
         if error.status != 400:
             raise

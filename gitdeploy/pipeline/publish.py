@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Cancel, Credentials, Output
 from gitdeploy.errors import Cancelled, RegistryError
-from gitdeploy.intake.cancelling import CancelFlag
+from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.publictags import tagged
 from gitdeploy.releases.release import Release
@@ -20,43 +19,26 @@ PAUSES = (1.0, 5.0)
 """Seconds between tries. The engine itself tries a registry that does not answer for most of a minute each time."""
 
 
-def publish_release(
-    release: Release, references: tuple[str, ...], tools: Tools, halt: CancelFlag, *, begun: threading.Event
-) -> str:
+def publish_release(release: Release, references: tuple[str, ...], tools: Tools, stage: Running) -> str:
     """Set the release's public tags and push them; one that the registry refuses is as it was before.
 
-    Record the digest and return it, "" where nothing is to be pushed.
+    Return the digest, "" where nothing is to be pushed.
     """
-    engine = tools.engine()
-    set_tag = partial(tagged, engine, release.app, release.image)
-    if not release.app.push.enabled:
-        begun.set()
+    builder, app = tools.builder, release.app
+    set_tag = partial(tagged, builder, tools.target.used_by_others, app, release.image)
+    if not app.push.enabled:
         for reference in references:
             with set_tag(reference):
                 pass
+        stage.note, stage.skipped = "tagged only: push.enabled is false", True
         return ""
-    limit = release.app.push.timeout
-    timer = threading.Timer(limit, halt.set, ["timeout"])
-    timer.daemon = True
-    with tools.journal.stage("Push") as stage:
-        begun.set()
-        timer.start()
-        try:
-            digest = publish(engine, references, tools.credentials(release.app), tools.console, halt, tagged=set_tag)
-        except Cancelled as error:
-            if halt.reason != "timeout":
-                raise
-            reason = f"the push took longer than {limit:.0f} s (push.timeout)"
-            raise RegistryError(reason, transient=False, hint="is the registry slow? raise push.timeout") from error
-        finally:
-            timer.cancel()
-        tools.state.update(release.id, digest=digest)
-        stage.note = digest[:19]
-        return digest
+    digest = publish(builder, references, tools.credentials(app), tools.console, stage.cancel, tagged=set_tag)
+    stage.note = digest[:19]
+    return digest
 
 
 def publish(
-    engine: Engine,
+    builder: Builder,
     references: Sequence[str],
     credentials: Credentials,
     output: Output,
@@ -76,14 +58,14 @@ def publish(
     digests = []
     for reference in references:
         with tagged(reference):
-            digests.append(_push(engine, reference, credentials, output, cancel))
+            digests.append(_push(builder, reference, credentials, output, cancel))
     return digests[0] if digests else ""
 
 
-def _push(engine: Engine, reference: str, credentials: Credentials, output: Output, cancel: Cancel) -> str:
+def _push(builder: Builder, reference: str, credentials: Credentials, output: Output, cancel: Cancel) -> str:
     for pause in (*PAUSES, None):
         try:
-            digest = engine.push(reference, credentials, output, cancel)
+            digest = builder.push(reference, credentials, output, cancel)
         except RegistryError as error:
             if not error.transient or pause is None:
                 raise

@@ -2,55 +2,99 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from gitdeploy.config.model import App, Config
-from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.intake.cancelling import CancelFlag
-from gitdeploy.pipeline.journal import Journal
 from gitdeploy.releases.state import State
 from gitdeploy.source.reader import Repository
 from gitdeploy.source.sameserver import SameServer
-from gitdeploy.targets.docker.ownership import Here
+from gitdeploy.targets.target import Target
 from gitdeploy.terminal.console import Console
 
 
 @dataclass(frozen=True)
-class Tools:
-    """The tools of one deployment.
+class Job:
+    """One deployment to do.
 
     Attributes:
-        engine: returns the engine, connected when it is asked for first.
-        credentials: an app's registry credentials.
-        cache_name: the name of an app's build cache.
-        require_space: raises UnfitError when a disk is nearly full, the engine's with its facts.
-        build_slot: held while building, so that the box is not overrun.
-        lfs: returns Gogs' store of Git LFS objects, None if there is none.
-        submodules: says, for the app's bare repository, where the submodules of its commits may be; None for nowhere.
-        open_repository: opens the app's bare repository; raises StageFailed, and Cancelled at any time.
-        here: this installation, so that no app takes the place of a part of it.
-        now: seconds since the epoch.
-        clock: seconds, monotonic.
+        deployment: its id in state.db.
+        app: the server's configuration of the app.
+        repository: the bare repository.
+        ref: the ref that was pushed, "" for a rollback.
+        commit: what to deploy, a full id, "" for a rollback.
+        options: push options.
+        release: the deployment to roll back to, 0 for none.
     """
 
+    deployment: int
+    app: App
+    repository: Path
+    ref: str
+    commit: str
+    options: tuple[str, ...] = ()
+    release: int = 0
+
+
+@dataclass(frozen=True)
+class Tools(ABC):
+    """The tools of one deployment; the worker's attempt is one.
+
+    Attributes:
+        config: the server's.
+        cancel: set when the deployment is to stop.
+        builder: the engine that builds, connected when it is first used.
+        target: where the app's releases run.
+    """
+
+    job: Job
     config: Config
     state: State
     console: Console
-    journal: Journal
     cancel: CancelFlag
-    engine: Callable[[], Engine]
-    credentials: Callable[[App], Credentials]
-    cache_name: Callable[[App], str]
-    require_space: Callable[[EngineInfo], None]
-    build_slot: Callable[[], AbstractContextManager[None]]
-    lfs: Callable[[], Path | None]
-    submodules: Callable[[Path], SameServer | None]
-    open_repository: Callable[[Path], Repository]
-    here: Here = field(default_factory=Here)
-    now: Callable[[], float] = time.time
-    clock: Callable[[], float] = time.monotonic
+    target: Target
+
+    @property
+    @abstractmethod
+    def builder(self) -> Builder: ...
+
+    @abstractmethod
+    def open_repository(self) -> Repository:
+        """Open the app's bare repository. Raises StageFailed, and Cancelled at any time."""
+
+    @abstractmethod
+    def credentials(self, app: App) -> Credentials:
+        """Return an app's registry credentials; the console hides them."""
+
+    @abstractmethod
+    def cache_name(self, app: App) -> str:
+        """Return the name of an app's build cache."""
+
+    @abstractmethod
+    def require_space(self, engine: EngineInfo | None = None) -> None:
+        """Raise UnfitError when a disk is nearly full, the engine's with its facts."""
+
+    @abstractmethod
+    def build_slot(self) -> AbstractContextManager[None]:
+        """Hold one of the places to build on this box; wait for it. Raises Cancelled."""
+
+    @abstractmethod
+    def lfs(self) -> Path | None:
+        """Return the Git server's store of Git LFS objects, None if there is none."""
+
+    @abstractmethod
+    def submodules(self) -> SameServer | None:
+        """Return where the submodules of the app's commits may be, None for nowhere."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the time in seconds since the epoch."""
+
+    @abstractmethod
+    def clock(self) -> float:
+        """Return seconds of a clock that only goes forward."""

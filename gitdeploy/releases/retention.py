@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from gitdeploy.config.model import App
-from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Image, Output
 from gitdeploy.errors import EngineError, RegistryError, UsageError
 from gitdeploy.releases.imagenames import is_own, is_own_tag, own_name
@@ -107,7 +107,7 @@ def image_of(app: App, deployment: Deployment, images: Sequence[Image]) -> Image
     return next(iter([*by_id, *by_name, *by_tree]), None)
 
 
-def find_image(engine: Engine, app: App, release: Deployment, pull: Callable[[str], str]) -> Image | None:
+def find_image(builder: Builder, app: App, release: Deployment, pull: Callable[[str], str]) -> Image | None:
     """The image of a release, None if it is neither on the engine nor, by its digest, in the registry.
 
     Args:
@@ -117,12 +117,12 @@ def find_image(engine: Engine, app: App, release: Deployment, pull: Callable[[st
     Raises:
         RegistryError: the registry cannot be asked; one that says that it has no such image is no error.
     """
-    if found := image_of(app, release, engine.images({APP: app.name})):
+    if found := image_of(app, release, builder.images({APP: app.name})):
         return found
     if not (release.digest and app.push.enabled):
         return None
     try:
-        image = engine.image(pull(f"{app.image}@{release.digest}"))
+        image = builder.image(pull(f"{app.image}@{release.digest}"))
     except RegistryError as error:
         if error.transient:
             raise
@@ -137,7 +137,7 @@ def plan(app: App, history: Sequence[Deployment], images: Sequence[Image], used:
     Args:
         history: deployments of the app, newest first.
         images: all with the app's label, newest first.
-        used: ids of images that containers were made from.
+        used: ids of images that something was made from where releases run.
     """
 
     def image_id(deployment: Deployment) -> str:
@@ -159,35 +159,43 @@ def plan(app: App, history: Sequence[Deployment], images: Sequence[Image], used:
     return Plan(tuple(forget), tuple(image for image in images if image.id not in needed))
 
 
-def prune(engine: Engine, app: App, history: Sequence[Deployment], forget: Callable[[int], None], output: Output) -> Freed:
-    """Removes the images of releases beyond `retain.releases`, and build cache beyond `retain.build_cache`.
+def prune(
+    builder: Builder,
+    app: App,
+    history: Sequence[Deployment],
+    *,
+    used: Collection[str],
+    forget: Callable[[int], None],
+    output: Output,
+) -> Freed:
+    """Remove the images of releases beyond `retain.releases`, and build cache beyond `retain.build_cache`.
 
     Call it under the app's lock.
 
     Args:
         history: deployments of the app, newest first, at least back to the oldest that is retained.
+        used: ids of images that something was made from where releases run.
         forget: notes that a deployment is no longer a rollback target; called before its image goes.
     """
-    used = {container.image for container in engine.containers({})}
-    images = engine.images({APP: app.name})
-    settle_all(engine, app, images)
+    images = builder.images({APP: app.name})
+    settle_all(builder, app, images)
     planned = plan(app, history, images, used)
     for deployment in planned.forget:
         forget(deployment.id)
-    removed = [image for image in planned.images if _remove(engine, app, image, output)]
-    cache = engine.prune_build_cache(app.retain.build_cache) if app.retain.build_cache else 0
+    removed = [image for image in planned.images if _remove(builder, app, image, output)]
+    cache = builder.prune_build_cache(app.retain.build_cache) if app.retain.build_cache else 0
     return Freed(len(removed), sum(image.size for image in removed), cache)
 
 
-def _remove(engine: Engine, app: App, image: Image, output: Output) -> bool:
+def _remove(builder: Builder, app: App, image: Image, output: Output) -> bool:
     """Removes an image, or only the app's tags of one that somebody else has tagged too. False if it is still there."""
     name = image.labels.get("org.opencontainers.image.version") or image.labels.get(VERSION) or image.id[:19]
     foreign = [tag for tag in image.tags if not is_own_tag(app, tag)]
     try:
         if not foreign:
-            return engine.remove_image(image.id)
+            return builder.remove_image(image.id)
         for tag in set(image.tags) - set(foreign):
-            engine.remove_image(tag)
+            builder.remove_image(tag)
         output.line(f"image {name} stays: it is tagged {foreign[0]} too")
     except EngineError as error:
         output.line(f"image {name} stays: {error.reason}")

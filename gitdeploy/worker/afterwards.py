@@ -13,10 +13,8 @@ from gitdeploy.config import snapshot
 from gitdeploy.errors import GitdeployError, NothingToDo
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.retention import Freed, prune
-from gitdeploy.targets.docker.rollout.context import Outcome
-from gitdeploy.targets.docker.rollout.recovery import serving_release
+from gitdeploy.targets.target import Outcome
 from gitdeploy.terminal import console as log
-from gitdeploy.terminal.console import Console
 from gitdeploy.worker import report
 from gitdeploy.worker.notify import notify
 
@@ -36,48 +34,55 @@ def harmless_failure(a: Attempt, what: str) -> Iterator[None]:
         log.crash(f"deployment {a.row.id} of {a.job.app.name}: {what} failed; the deployment is not affected")
 
 
-def follow_up(a: Attempt, console: Console, result: Outcome | GitdeployError, row: Deployment) -> None:
+def follow_up(a: Attempt, result: Outcome | GitdeployError, row: Deployment) -> None:
     """Does what comes after the end that is on record: audit, prune, a last word to the pusher, notify."""
     with harmless_failure(a, "the audit log"):
         a.audited(row)
     if isinstance(result, Outcome):
         with harmless_failure(a, "Prune"):
-            _prune(a, console, row)
+            _prune(a, row)
     with harmless_failure(a, "telling its end"):
-        _tell(a, console, result, row)
+        _tell(a, result, row)
     with harmless_failure(a, "notify"):
         notify(a.config.notify, row, log.note, a.redact)
 
 
-def _prune(a: Attempt, console: Console, row: Deployment) -> None:
+def _prune(a: Attempt, row: Deployment) -> None:
     """Removes what is no longer needed for a rollback; a failure is told and changes nothing."""
     try:
         app = snapshot.load(row.config) or a.job.app
-        freed = prune(a.engine(), app, a.state.history(app.name, HISTORY), a.state.forget, console)
+        freed = prune(
+            a.builder,
+            app,
+            a.state.history(app.name, HISTORY),
+            used=a.target.images_in_use(),
+            forget=a.state.forget,
+            output=a.console,
+        )
     except GitdeployError as error:
-        console.line(f"old releases could not be removed: {error.reason}")
+        a.console.line(f"old releases could not be removed: {error.reason}")
     else:
         if freed != Freed():
-            console.line(f"==> Prune: {freed}")
+            a.console.line(f"==> Prune: {freed}")
 
 
-def _tell(a: Attempt, console: Console, result: Outcome | GitdeployError, row: Deployment) -> None:
+def _tell(a: Attempt, result: Outcome | GitdeployError, row: Deployment) -> None:
     if isinstance(result, Outcome):
         seconds = (row.finished or 0.0) - (row.started or 0.0)
         host = a.config.server.host or a.site.host
-        console.line(report.success(a.job.app, row.version, host, seconds, result.outage))
+        a.console.line(report.success(a.job.app, row.version, host, seconds, result.outage))
     elif isinstance(result, NothingToDo):
-        console.line(f"gitdeploy: nothing to deploy: {result.reason}")
+        a.console.line(f"gitdeploy: nothing to deploy: {result.reason}")
     else:
         live = a.state.live(row.app)
         lost = live is not None and result.stage == "Deploy" and not _serves(a, live)
         for line in report.failure(result, row, live, lost=lost):
-            console.line(line)
+            a.console.line(line)
 
 
 def _serves(a: Attempt, live: Deployment) -> bool:
     """Whether anything of the app serves, by what the engine says: bringing back the old release may have failed too."""
     try:
-        return serving_release(a.engine(), snapshot.load(live.config) or a.job.app) != 0
+        return a.target.serving(snapshot.load(live.config) or a.job.app) != 0
     except GitdeployError:
         return False

@@ -13,15 +13,17 @@ from pathlib import Path
 from gitdeploy.config.load import apply_options
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import Cancelled, ConfigError, EngineGone, GitdeployError, understood
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.intake.push import Choice, PushRecord, choose, full_patterns
 from gitdeploy.intake.pushers import Pushers
 from gitdeploy.intake.spool import Spool
-from gitdeploy.pipeline.deployment import Job
+from gitdeploy.pipeline.tools import Job
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State, StateUnfit
 from gitdeploy.terminal import console as log
+from gitdeploy.terminal.console import Console
 from gitdeploy.terminal.redact import Redactor
 from gitdeploy.worker.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.worker.binding import bound_repository
@@ -50,6 +52,7 @@ class Worker:
         self.ledger = Ledger(app, site, state, self.pushers, self.redact)
         self._left_undone = False
         self._engine: Engine | None = None
+        self.target = site.target(self.engine, self._credentials)
         self._connecting = threading.Lock()
 
     def run(self) -> frozenset[str]:
@@ -65,7 +68,7 @@ class Worker:
         self.spool.cancels.forget(self.name, {row.id for row in unfinished})
         if interrupted := [row for row in unfinished if row.status == "running"]:
             self._put_right(interrupted)
-        self.ledger.go_on_counting(self.engine)
+        self.ledger.go_on_counting(self.target)
         tried: set[str] = set()
         while not self.stop.is_set():
             waiting = self._waiting(tried)
@@ -88,7 +91,7 @@ class Worker:
         """Brings what a crash left into order; people who push meanwhile are told what they wait for."""
         telling = f"gitdeploy: deployment {interrupted[0].id} of {self.name} was interrupted and is being put right"
         with self.pushers.watching(telling, frozenset(), on_push=lambda _: None, look=lambda: None):
-            ended = put_right(self.site, self.state, self.name, interrupted, engine=self.engine, redact=self.redact)
+            ended = put_right(self.site, self.state, self.name, interrupted, self.target)
         for row in ended:
             self.ledger.audited(row)
             self.spool.cancels.forget(self.name, {other.id for other in self.state.unfinished(self.name)})
@@ -108,10 +111,13 @@ class Worker:
                 self._engine = self.site.connect()
             return self._engine
 
+    def _credentials(self, app: App) -> Credentials:
+        return self.redact.credentials(self.site.credentials(app))
+
     def _hold(self, tried: Container[str]) -> bool:
         """Stays while blue-green keeps the old release for `hold`, and removes that after it; returns whether a push came."""
         app = holding(self.state.live(self.name))
-        return app is not None and hold(self.site, app, self.engine, lambda: bool(self._waiting(tried)), self.stop)
+        return app is not None and hold(self.site, app, self.target, lambda: bool(self._waiting(tried)), self.stop)
 
     def _round(self, waiting: Sequence[PushRecord], known: frozenset[str]) -> None:
         """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
@@ -146,7 +152,7 @@ class Worker:
             given_up = f"given up: the worker died {row.attempts} times while deploying this"
             self.ledger.end(choice.record, row, "failed", given_up, exit_code=1)
         else:
-            job = Job(row.id, app, path, choice.ref, choice.commit, choice.record.options)
+            job = Job(row.id, app, path, choice.ref, choice.commit, choice.record.options, choice.record.release)
             self._attempt(choice.record, row, config, job, known)
 
     def _enrolled(self, config: Config) -> App:
@@ -210,17 +216,21 @@ class Worker:
             if self.stop.is_set() and stopped.acquire(blocking=False):
                 self.state.update(row.id, attempts=row.attempts)  # no attempt, even if a kill follows before all is undone
 
+        log_path = self.site.log_path(self.name, row.id)
+        console = Console(log_path, config.server.log_size, self.site.clock, self.redact)
+        console.attach(self.pushers.relay(record))
         work = Attempt(
-            site=self.site,
+            job=job,
+            config=config,
             state=self.state,
+            console=console,
+            cancel=cancel,
+            target=self.target,
+            site=self.site,
             record=record,
             row=row,
-            config=config,
-            job=job,
-            cancel=cancel,
             stop=self.stop,
             engine=self.engine,
-            relay=self.pushers.relay(record),
             redact=self.redact,
             audited=lambda ended: self.ledger.audited(ended, record),
         )

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from gitdeploy.config import snapshot
-from gitdeploy.config.model import Config
+from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import values_in_files
-from gitdeploy.engine.protocol import Engine
-from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, StageFailed, understood
+from gitdeploy.engine.protocol import Builder, Engine
+from gitdeploy.engine.types import Credentials, EngineInfo
+from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, understood
 from gitdeploy.intake.cancelling import CancelFlag, Reason
 from gitdeploy.intake.push import PushRecord
 from gitdeploy.pipeline.buildcache import cache_name
-from gitdeploy.pipeline.deployment import Job, deploy, roll_back
-from gitdeploy.pipeline.journal import Journal
+from gitdeploy.pipeline.deployment import deploy
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.records import Deployment, Status
-from gitdeploy.releases.state import State, StateUnfit
-from gitdeploy.targets.docker.ownership import Here
-from gitdeploy.targets.docker.rollout.context import Outcome
-from gitdeploy.targets.docker.rollout.recovery import recover
+from gitdeploy.releases.state import StateUnfit
+from gitdeploy.source.reader import Repository
+from gitdeploy.source.sameserver import SameServer
+from gitdeploy.targets.target import Outcome
 from gitdeploy.terminal import console as log
-from gitdeploy.terminal.console import Console
 from gitdeploy.terminal.redact import Redactor, secrets_of, secrets_of_url
-from gitdeploy.terminal.relay import Relay
 from gitdeploy.worker import report
 from gitdeploy.worker.afterwards import follow_up, harmless_failure
 from gitdeploy.worker.limits import build_slot, require_space
@@ -43,30 +43,67 @@ CANCELLED: Mapping[Reason, str] = {
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """What an attempt is about.
+class Attempt(Tools):
+    """One attempt, and the tools of its deployment.
 
     Attributes:
+        site: the installation.
+        record: the push that asked for it.
         row: the deployment as recorded so far.
         stop: the worker is to end, and to leave the deployment to the next run.
-        engine: returns the engine, connected when it is asked for first.
-        relay: to the pusher.
+        engine: returns the engine, connected when it is first asked for.
         redact: knows the secrets of this app.
         audited: writes the end into the audit log.
     """
 
     site: Site
-    state: State
     record: PushRecord
     row: Deployment
-    config: Config
-    job: Job
-    cancel: CancelFlag
     stop: CancelFlag
     engine: Callable[[], Engine]
-    relay: Relay
     redact: Redactor
     audited: Callable[[Deployment], None]
+
+    @property
+    def builder(self) -> Builder:
+        """The engine."""
+        return self.engine()
+
+    def open_repository(self) -> Repository:
+        """See `Tools`."""
+        return self.site.readers.open(self.job.repository, self.cancel.is_set)
+
+    def credentials(self, app: App) -> Credentials:
+        """See `Tools`."""
+        return self.redact.credentials(self.site.credentials(app))
+
+    def cache_name(self, app: App) -> str:
+        """See `Tools`."""
+        return cache_name(self.site.home, app.name)
+
+    def require_space(self, engine: EngineInfo | None = None) -> None:
+        """See `Tools`."""
+        require_space(self.site, self.config.server.min_free, engine)
+
+    def build_slot(self) -> AbstractContextManager[None]:
+        """See `Tools`."""
+        return build_slot(self.site.spool, self.config.server.parallel, self.console, self.cancel)
+
+    def lfs(self) -> Path | None:
+        """See `Tools`."""
+        return self.site.lfs()
+
+    def submodules(self) -> SameServer | None:
+        """See `Tools`."""
+        return self.site.submodules(self.job.repository)
+
+    def now(self) -> float:
+        """See `Tools`."""
+        return self.site.now()
+
+    def clock(self) -> float:
+        """See `Tools`."""
+        return self.site.clock()
 
 
 class _LeftUndone(Cancelled):
@@ -74,37 +111,35 @@ class _LeftUndone(Cancelled):
 
 
 def attempt(a: Attempt) -> bool:
-    """Deploys and records the end; returns False if it did not end: it was stopped, and is to be done by the next run."""
-    a.state.update(a.row.id, status="running", started=a.site.now(), attempts=a.row.attempts + 1, error="", hint="")
+    """Deploy and record the end; return False if it did not end: it was stopped, and is to be done by the next run."""
+    a.state.update(a.row.id, status="running", started=a.now(), attempts=a.row.attempts + 1, error="", hint="")
     a.redact.add(secrets_of(a.job.app))
     a.redact.add(secrets_of_url(a.config.notify))
     a.redact.add(values_in_files(a.job.app))
-    console = Console(a.site.log_path(a.job.app.name, a.row.id), a.config.server.log_size, a.site.clock, a.redact)
-    console.attach(a.relay)
     try:
         with harmless_failure(a, "pointing latest.log at it"):
             a.site.point_latest_log(a.job.app.name, a.row.id)
-        console.line(report.opening(a.row))
+        a.console.line(report.opening(a.row))
         if a.row.started is not None:
-            console.line("    an earlier attempt was cut off; beginning again")
-        return _end(a, console, _outlasting_the_engine(a, console))
+            a.console.line("    an earlier attempt was cut off; beginning again")
+        return _end(a, _outlasting_the_engine(a))
     finally:
-        console.close()
+        a.console.close()
         with harmless_failure(a, "removing old logs"):
             a.site.drop_old_logs(a.job.app.name, a.config.server.log_keep)
 
 
-def _outlasting_the_engine(a: Attempt, console: Console) -> Outcome | GitdeployError:
-    """Runs the deployment. An engine that goes away is waited for; what it left is put right, and the deployment goes on."""
-    result = _guarded(a, console)
+def _outlasting_the_engine(a: Attempt) -> Outcome | GitdeployError:
+    """Run the deployment. An engine that goes away is waited for; what it left is put right, and the deployment goes on."""
+    result = _guarded(a)
     attempts = a.row.attempts + 1
     while isinstance(result, EngineGone) and attempts < MAX_ATTEMPTS and _was_connected(a):
-        console.line(f"the Docker Engine went away ({result.reason}); waiting for it")
+        a.console.line(f"the Docker Engine went away ({result.reason}); waiting for it")
         try:
             if not _await_engine(a):
                 return _LeftUndone("cancelled while waiting for the engine")
-            console.line("the Docker Engine is back")
-            if _put_right(a, console) == a.row.id:
+            a.console.line("the Docker Engine is back")
+            if _put_right(a) == a.row.id:
                 return Outcome(None)
         except EngineGone as error:
             result = error
@@ -115,7 +150,7 @@ def _outlasting_the_engine(a: Attempt, console: Console) -> Outcome | GitdeployE
             return Cancelled("cancelled while waiting for the engine")
         attempts += 1
         a.state.update(a.row.id, attempts=attempts)
-        result = _guarded(a, console)
+        result = _guarded(a)
     return result
 
 
@@ -140,19 +175,18 @@ def _await_engine(a: Attempt) -> bool:
     return False
 
 
-def _put_right(a: Attempt, console: Console) -> int:
-    """Brings the app into order; returns the release that serves."""
+def _put_right(a: Attempt) -> int:
+    """Bring the app into order; return the release that serves."""
     row = a.state.deployment(a.row.id)
     app = snapshot.load(row.config) if row else None
-    credentials = a.redact.credentials(a.site.credentials(app or a.job.app))
-    return recover(a.engine(), app or a.job.app, console, a.site.clock, credentials=credentials)
+    return a.target.recover(app or a.job.app, a.console)
 
 
-def _guarded(a: Attempt, console: Console) -> Outcome | GitdeployError:
-    """Runs the deployment; every way it can fail comes back as a GitdeployError, a defect of gitdeploy too."""
+def _guarded(a: Attempt) -> Outcome | GitdeployError:
+    """Run the deployment; every way it can fail comes back as a GitdeployError, a defect of gitdeploy too."""
     try:
-        require_space(a.site, a.config.server.min_free)
-        return _run(a, console)
+        a.require_space()
+        return deploy(a)
     except StateUnfit:
         raise  # its end could not be recorded either
     except Exception as error:
@@ -165,47 +199,19 @@ def _understood(a: Attempt, error: Exception) -> GitdeployError:
     return understood(error, str(a.site.home / "logs" / "gitdeploy.log"))
 
 
-def _run(a: Attempt, console: Console) -> Outcome:
-    journal = Journal(a.state, console, a.row.id, a.site.now, a.site.clock)
-    tools = Tools(
-        config=a.config,
-        state=a.state,
-        console=console,
-        journal=journal,
-        cancel=a.cancel,
-        engine=a.engine,
-        credentials=lambda app: a.redact.credentials(a.site.credentials(app)),
-        cache_name=lambda app: cache_name(a.site.home, app.name),
-        require_space=lambda engine: require_space(a.site, a.config.server.min_free, engine),
-        build_slot=lambda: build_slot(a.site.spool, a.config.server.parallel, console, a.cancel),
-        lfs=a.site.lfs,
-        submodules=a.site.submodules,
-        here=Here(a.site.container, (a.site.home, a.site.data)),
-        open_repository=lambda path: a.site.readers.open(path, a.cancel.is_set),
-        now=a.site.now,
-        clock=a.site.clock,
-    )
-    if a.record.trigger != "rollback":
-        return deploy(a.job, tools)
-    target = a.state.deployment(a.record.release)
-    if target is None or target.app != a.job.app.name:
-        raise StageFailed(f"{a.job.app.name} has no deployment {a.record.release}", "see `gitdeploy history`")
-    return roll_back(a.job, target, tools)
-
-
-def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool:
+def _end(a: Attempt, result: Outcome | GitdeployError) -> bool:
     """Records and tells how it ended; returns False if it did not, and is still to be done or to be put right."""
     if isinstance(result, Cancelled) and a.cancel.reason == "stop":
         a.state.update(a.row.id, attempts=a.row.attempts)  # a polite stop is no attempt
-        console.line("gitdeploy is being stopped; this deployment is kept and done when it runs again")
+        a.console.line("gitdeploy is being stopped; this deployment is kept and done when it runs again")
         return False
     if isinstance(result, _LeftUndone):
-        console.line(f"cancelled: {CANCELLED.get(a.cancel.reason, result.reason)}; the Docker Engine is away")
-        console.line("    what this deployment left on it is put right by the first worker that finds the engine again")
+        a.console.line(f"cancelled: {CANCELLED.get(a.cancel.reason, result.reason)}; the Docker Engine is away")
+        a.console.line("    what this deployment left on it is put right by the first worker that finds the engine again")
         return False
     if isinstance(result, Cancelled):
         result.reason = CANCELLED.get(a.cancel.reason, result.reason)
-    now = a.site.now()
+    now = a.now()
     if isinstance(result, Outcome):
         a.state.end(a.row.id, "succeeded", finished=now, outage=result.outage, retained=1)
     else:
@@ -220,7 +226,7 @@ def _end(a: Attempt, console: Console, result: Outcome | GitdeployError) -> bool
         )
     row = a.state.deployment(a.row.id)
     assert row is not None
-    follow_up(a, console, result, row)
+    follow_up(a, result, row)
     return True
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import GitdeployError
 from gitdeploy.intake.push import Choice, PushRecord, RefUpdate
 from gitdeploy.intake.pushers import Pushers
 from gitdeploy.releases.audit import FILE, AuditLog, Entry, digest
 from gitdeploy.releases.records import Deployment, Status
-from gitdeploy.releases.release import APP, RELEASE, label_number
 from gitdeploy.releases.state import State, StateUnfit
+from gitdeploy.targets.target import Target
 from gitdeploy.terminal import console as log
 from gitdeploy.terminal.redact import Redactor, harmless
 from gitdeploy.worker.site import Site
@@ -34,15 +33,15 @@ class Ledger:
         self._audit = AuditLog(site.home / FILE, site.now, log.note, redact)
         self._config_toml = ""
 
-    def go_on_counting(self, engine: Callable[[], Engine]) -> None:
-        """Where the history of this app is lost, its containers still say which deployments there were."""
+    def go_on_counting(self, target: Target) -> None:
+        """Count on from what runs where the history of this app is lost."""
         if self._state.history(self._app, 1):
             return
         try:
-            found = [label_number(container.labels, RELEASE) for container in engine().containers({APP: self._app})]
+            newest = target.newest(self._app)
         except GitdeployError:
             return  # the deployment reports it
-        self._state.count_above(max(found, default=0))
+        self._state.count_above(newest)
 
     def enqueue(self, record: PushRecord, ref: str, commit: str) -> Deployment:
         """The deployment that stands for a record, made if there is none yet."""

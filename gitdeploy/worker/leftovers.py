@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import App
-from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import GitdeployError, UnfitError, understood
 from gitdeploy.intake.pushers import INTERVAL
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
-from gitdeploy.targets.docker.rollout.recovery import recover, release_held
+from gitdeploy.targets.target import Target
 from gitdeploy.terminal import console as log
-from gitdeploy.terminal.redact import Redactor
 from gitdeploy.worker.attempt import CANCELLED
 from gitdeploy.worker.site import Site
 
@@ -44,7 +42,7 @@ def holding(live: Deployment | None) -> App | None:
     return app if app and app.strategy == "blue-green" and app.hold else None
 
 
-def hold(site: Site, app: App, engine: Callable[[], Engine], came: Callable[[], bool], stop: Cancel) -> bool:
+def hold(site: Site, app: App, target: Target, came: Callable[[], bool], stop: Cancel) -> bool:
     """Stay while blue-green keeps the old release, and remove that after it.
 
     Args:
@@ -55,7 +53,7 @@ def hold(site: Site, app: App, engine: Callable[[], Engine], came: Callable[[], 
         whether a push came.
     """
     try:
-        while left := release_held(engine(), app, Note(app.name), site.now()):
+        while left := target.settle(app, Note(app.name)):
             until = site.clock() + left
             while site.clock() < until:
                 if came():
@@ -72,9 +70,7 @@ def put_right(
     state: State,
     name: str,
     interrupted: Sequence[Deployment],
-    *,
-    engine: Callable[[], Engine],
-    redact: Redactor,
+    target: Target,
 ) -> list[Deployment]:
     """After a crash: bring the engine into order and tell the history what became of the deployment.
 
@@ -92,8 +88,7 @@ def put_right(
     app = snapshot.load(interrupted[0].config) or _configured(site, name)
     if app:
         try:
-            credentials = redact.credentials(site.credentials(app))
-            serves = recover(engine(), app, Note(name), site.clock, credentials=credentials)
+            serves = target.recover(app, Note(name))
         except UnfitError:
             raise
         except Exception as error:  # what one deployment left must not stop all that come after it

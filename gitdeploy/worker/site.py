@@ -16,6 +16,8 @@ from gitdeploy.engine.types import Credentials
 from gitdeploy.gitserver.hookconf import Mode
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.state import State
+from gitdeploy.targets.known import DEFAULT, TARGETS
+from gitdeploy.targets.target import Here, Surroundings, Target
 
 if TYPE_CHECKING:
     from gitdeploy.source.sameserver import SameServer
@@ -69,6 +71,11 @@ class Site:
     def repository(self, app: App, seen: str = "") -> Path:
         """The app's bare repository; `seen` is the directory that a push record names. Raises UsageError if there is none."""
         return app.repository or self.find_repository(app.name, seen)
+
+    def target(self, engine: Callable[[], Engine], credentials: Callable[[App], Credentials] | None = None) -> Target:
+        """Return where releases run. Takes what gives the engine, and an app's credentials where `credentials` is not to."""
+        here = Here(self.container, (self.home, self.data))
+        return TARGETS[DEFAULT](Surroundings(engine, credentials or self.credentials, here, self.now, self.clock))
 
     def open_state(self) -> State:
         """Opens state.db. A new one goes on counting above the logs that are there, so that no log is written twice."""

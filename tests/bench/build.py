@@ -29,8 +29,9 @@ from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest
 from gitdeploy.errors import Cancelled
+from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.pipeline.build import Candidate, build
-from gitdeploy.pipeline.journal import Running
+from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.source.context import MAX_CONTEXT
 from gitdeploy.worker.readers import Readers, place_of
@@ -117,7 +118,7 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
             commit = source.resolve(commit_id)
             name, references = "gitdeploy.local/bench/app:1", ("bench-deployed:1", "bench-deployed:latest")
             candidate = Candidate(APP, commit, "1", name, references)
-            build(candidate, source, tools(engine), Running())
+            build(candidate, source, tools(engine), Running(CancelFlag()))
 
     def ours(commit_id: str) -> None:
         with READERS.open(repository.bare) as source:
@@ -155,13 +156,15 @@ def tools(engine: Engine) -> Tools:
     """What a deployment has at hand for a build, as far as it uses that."""
     output = Recorder()
     used = {
-        "engine": lambda: engine,
+        "builder": engine,
+        "config": SimpleNamespace(apps={APP.name: APP}),
         "console": SimpleNamespace(line=output.line, progress=output.progress, redact=set()),
-        "cancel": threading.Event(),
         "credentials": lambda app: lambda host: None,
         "build_slot": contextlib.nullcontext,
         "lfs": lambda: None,
-        "submodules": lambda repository: None,
+        "submodules": lambda: None,
+        "cache_name": lambda app: "0" * 32,
+        "require_space": lambda engine: None,
         "now": time.time,
     }
     return cast(Tools, SimpleNamespace(**used))

@@ -13,6 +13,7 @@ from gitdeploy.releases.imagenames import own_name
 from gitdeploy.releases.publictags import require_claims, settle, settle_all, tagged
 from gitdeploy.releases.release import APP
 from tests.support.fake_engine import FakeEngine
+from tests.support.targets import target_on
 
 DEV_APP = App("devops/dev-app", "r.example/dev-app", "dev-app")
 LATEST = "r.example/dev-app:latest"
@@ -41,7 +42,7 @@ def engine_with(earlier: str) -> tuple[FakeEngine, str]:
 def test_it_moves_for_good_when_the_block_succeeds(earlier: str) -> None:
     engine, image = engine_with(earlier)
     before = tags(engine)
-    with tagged(engine, DEV_APP, image, LATEST):
+    with tagged(engine, target_on(engine).used_by_others, DEV_APP, image, LATEST):
         pass
     kept = {name: id for name, id in tags(engine).items() if ":kept-" in name}
     assert tags(engine) == {**before, LATEST: image, **kept}
@@ -52,7 +53,7 @@ def test_it_moves_for_good_when_the_block_succeeds(earlier: str) -> None:
 def test_it_is_as_before_when_the_block_fails(earlier: str) -> None:
     engine, image = engine_with(earlier)
     before = tags(engine)
-    with pytest.raises(RuntimeError), tagged(engine, DEV_APP, image, LATEST):
+    with pytest.raises(RuntimeError), tagged(engine, target_on(engine).used_by_others, DEV_APP, image, LATEST):
         assert tags(engine)[LATEST] == image
         raise RuntimeError
     assert {name: id for name, id in tags(engine).items() if ":kept-" not in name} == before
@@ -75,7 +76,7 @@ def test_killed_at_any_call_it_is_put_right_by_the_next_run(earlier: str, all_at
         engine.before = kill
         accepted = False
         try:
-            with tagged(engine, DEV_APP, image, LATEST):
+            with tagged(engine, target_on(engine).used_by_others, DEV_APP, image, LATEST):
                 engine.info()  # the push
                 accepted = True
         except Killed:
@@ -89,7 +90,7 @@ def test_killed_at_any_call_it_is_put_right_by_the_next_run(earlier: str, all_at
             settle(engine, DEV_APP, LATEST)
         now = {name: id for name, id in tags(engine).items() if ":kept-" not in name and ":was-" not in name}
         assert now in (before, {**before, LATEST: image}) if accepted else now == before, f"killed at call {moment}"
-        with tagged(engine, DEV_APP, image, LATEST):
+        with tagged(engine, target_on(engine).used_by_others, DEV_APP, image, LATEST):
             pass
         assert tags(engine)[LATEST] == image
         assert not [name for name in tags(engine) if ":pending-" in name]
@@ -101,7 +102,7 @@ def test_one_that_names_the_image_already_is_left_alone() -> None:
     engine, image = engine_with("nobody")
     engine.tag(image, LATEST)
     before = tags(engine)
-    with pytest.raises(RuntimeError), tagged(engine, DEV_APP, image, LATEST):
+    with pytest.raises(RuntimeError), tagged(engine, target_on(engine).used_by_others, DEV_APP, image, LATEST):
         raise RuntimeError
     assert tags(engine) == before
 
@@ -109,7 +110,7 @@ def test_one_that_names_the_image_already_is_left_alone() -> None:
 def test_one_that_somebody_moved_meanwhile_is_left_to_them() -> None:
     engine, image = engine_with("own")
     theirs = engine.add_image("theirs:1")
-    with pytest.raises(RuntimeError), tagged(engine, DEV_APP, image, LATEST):
+    with pytest.raises(RuntimeError), tagged(engine, target_on(engine).used_by_others, DEV_APP, image, LATEST):
         engine.tag(theirs, LATEST)
         raise RuntimeError
     assert tags(engine)[LATEST] == theirs
@@ -121,9 +122,9 @@ def test_one_of_another_app_is_refused_before_a_build_and_after_it(adopt: bool) 
     engine.add_image(LATEST, labels={APP: "other/app"})
     before, app = tags(engine), replace(DEV_APP, adopt=adopt)
     with pytest.raises(StageFailed, match="names an image on this engine that is other/app's: the tag is not taken") as refused:
-        require_claims(engine, app, [LATEST])
+        require_claims(engine, app, [LATEST], target_on(engine).used_by_others)
     assert "set another `image`" in refused.value.hint
-    with pytest.raises(StageFailed), tagged(engine, app, image, LATEST):
+    with pytest.raises(StageFailed), tagged(engine, target_on(engine).used_by_others, app, image, LATEST):
         raise AssertionError
     assert tags(engine) == before
 
@@ -132,9 +133,9 @@ def test_what_was_there_before_gitdeploy_is_taken_over_unless_others_use_it() ->
     engine, _ = engine_with("made by hand")
     engine.create(ContainerSpec("dev-app", LATEST))
     engine.create(ContainerSpec("dev-app.before-gitdeploy", LATEST))
-    require_claims(engine, DEV_APP, [LATEST])
+    require_claims(engine, DEV_APP, [LATEST], target_on(engine).used_by_others)
     with pytest.raises(StageFailed, match="gitdeploy did not build"):
-        require_claims(engine, replace(DEV_APP, adopt=False), [LATEST])
+        require_claims(engine, replace(DEV_APP, adopt=False), [LATEST], target_on(engine).used_by_others)
     engine.create(ContainerSpec("proxy", LATEST))
     with pytest.raises(StageFailed, match="and another container runs it"):
-        require_claims(engine, DEV_APP, [LATEST])
+        require_claims(engine, DEV_APP, [LATEST], target_on(engine).used_by_others)

@@ -18,6 +18,7 @@ from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.release import APP, TREE
 from gitdeploy.releases.retention import Freed, Plan, choose_target, image_of, plan, prune
 from tests.support.fake_engine import FakeEngine
+from tests.support.targets import target_on
 
 NOTHING: dict[str, Any] = {
     field.name: {"str": "", "int": 0, "float": 0.0, "bool": True}.get(str(field.type))
@@ -155,7 +156,14 @@ class TestPrune:
     def run(self, engine: FakeEngine, history: list[Deployment]) -> tuple[Freed, list[int], list[str]]:
         forgotten: list[int] = []
         said = Said([])
-        freed = prune(engine, self.APP, history, forgotten.append, said)
+        freed = prune(
+            engine,
+            self.APP,
+            history,
+            used=target_on(engine).images_in_use(),
+            forget=forgotten.append,
+            output=said,
+        )
         return freed, forgotten, said.lines
 
     def test_forgets_before_it_removes(self) -> None:
@@ -168,8 +176,9 @@ class TestPrune:
             engine,
             self.APP,
             [deployment(2, image=new), deployment(1, image=old)],
-            lambda n: events.append(f"forget {n}"),
-            Said([]),
+            used=(),
+            forget=lambda n: events.append(f"forget {n}"),
+            output=Said([]),
         )
         assert freed == Freed(1, 1_000_000, 0)
         assert str(freed) == "freed 1 image of up to 1.0 MB"
@@ -197,7 +206,7 @@ class TestPrune:
         engine = FakeEngine()
         engine.add_image("6ain/dev-app:1", labels={APP: self.APP.name})
         app = replace(self.APP, image="docker.io/6ain/dev-app")
-        assert prune(engine, app, [], lambda _: None, Said([])) == Freed(1, 1_000_000, 0)
+        assert prune(engine, app, [], used=(), forget=lambda _: None, output=Said([])) == Freed(1, 1_000_000, 0)
 
     def test_leaves_an_image_that_a_container_of_somebody_uses(self) -> None:
         engine = FakeEngine()

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from gitdeploy.config.imagereference import parse
 from gitdeploy.config.model import App, Volume
@@ -16,22 +15,10 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, ROLE
+from gitdeploy.targets.target import Here
 
 SOCKETS = (PurePosixPath("/run/docker.sock"), PurePosixPath("/var/run/docker.sock"))
 """Where an engine listens; a mount of a directory above shows it, too."""
-
-
-@dataclass(frozen=True)
-class Here:
-    """Where this gitdeploy runs.
-
-    Attributes:
-        container: the beginning of the id of the container that it runs in, "" for none.
-        places: directories of gitdeploy and the Git server, as this process sees them.
-    """
-
-    container: str = ""
-    places: tuple[Path, ...] = ()
 
 
 def name_problem(app: App, named: Container) -> str:

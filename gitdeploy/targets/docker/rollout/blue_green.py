@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gitdeploy.targets.docker.rollout.context import Outcome, Rollout
+from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.overlap import Overlap
+from gitdeploy.targets.target import Outcome
 
 
 def blue_green(r: Rollout) -> Outcome:
@@ -21,4 +22,4 @@ def blue_green(r: Rollout) -> Outcome:
     hold = r.release.app.hold if overlap.group and overlap.group.routed and not reused else 0.0
     overlap.finish(hold=hold > 0)
     note = f"blue-green, {overlap.group.version} is kept for {hold:.0f} s" if overlap.group and hold else ""
-    return Outcome(outage, note, hold)
+    return Outcome(outage, note)

@@ -1,58 +1,32 @@
-"""What a rollout strategy is given and what it returns."""
+"""What a rollout strategy is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.engine.types import Cancel, Container, ContainerSpec, Credentials, Image, Output
+from gitdeploy.engine.types import Container, ContainerSpec, Credentials
 from gitdeploy.errors import Cancelled
-from gitdeploy.releases.release import APP, REPLICA, ROLE, Release, container_labels, container_name
+from gitdeploy.releases.release import APP, REPLICA, ROLE, container_labels, container_name
 from gitdeploy.targets.docker.health import Check, Waiter, pick
 from gitdeploy.targets.docker.rollout.found import alias_of
 from gitdeploy.targets.docker.router.container import has_router, network_name
+from gitdeploy.targets.target import Incoming
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a rollout ended well.
-
-    Attributes:
-        outage: seconds in which nothing served; 0.0 where the strategy overlaps, None where nothing ran before.
-        note: what the pusher should know, "" for nothing.
-        held: seconds for which the old release is kept running; `held.release_held` removes it after that.
-    """
-
-    outage: float | None
-    note: str = ""
-    held: float = 0.0
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One release to bring live.
+@dataclass(frozen=True, kw_only=True)
+class Rollout(Incoming):
+    """A release to bring live on a Docker Engine.
 
     Attributes:
-        release: what to run, with its configuration.
-        image: its image.
-        env: the container's environment, env_file included.
-        published: waits until the image is in the registry; raises what went wrong there. Called before the switch.
         credentials: for images that have to be pulled.
         clock: seconds, monotonic.
-        reuse: the release that is rolled back to, whose containers may still run; 0 for none.
     """
 
-    release: Release
-    image: Image
     engine: Engine
-    output: Output
-    cancel: Cancel
     clock: Callable[[], float]
-    published: Callable[[], object]
     credentials: Credentials
-    env: Mapping[str, str] = field(repr=False)
-    reuse: int = 0
 
     @property
     def check(self) -> Check:

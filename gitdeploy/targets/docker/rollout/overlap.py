@@ -12,13 +12,14 @@ from gitdeploy.engine.types import NEVER, Container
 from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
 from gitdeploy.targets.docker.health import TICK, Check, Waiter, failure, gone_wrong
 from gitdeploy.targets.docker.rollout.arrange import arrange
-from gitdeploy.targets.docker.rollout.context import Outcome, Rollout
+from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import Group, alias, look, version_of
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.switch import POLL
 from gitdeploy.targets.docker.rollout.takeover import put_back
 from gitdeploy.targets.docker.router.config import published_ports
 from gitdeploy.targets.docker.router.container import discard, has_router
+from gitdeploy.targets.target import Outcome
 
 WATCH = 1.0
 """Seconds for which the old release stays after the switch at least, to come back if the new one breaks under traffic."""

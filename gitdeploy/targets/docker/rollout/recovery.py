@@ -15,7 +15,7 @@ from gitdeploy.engine.types import NEVER, Container, Credentials, Output
 from gitdeploy.errors import EngineError, EngineGone, GitdeployError, StageFailed
 from gitdeploy.targets.docker.health import Waiter, pick
 from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, everyone, look, serves_directly, serving
-from gitdeploy.targets.docker.rollout.held import hold_left, release_held, router_settings, serving_release
+from gitdeploy.targets.docker.rollout.held import hold_left, router_settings
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.overlap import stop_all
 from gitdeploy.targets.docker.rollout.switch import servers
@@ -24,8 +24,6 @@ from gitdeploy.targets.docker.router.config import FULL
 from gitdeploy.targets.docker.router.container import check as check_config
 from gitdeploy.targets.docker.router.container import create, discard, has_router, require_image, settle
 from gitdeploy.targets.docker.router.haproxy import Haproxy
-
-__all__ = ["recover", "release_held", "serving_release"]
 
 
 @dataclass(frozen=True)

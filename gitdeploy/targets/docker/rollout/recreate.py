@@ -11,12 +11,13 @@ from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.releases.release import APP
 from gitdeploy.targets.docker.rollout.arrange import require_free_ports
-from gitdeploy.targets.docker.rollout.context import Outcome, Rollout
+from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import everyone, look_to_deploy, version_of
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.overlap import stop_all
 from gitdeploy.targets.docker.rollout.takeover import put_back
 from gitdeploy.targets.docker.router.container import discard
+from gitdeploy.targets.target import Outcome
 
 
 def recreate(r: Rollout) -> Outcome:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gitdeploy.targets.docker.rollout.context import Outcome, Rollout
+from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import alias
 from gitdeploy.targets.docker.rollout.overlap import Overlap
 from gitdeploy.targets.docker.router.config import FULL
+from gitdeploy.targets.target import Outcome
 
 
 def batches(old: int, new: int, surge: int) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,8 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.releases.release import APP, ROLE, Release
 from gitdeploy.targets.docker.rollout import STRATEGIES
-from gitdeploy.targets.docker.rollout.context import Outcome, Rollout
+from gitdeploy.targets.docker.rollout.context import Rollout
+from gitdeploy.targets.target import Outcome
 from tests.support.net import get
 
 

@@ -1,0 +1,44 @@
+"""What the steps of one deployment hand on to one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gitdeploy.config.model import App
+from gitdeploy.engine.types import Image
+from gitdeploy.pipeline.build import Candidate
+from gitdeploy.pipeline.plan import Walk
+from gitdeploy.releases.release import Release
+from gitdeploy.source.commit import Commit
+from gitdeploy.source.reader import Repository
+from gitdeploy.targets.target import Outcome
+
+
+@dataclass
+class Way(Walk):
+    """The way of one deployment: each step finds here what those before it have found out.
+
+    Attributes:
+        repository: open while the steps that read it run; none for a rollback.
+        signed_tree: the tree that a key signed for, "" where nobody asks.
+        app: the configuration that the release runs with.
+    """
+
+    repository: Repository | None
+    signed_tree: str = ""
+    app: App = field(init=False)
+    commit: Commit = field(init=False)
+    candidate: Candidate = field(init=False)
+    release: Release = field(init=False)
+    image: Image = field(init=False)
+    outcome: Outcome = field(init=False)
+
+    @property
+    def files(self) -> Repository:
+        """The open repository."""
+        assert self.repository is not None, "a rollback reads no repository"
+        return self.repository
+
+    def record(self, **values: object) -> None:
+        """Keep in state.db what a step has found out."""
+        self.tools.state.update(self.tools.job.deployment, **values)
