@@ -266,6 +266,33 @@ def interrupted(scene: Scene) -> PushRecord:
     return record
 
 
+class Killed(BaseException):
+    """As kill -9 would have it: nothing is put right after it."""
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_an_attempt_has_pushed_is_not_pushed_again_where_it_went(moved: bool, scene: Scene) -> None:
+    config = scene.installed.home / "config.toml"
+    config.write_text(config.read_text().replace("push = { enabled = false }", ""))
+    record = scene.push("1")
+
+    def kill(name: str) -> None:
+        if name == "start":
+            raise Killed
+
+    scene.engine.before = kill
+    with pytest.raises(Killed):
+        scene.worker().run()
+    assert scene.engine.calls.count("push") == 2
+    assert scene.row(record).digest
+    if moved:
+        config.write_text(config.read_text().replace("registry.example/", "other.example/"))
+    scene.engine.before = lambda name: None
+    scene.worker().run()
+    assert scene.row(record).status == "succeeded", scene.row(record)
+    assert scene.engine.calls.count("push") == (4 if moved else 2)
+
+
 def test_a_cancel_hits_its_own_deployment_and_no_later_one(scene: Scene) -> None:
     first = interrupted(scene)
     scene.site.spool.cancels.ask(APP, scene.row(first).id)
