@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gitdeploy.cli.context import enrolled_app, make_site
+from gitdeploy.config.model import App
 from gitdeploy.config.show import show
+from gitdeploy.doctor.secrets import examine_secrets
+from gitdeploy.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Checks or shows; returns 0, raises ConfigError for a config in error."""
+    """Checks or shows; returns 0, raises ConfigError for a config, or a file with secrets, in error."""
     if arguments.action == "reference":
         from gitdeploy.config.reference import reference  # noqa: PLC0415
 
@@ -26,7 +29,15 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     config = site.load_config()
     apps = [enrolled_app(arguments.app, site)] if arguments.app else list(config.apps.values())
     if arguments.action == "check":
+        _require_secrets(apps)
         print(f"{config.source}: {len(config.apps)} apps, no mistakes")
     else:
         print("\n".join(show(app) for app in apps), end="")
     return 0
+
+
+def _require_secrets(apps: Sequence[App]) -> None:
+    """Raise ConfigError for files with secrets that the config names and no deployment could read."""
+    wrong = [finding for finding in examine_secrets(apps) if finding.level == "error"]
+    if wrong:
+        raise ConfigError([f"{one.app}: {one.found} ({one.fix})" for one in wrong])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Collection
 from pathlib import Path
 
+from gitdeploy.config.envfile import env_file_values
 from gitdeploy.config.model import App
 from gitdeploy.errors import GitdeployError, StageFailed
 
@@ -80,23 +80,6 @@ def _require_private(path: Path, key: str, facts: os.stat_result) -> None:
         raise StageFailed(f"{key}: {path} has {facts.st_size} bytes, more than the {MAX_SIZE} a secret may have")
 
 
-def parse_env_file(data: bytes, path: Path) -> dict[str, str]:
-    """KEY=VALUE lines as `docker run --env-file` reads them: no quoting, `#` begins a comment line. Pure.
-
-    Raises:
-        StageFailed: a line is neither; the message holds the line's number, not its text.
-    """
-    values: dict[str, str] = {}
-    for number, line in enumerate(data.decode("utf-8-sig", "replace").splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        name, equals, value = line.lstrip().partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name) or "\0" in value:
-            raise StageFailed(f"env_file: {path}, line {number}: expected NAME=VALUE", "correct that line")
-        values[name] = value
-    return values
-
-
 def values_in_files(app: App) -> list[str]:
     """Return what the app's secret files hold, to be hidden before anything is done with them.
 
@@ -107,10 +90,11 @@ def values_in_files(app: App) -> list[str]:
     values: list[str] = []
     for path, key in files:
         try:
-            text = read_secret(path, key).decode("utf-8", "replace")
+            data = read_secret(path, key)
         except (GitdeployError, OSError):
             continue
-        lines = text.splitlines()
-        values += [line.partition("=")[2] for line in lines] if path == app.env_file else lines
-        values += [line for line in lines if path == app.env_file and "=" not in line and not line.lstrip().startswith("#")]
+        if path == app.env_file:
+            values += env_file_values(data)
+        else:
+            values += data.decode("utf-8", "replace").splitlines()
     return values

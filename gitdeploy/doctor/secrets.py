@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from gitdeploy.config.envfile import parse_env_file
 from gitdeploy.config.model import App
-from gitdeploy.config.secretfile import parse_env_file, read_secret
+from gitdeploy.config.secretfile import read_secret
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.errors import GitdeployError
 

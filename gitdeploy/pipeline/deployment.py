@@ -12,9 +12,10 @@ from contextlib import nullcontext
 
 from gitdeploy.config import snapshot
 from gitdeploy.config.document import MAX_TREE
+from gitdeploy.config.envfile import parse_env_file
 from gitdeploy.config.load import apply_options, apply_tree
 from gitdeploy.config.model import App
-from gitdeploy.config.secretfile import parse_env_file, read_secret
+from gitdeploy.config.secretfile import read_secret
 from gitdeploy.errors import NothingToDo, StageFailed
 from gitdeploy.pipeline.build import Candidate, build, build_secrets
 from gitdeploy.pipeline.gate import judged_image, run_gate

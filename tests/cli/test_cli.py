@@ -159,3 +159,15 @@ def test_ctrl_c_ends_the_waiting_quietly(installed: Installed, sample_app: Sampl
     os.close(reader)
     assert process.returncode == 130
     assert "Traceback" not in error
+
+
+def test_config_check_reads_the_env_file(installed: Installed, sample_app: SampleApp) -> None:
+    secrets = installed.home / "web.env"
+    secrets.write_text("A=1\nexport B=hunter2\n")
+    secrets.chmod(0o600)
+    installed.enrol(APP, "registry.example/dev-app", 8080, f'\nenv_file = "{secrets}"\n')
+    refused = installed.run("config", "check", check=2).stderr
+    assert f"env_file: {secrets}, line 2: expected NAME=VALUE, found the shell's `export`" in refused
+    assert "hunter2" not in refused
+    secrets.write_text("A=1\nB=hunter2\n")
+    assert "no mistakes" in installed.run("config", "check").stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.config.secretfile import MAX_SIZE, parse_env_file, read_secret
+from gitdeploy.config.secretfile import MAX_SIZE, read_secret
 from gitdeploy.errors import StageFailed
 
 
@@ -75,18 +75,3 @@ def test_refuses_what_is_no_file_or_too_large(tmp_path: Path) -> None:
         read_secret(tmp_path / "missing", "env_file")
     with pytest.raises(StageFailed, match="more than"):
         read_secret(make(tmp_path / "large", b"x" * (MAX_SIZE + 1)), "env_file")
-
-
-def test_env_files_are_read_as_docker_does() -> None:
-    data = b"\xef\xbb\xbf# comment\n\nA=1\r\nB = x\nC='quoted'\nD=\nE=a=b # no comment\n"
-    with pytest.raises(StageFailed, match="line 4: expected NAME=VALUE"):
-        parse_env_file(data, Path("/e"))
-    parsed = parse_env_file(data.replace(b"B = x\n", b""), Path("/e"))
-    assert parsed == {"A": "1", "C": "'quoted'", "D": "", "E": "a=b # no comment"}
-
-
-def test_a_bad_line_is_named_by_number_alone() -> None:
-    with pytest.raises(StageFailed) as caught:
-        parse_env_file(b"GOOD=1\nhunter2\n", Path("/e"))
-    assert "line 2" in caught.value.reason
-    assert "hunter2" not in caught.value.reason

@@ -85,7 +85,7 @@ FAULTS = {
     "app without repository": (append(OTHER_APP), "error", "repository", "there is no repository devops/other"),
     "state damaged": (write("state.db", "x" * 5000), "error", "queue", "cannot be opened: file is not a database"),
     "secret for all": (env_file(0o644), "error", "secrets", "others can read it"),
-    "secret no env": (env_file(0o600, "swordfish\n"), "error", "secrets", "line 1: expected NAME=VALUE"),
+    "secret no env": (env_file(0o600, "swordfish\n"), "error", "secrets", "line 1: expected NAME=VALUE, found no ="),
     "no record": (write("spool/1700000000-abcdef.push", "garbage"), "warning", "queue", "1700000000-abcdef.push"),
 }
 
