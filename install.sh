@@ -18,7 +18,8 @@ usage() {
 ./install.sh --data DIR --uninstall --purge  config, history and logs go, too
 ./install.sh --demo                          all of it in a temporary directory, to look at
 
---wheels DIR    takes the dependencies from files there (made by: pip download -d DIR docker dulwich toml loguru h2)
+--wheels DIR    takes the dependencies from files there, made with the Python version that will run them, in this checkout, by:
+                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2
 --mode direct   the Git server's hook starts the worker (the default): it needs Python and the Docker socket beside it
 --mode agent    a container does the work, for a Gogs without either: ./install.sh --mode agent --help
 END

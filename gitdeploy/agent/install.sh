@@ -16,7 +16,8 @@ usage() {
 
 --name NAME     of the agent's container and of its volume: gitdeploy if left out
 --base IMAGE    with Python 3.11 or newer and pip, to build the agent's image on: python:3.13-alpine if left out
---wheels DIR    takes the dependencies from files there (made by: pip download -d DIR docker dulwich toml loguru h2)
+--wheels DIR    takes the dependencies from files there, made with the Python version that will run them, in this checkout, by:
+                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2
 END
 }
 
@@ -76,7 +77,7 @@ check_usage() {
     fi
     [ -z "$all" ] || [ -n "$image" ] || fail "--all: expected an image, found none" "add --image 'REGISTRY/{owner}/{repo}'" 2
     [ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall" "./install.sh --mode agent --help" 2
-    [ -z "$wheels" ] || [ -d "$wheels" ] || fail "--wheels: there is no directory $wheels" "pip download -d $wheels …" 2
+    [ -z "$wheels" ] || [ -d "$wheels" ] || fail "--wheels: there is no directory $wheels" "--help says what makes it" 2
     [ -n "$volume" ] || [ -d "$data" ] || fail "--data: there is no directory $data" "name what is mounted at /data in Gogs" 2
     command -v docker >/dev/null || fail "there is no docker command" "install Docker: https://docs.docker.com/engine/install"
     error=$(docker version 2>&1 >/dev/null) || fail "Docker does not answer: $error" "start it, or run this as root"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 from tests.support.guards import REAL_HOME
@@ -19,17 +20,24 @@ CONSTRAINTS = CHECKOUT / ".constraints.txt"
 
 
 def download(cache_directory: Path) -> Path:
-    """A directory with all that an installation needs, in the pinned versions, for `pip --no-index`; fetched once."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-    requirements: list[str] = project["project"]["dependencies"] + project["build-system"]["requires"]
-    key = hashlib.sha256(repr(requirements).encode() + CONSTRAINTS.read_bytes()).hexdigest()[:12]
+    """Return a directory for --wheels, made once, and as install.sh says that people make one."""
+    words = recipe(CHECKOUT / "install.sh")
+    assert words == recipe(CHECKOUT / "gitdeploy/agent/install.sh")
+    key = hashlib.sha256(repr(words).encode() + CONSTRAINTS.read_bytes()).hexdigest()[:12]
     directory = cache_directory / f"wheels-{key}"
     if not directory.exists():
         unfinished = directory.with_suffix(f".{os.getpid()}")
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(unfinished)]
-        command = in_machine_network(*pip, "--constraint", str(CONSTRAINTS), *requirements)
-        subprocess.run(command, check=True, env={**os.environ, "HOME": str(REAL_HOME)})  # pip's own settings name its index
+        command = [sys.executable, "-m", *(str(unfinished) if word == "DIR" else word for word in words)]
+        quiet = ("--quiet", "--disable-pip-version-check")
+        environment = {**os.environ, "HOME": str(REAL_HOME)}  # pip's own settings name its index
+        subprocess.run(in_machine_network(*command, *quiet), check=True, cwd=CHECKOUT, env=environment)
         with contextlib.suppress(OSError):  # another process of the same run was faster
             unfinished.rename(directory)
         shutil.rmtree(unfinished, ignore_errors=True)
     return directory
+
+
+def recipe(script: Path) -> list[str]:
+    """Return the words of the command that an install.sh gives for --wheels."""
+    (found,) = re.findall("pip download .*", script.read_text())
+    return shlex.split(found)
