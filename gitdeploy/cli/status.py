@@ -1,4 +1,4 @@
-"""`gitdeploy status [APP] [--json]`: for each app what is live, what is under way and what waits."""
+"""`gitdeploy status [APP] [--json]`: for each app what is live and whether it runs, what is under way and what waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from gitdeploy.cli.context import app_name, known_apps, make_site
 from gitdeploy.cli.tables import ago, table
-from gitdeploy.errors import ConfigError
+from gitdeploy.config import snapshot
+from gitdeploy.errors import ConfigError, GitdeployError, UnfitError
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
 from gitdeploy.worker.site import Site
@@ -27,6 +28,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with site.open_state() as state:
         apps = [app_name(arguments.app, site, state)] if arguments.app else known_apps(site, state)
         facts = [_facts(app, site, state) for app in apps]
+        _add_conditions(facts, site, state)
     if arguments.json:
         print(json.dumps(facts, indent=2))
         return 0
@@ -34,8 +36,17 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         print("no apps yet: run install.sh --repo OWNER/NAME --image IMAGE")
         return 0
     now = site.now()
-    rows = [[f["app"], f["version"] or "-", ago(now, f["live_since"]), f["now"], f["last"], str(f["waiting"])] for f in facts]
-    print(table(["APP", "LIVE", "SINCE", "NOW", "LAST DEPLOYMENT", "WAITING"], rows))
+    runs = {True: "yes", False: "NO", None: "?"}
+    rows = [
+        [
+            *(f["app"], f["version"] or "-", ago(now, f["live_since"]), runs[f["runs"]] if f["version"] else "-"),
+            *(f["now"], f["last"], str(f["waiting"])),
+        ]
+        for f in facts
+    ]
+    print(table(["APP", "LIVE", "SINCE", "RUNS", "NOW", "LAST DEPLOYMENT", "WAITING"], rows))
+    for wrong in (f for f in facts if f["condition"]):
+        print(f"{wrong['app']}: {wrong['condition']}")
     return 0
 
 
@@ -54,6 +65,26 @@ def _facts(app: str, site: Site, state: State) -> dict[str, Any]:
         "waiting": sum(record.app == app for record in site.spool.pending()[0]) - (1 if _under_way(newest) else 0),
         "enrolled": _enrolled(app, site),
     }
+
+
+def _add_conditions(facts: list[dict[str, Any]], site: Site, state: State) -> None:
+    """Add whether what is live really runs, None where nobody can tell, and what is wrong with it."""
+    engine, silent = None, ""
+    for fact in facts:
+        live = state.live(fact["app"])
+        app = snapshot.load(live.config) if live else None
+        fact["runs"], fact["condition"] = None, ""
+        if app is None:
+            continue
+        try:
+            if silent:  # an engine that does not answer is asked once
+                raise UnfitError(silent)
+            engine = engine or site.connect()
+            fact["condition"] = site.target(lambda: engine).condition(app)  # noqa: B023
+            fact["runs"] = not fact["condition"]
+        except GitdeployError as error:
+            silent = error.reason if isinstance(error, UnfitError) else ""
+            fact["condition"] = f"nobody knows whether it runs: {error.reason}"
 
 
 def _under_way(newest: Deployment | None) -> bool:

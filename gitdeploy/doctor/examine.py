@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config, Server
+from gitdeploy.doctor.apps import examine_apps
 from gitdeploy.doctor.audit import examine_audit
 from gitdeploy.doctor.engine import examine_engine
 from gitdeploy.doctor.files import User, examine_files, look_at_file
@@ -27,6 +29,9 @@ from gitdeploy.errors import ConfigError, GitdeployError
 from gitdeploy.gitserver.enrolment import hook_text
 from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
 from gitdeploy.gitserver.hookconf import HookConf, Mode
+from gitdeploy.releases.state import State
+from gitdeploy.targets.known import DEFAULT, TARGETS
+from gitdeploy.targets.target import Here, Surroundings
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Examination:
         if home:
             self._look_inside(home)
         self._check("engine", self._reach_engine)
+        self._check("app", partial(self._examine_apps, home))
         self._check("router", lambda: examine_routers(self._engine) if self._engine else ())
         self._check("disk", partial(self._examine_disks, home))
         self._check("registry", self._examine_registries)
@@ -175,6 +181,14 @@ class Examination:
         self._info = engine.info()
         self._engine = engine
         yield from examine_engine(self._info, self._at.host)
+
+    def _examine_apps(self, home: Path | None) -> Iterator[Finding]:
+        engine, path = self._engine, home / "state.db" if home else None
+        if engine is None or path is None or not path.exists():
+            return
+        around = Surroundings(lambda: engine, self._at.credentials, Here(), self._at.now, time.monotonic)
+        with State(path) as state:
+            yield from examine_apps(self._apps.values(), state, TARGETS[DEFAULT](around))
 
     def _examine_disks(self, home: Path | None) -> Iterable[Finding]:
         root = Path(self._info.root) if self._info and self._at.host.startswith("unix://") else None

@@ -103,6 +103,9 @@ class Target(Protocol):
     def serving(self, app: App) -> int:
         """Return the release that serves now; 0 for none, or for what gitdeploy did not bring live."""
 
+    def condition(self, app: App) -> str:
+        """Return what is wrong with what should serve now, "" if all of it runs; takes the configuration of what is live."""
+
     def recover(self, app: App, output: Output) -> int:
         """Put right what an interrupted deployment left: finish what had switched, undo what had not.
 

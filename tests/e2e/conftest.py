@@ -68,3 +68,11 @@ def app(
     remote = installed.gogs.local(app_name)
     yield Deployable(app_name, image, container, f"http://127.0.0.1:{free_port}", remote, sample_app, installed)
     guards.remove_app(docker_client, app_name)
+
+
+@pytest.fixture
+def running(app: Deployable) -> Deployable:
+    """The app with 1.0.0 running."""
+    app.clone.release("1.0.0")
+    assert "is live" in app.clone.push(app.remote).text
+    return app

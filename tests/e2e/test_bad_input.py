@@ -35,14 +35,6 @@ def failing_push(app: Deployable, *expected: str, remote: Remote | None = None) 
     return push.text
 
 
-@pytest.fixture
-def running(app: Deployable) -> Deployable:
-    """The app with 1.0.0 running."""
-    app.clone.release("1.0.0")
-    assert "is live" in app.clone.push(app.remote).text
-    return app
-
-
 CANARY = "canary-4711"
 
 

@@ -6,10 +6,12 @@ from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Output
 from gitdeploy.releases.release import ADOPTED, APP, RELEASE, label_number
+from gitdeploy.targets.docker.condition import condition
 from gitdeploy.targets.docker.ownership import require_own
 from gitdeploy.targets.docker.rollout import STRATEGIES
 from gitdeploy.targets.docker.rollout.context import Rollout
-from gitdeploy.targets.docker.rollout.held import release_held, serving_release
+from gitdeploy.targets.docker.rollout.found import look
+from gitdeploy.targets.docker.rollout.held import release_held, serving_now, serving_release
 from gitdeploy.targets.docker.rollout.recovery import recover
 from gitdeploy.targets.target import Incoming, Outcome, Surroundings
 
@@ -49,6 +51,12 @@ class DockerTarget:
     def serving(self, app: App) -> int:
         """See `Target`."""
         return serving_release(self._engine, app)
+
+    def condition(self, app: App) -> str:
+        """See `Target`."""
+        found = look(self._engine, app)
+        group, _ = serving_now(self._engine, app, found)
+        return condition(app, found, group, self._around.now())
 
     def recover(self, app: App, output: Output) -> int:
         """See `Target`."""

@@ -18,7 +18,7 @@ from gitdeploy.targets.docker.router.haproxy import Haproxy
 
 def serving_release(engine: Engine, app: App) -> int:
     """The release that serves now, as the router or a container's own ports tell; 0 for none, or one gitdeploy did not make."""
-    group, _ = _serving_now(engine, app, look(engine, app))
+    group, _ = serving_now(engine, app, look(engine, app))
     return group.release if group and any(c.running for c in group.containers) else 0
 
 
@@ -34,7 +34,7 @@ def release_held(engine: Engine, app: App, output: Output, now: float) -> float:
     found = look(engine, app)
     if sum(group.routed for group in found.groups) < 2:
         return 0.0
-    live, router = _serving_now(engine, app, found)
+    live, router = serving_now(engine, app, found)
     if live is None:
         return 0.0
     left = hold_left(app, live, now)
@@ -50,7 +50,7 @@ def release_held(engine: Engine, app: App, output: Output, now: float) -> float:
     return 0.0
 
 
-def _serving_now(engine: Engine, app: App, found: Found) -> tuple[Group | None, Haproxy | None]:
+def serving_now(engine: Engine, app: App, found: Found) -> tuple[Group | None, Haproxy | None]:
     """The group that serves, and the router if it answers; nothing is started for it."""
     router = None
     with suppress(GitdeployError):

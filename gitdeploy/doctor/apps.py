@@ -1,0 +1,33 @@
+"""The apps: whether what is live of each really runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gitdeploy.config import snapshot
+from gitdeploy.config.model import App
+from gitdeploy.doctor.finding import Finding, from_error
+from gitdeploy.errors import GitdeployError
+from gitdeploy.releases.state import State
+from gitdeploy.targets.target import Target
+
+
+def examine_apps(apps: Iterable[App], state: State, target: Target) -> Iterator[Finding]:
+    """Look at each app that was deployed."""
+    good = 0
+    for app in apps:
+        live = state.live(app.name)
+        running = snapshot.load(live.config) if live else None
+        if live is None or running is None:
+            continue
+        try:
+            wrong = target.condition(running)
+        except GitdeployError as error:
+            yield from_error("app", error, app=app.name)
+            continue
+        good += not wrong
+        if wrong:
+            fix = f"see its last lines (docker logs), start it (docker start), or: gitdeploy deploy {app.name}"
+            yield Finding("error", "app", f"{live.version} is live, and {wrong}", fix, app.name)
+    if good:
+        yield Finding("ok", "app", f"apps that run: {good}")
