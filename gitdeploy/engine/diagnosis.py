@@ -24,10 +24,13 @@ FINAL = re.compile(
 )
 """What a registry will say again, however often it is asked; looked for in lower case."""
 
+MANY = r"too ?many ?requests|\b429\b"
+"""A registry that has been asked too often; its words may speak of authenticating."""
+
 PASSING = re.compile(
     r"connection refused|connection reset|broken pipe|\beof\b|time-?out|timed out|deadline exceeded|no route to host"
     r"|network is unreachable|no such host|server misbehaving|temporary failure|use of closed network connection"
-    r"|\b5\d\d (?:internal|bad|service|gateway)|http(?: status:)? 5\d\d|too ?many ?requests|blob upload (?:unknown|invalid)"
+    r"|\b5\d\d (?:internal|bad|service|gateway)|http(?: status:)? 5\d\d|blob upload (?:unknown|invalid)|" + MANY
 )
 """What may be over at the next try; looked for in lower case where FINAL is not found."""
 
@@ -74,8 +77,10 @@ def _registry_hint(words: str, ref: str, user: str) -> str:
         login = f'check the password of "{user}" at {host}, and that this user may use {repository}'
     else:
         login = f"run `docker login {host}` as the user that runs gitdeploy (nobody is logged in), or set push.auth_file"
+    limits = "the registry limits how often it is asked: wait a while" + ("" if user else f", or `docker login {host}`")
     hints = {
         NO_SPACE: FREE_SPACE,
+        MANY: limits,
         "http response to https": f'give it a certificate, or put {{"insecure-registries": ["{host}"]}} into daemon.json',
         "x509:": f"put its CA certificate into /etc/docker/certs.d/{host}/ca.crt on the engine's machine",
         r"denied|unauthorized|\b40[13]\b|forbidden|auth|password": login,

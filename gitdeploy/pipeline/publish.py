@@ -9,14 +9,11 @@ from typing import Any
 
 from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Cancel, Credentials, Output
-from gitdeploy.errors import Cancelled, RegistryError
+from gitdeploy.pipeline.again import again
 from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.publictags import tagged
 from gitdeploy.releases.release import Release
-
-PAUSES = (1.0, 5.0)
-"""Seconds between tries. The engine itself tries a registry that does not answer for most of a minute each time."""
 
 
 def publish_release(release: Release, references: tuple[str, ...], tools: Tools, stage: Running) -> str:
@@ -58,21 +55,6 @@ def publish(
     digests = []
     for reference in references:
         with tagged(reference):
-            digests.append(_push(builder, reference, credentials, output, cancel))
-    return digests[0] if digests else ""
-
-
-def _push(builder: Builder, reference: str, credentials: Credentials, output: Output, cancel: Cancel) -> str:
-    for pause in (*PAUSES, None):
-        try:
-            digest = builder.push(reference, credentials, output, cancel)
-        except RegistryError as error:
-            if not error.transient or pause is None:
-                raise
-            output.line(f"    {error.reason}; trying again in {pause:.0f} s")
-            if cancel.wait(pause):
-                raise Cancelled("cancelled while waiting for the registry") from error
-        else:
+            digests.append(again(partial(builder.push, reference, credentials, output, cancel), output, cancel))
             output.line(f"    pushed {reference}")
-            return digest
-    raise AssertionError  # the last try returns or raises
+    return digests[0] if digests else ""

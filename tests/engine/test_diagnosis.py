@@ -50,6 +50,8 @@ PASSING = [
     "dial tcp: lookup registry.example: Temporary failure in name resolution",
     "dial tcp 203.0.113.1:443: connect: no route to host",
     "toomanyrequests: Rate exceeded",
+    "toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating and upgrading",
+    "received unexpected HTTP status: 429",
     "blob upload unknown",
 ]
 
@@ -76,6 +78,9 @@ def test_what_may_pass(message: str) -> None:
         (LASTING[12], "", "/etc/docker/certs.d/127.0.0.1:5000/ca.crt"),
         (LASTING[13], "", "docker system df"),
         (PASSING[0], "", "check the registry's address, 127.0.0.1:5000"),
+        (PASSING[-3], "", "limits how often it is asked: wait a while, or `docker login 127.0.0.1:5000`"),
+        (PASSING[-3], "alice", "limits how often it is asked: wait a while"),
+        (PASSING[-2], "alice", "limits how often it is asked: wait a while"),
     ],
 )
 def test_what_to_do(message: str, user: str, hint: str) -> None:

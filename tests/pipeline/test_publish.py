@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gitdeploy.errors import Cancelled, RegistryError, UnfitError
-from gitdeploy.pipeline.publish import PAUSES, publish
+from gitdeploy.pipeline.again import PAUSES
+from gitdeploy.pipeline.publish import publish
 from tests.support.fake_engine import FakeEngine
 from tests.support.recorder import Recorder
 
