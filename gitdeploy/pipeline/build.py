@@ -11,6 +11,7 @@ from gitdeploy.engine.dockerfile import base_images, peek
 from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import EngineError, StageFailed
+from gitdeploy.pipeline.again import again
 from gitdeploy.pipeline.buildguard import check_base, check_frontends, check_sources
 from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
@@ -89,11 +90,15 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
         check_base=look_up,
         guard=lambda: tools.require_space(facts),
     )
-    with tools.build_slot():
+
+    def make() -> str:
         sent, stream = peek(iter(context), context.dockerfile)
         if sent != dockerfile:
             raise StageFailed(f"{app.build.dockerfile} changed while it was read", "the repository is being tampered with")
-        image_id = builder.build(request, stream, tools.credentials(app), tools.console, stage.cancel)
+        return builder.build(request, stream, tools.credentials(app), tools.console, stage.cancel)
+
+    with tools.build_slot():
+        image_id = again(make, tools.console, stage.cancel)
     built = builder.image(image_id)
     if built is None:
         raise StageFailed(
