@@ -61,7 +61,7 @@ def test_an_engine_that_starts_nothing(make_tiny: MakeTiny, engine_url: str, tmp
     with interpose(engine_url, tmp_path) as between:
         between.refused["/start"] = ERROR_500
         text = through(tiny, between.url).push("2").text
-    assert "the old container could not be started again" in text
+    assert f"undoing it failed too: starting {tiny.container} again: " in text
     assert "1 DOES NOT SERVE any more: run gitdeploy deploy" in text
     assert tiny.get() == ""
     assert "2 is live" in tiny.site.run("deploy", tiny.name).stdout

@@ -12,6 +12,7 @@ from gitdeploy.targets.docker.rollout.switch import ByOthers, ByReload, ByStart,
 from gitdeploy.targets.docker.router.config import FULL, Settings, settings
 from gitdeploy.targets.docker.router.container import check, create, fits, has_router, require_image
 from gitdeploy.targets.docker.router.haproxy import Haproxy
+from gitdeploy.targets.undo import Undo
 
 
 def arrange(r: Rollout) -> tuple[Group | None, Switch]:
@@ -86,12 +87,11 @@ def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Setting
     if now is None or not now.routed:
         return switch
     r.output.line(f"the router is gone: a new one takes {now.version} to the ports again")
-    try:
+    undo = Undo(r.output)
+    undo.add("taking the new router away again", switch.revert, traffic=True)
+    with undo.on_failure():
         switch.commit(now.containers)
         switch.keep(now.containers)
-    except BaseException:
-        switch.revert()
-        raise
     return ByWeight(router, app)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import NEVER, Container
@@ -20,6 +21,7 @@ from gitdeploy.targets.docker.rollout.takeover import put_back
 from gitdeploy.targets.docker.router.config import published_ports
 from gitdeploy.targets.docker.router.container import discard, has_router
 from gitdeploy.targets.target import Outcome
+from gitdeploy.targets.undo import Undo
 
 WATCH = 1.0
 """Seconds for which the old release stays after the switch at least, to come back if the new one breaks under traffic."""
@@ -44,8 +46,7 @@ class Overlap:
         self.group = group if group and any(c.running for c in group.containers) else None
         self.old: list[Container] = list(self.group.containers) if self.group else []
         self.new: list[Container] = []
-        self._created: list[str] = []
-        self._stopped: list[Container] = []
+        self.undo = Undo(r.output)
         self._warn_of_shared_volumes()
 
     @property
@@ -61,11 +62,17 @@ class Overlap:
     @contextmanager
     def undone_on_failure(self) -> Iterator[None]:
         """Whatever is raised inside, what served before serves again when it leaves."""
-        try:
+        self.undo.add("sending all requests to the old release", self._revert, traffic=True)
+        with self.undo.on_failure():
             yield
-        except BaseException as error:
-            self._undo(error)
-            raise
+
+    def _stop(self, ids: Sequence[str]) -> None:
+        stop_all(self.r.engine, [c for c in map(self.r.engine.container, ids) if c], self.r.release.app.stop_timeout)
+
+    def _revert(self) -> None:
+        self.switch.revert()
+        if self.old:
+            self.r.output.line(f"{self.r.release.app.container} {version_of(self.old[0])} serves")
 
     def reuse(self) -> bool:
         """Takes the containers of the release that is rolled back to, if all of them still run."""
@@ -83,6 +90,7 @@ class Overlap:
         first = len(self.new) + 1
         r.output.line(f"starting {r.release.app.container} {r.release.version}" + (f" (x{count})" if count > 1 else ""))
         ids = [self._create(replica) for replica in range(first, first + count)]
+        self.undo.add("stopping the new containers", partial(self._stop, ids))
         for container in ids:
             r.engine.start(container)
         batch = [c for c in map(r.engine.container, ids) if c]
@@ -94,7 +102,7 @@ class Overlap:
         spec = self.r.routed_spec(replica)
         self.r.engine.remove(spec.name, force=True)  # left over from a run of the same deployment that was cut off
         created = self.r.engine.create(spec)
-        self._created.append(created)
+        self.undo.add(f"removing {spec.name}", partial(self.r.engine.remove, created, force=True))
         return created
 
     def _make_ready(self, batch: Sequence[Container]) -> None:
@@ -187,7 +195,7 @@ class Overlap:
 
     def stop(self, leaving: Sequence[Container]) -> None:
         """Stops old containers; they are kept until `finish`, to be started again if the rest fails."""
-        self._stopped += leaving
+        enter_way_back(self.r, self.undo, leaving)
         stop_all(self.r.engine, leaving, self.r.release.app.stop_timeout)
 
     def finish(self, hold: bool = False) -> None:
@@ -211,32 +219,22 @@ class Overlap:
         except GitdeployError as error:
             r.output.line(f"the old release could not be removed yet: {error.reason}")
 
-    def _undo(self, error: BaseException) -> None:
-        """What fails here is told beside the error that led here, for that is the one to show."""
-        try:
-            self._bring_back()
-            self.switch.revert()
-            created = [c for c in map(self.r.engine.container, self._created) if c]
-            stop_all(self.r.engine, created, self.r.release.app.stop_timeout)
-            for container in created:
-                self.r.engine.remove(container.id, force=True)
-            if self.old:
-                self.r.output.line(f"{self.r.release.app.container} {version_of(self.old[0])} serves")
-        except EngineGone:
-            raise  # recovery goes on from here
-        except GitdeployError as second:
-            self.r.output.line(f"undoing it failed too: {second.reason}")
-            if isinstance(error, GitdeployError):
-                error.hint = f"undoing it failed too ({second.reason}): deploy again. {error.hint}"
 
-    def _bring_back(self) -> None:
-        """Starts what `stop` has stopped; it gets requests again when it is healthy."""
-        app = self.r.release.app
-        put_back(self.r.engine, app, self._stopped)
-        ports = published_ports(app)
-        listens = Check("tcp", ports[0]) if ports else self.r.check
-        for container in self._stopped:
-            Waiter(self.r.engine, NEVER, self.r.clock, lambda: "").wait(container.id, listens, app.health)
+def enter_way_back(r: Rollout, undo: Undo, leaving: Sequence[Container]) -> None:
+    """Enter that containers which are about to be stopped are all started again, and then waited for."""
+    app = r.release.app
+    waiter = Waiter(r.engine, NEVER, r.clock, lambda: "")
+
+    def wait(container: Container) -> None:
+        own = [port.container_port for port in container.publish if port.protocol == "tcp"]
+        ports = own or published_ports(app)
+        waiter.wait(container.id, Check("tcp", ports[0]) if ports else r.check, app.health)
+        r.output.line(f"{container.name} {version_of(container)} serves again")
+
+    for container in leaving:
+        undo.add(f"waiting for {container.name}", partial(wait, container), traffic=True)
+    for container in leaving:
+        undo.add(f"starting {container.name} again", partial(put_back, r.engine, app, container), traffic=True)
 
 
 def stop_all(engine: Engine, containers: Sequence[Container], timeout: float) -> None:

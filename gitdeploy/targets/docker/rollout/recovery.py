@@ -123,7 +123,8 @@ def _make_whole(r: Recovery, found: Found, group: Group) -> None:
     elif not all(map(serves_directly, group.containers)):
         r.output.line(f"{group.version} serves again")
         _free_the_ports(r, found, group)
-        put_back(r.engine, r.app, group.containers)
+        for container in group.containers:
+            put_back(r.engine, r.app, container)
 
 
 def _require_healthy(r: Recovery, group: Group) -> None:

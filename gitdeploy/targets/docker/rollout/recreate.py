@@ -6,6 +6,7 @@ Everything that can be done beforehand is: the gap is the old container's stop, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineGone, GitdeployError
@@ -14,10 +15,11 @@ from gitdeploy.targets.docker.rollout.arrange import require_free_ports
 from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import everyone, look_to_deploy, version_of
 from gitdeploy.targets.docker.rollout.names import take_name
-from gitdeploy.targets.docker.rollout.overlap import stop_all
-from gitdeploy.targets.docker.rollout.takeover import put_back
+from gitdeploy.targets.docker.rollout.overlap import enter_way_back, stop_all
+from gitdeploy.targets.docker.rollout.takeover import let_go
 from gitdeploy.targets.docker.router.container import discard
 from gitdeploy.targets.target import Outcome
+from gitdeploy.targets.undo import Undo
 
 
 def recreate(r: Rollout) -> Outcome:
@@ -28,37 +30,42 @@ def recreate(r: Rollout) -> Outcome:
     if found.named and not found.named.labels.get(APP):
         r.output.line(f"adopting container {app.container}, which gitdeploy did not make ({found.named.image_ref})")
     require_free_ports(r, [*old, *found.routers])
-    new: list[str] = []
-    try:
-        for replica in range(1, (1 if app.publish else app.replicas) + 1):
-            new.append(r.engine.create(r.spec(replica)))
+    undo = Undo(r.output)
+    with undo.on_failure():
+        new = [_create(r, replica, undo) for replica in range(1, (1 if app.publish else app.replicas) + 1)]
         r.require_published()
-    except BaseException:
-        _remove(r, new)
-        raise
-    return _swap(r, [c for c in old if c.running], [c for c in found.routers if c.running], new)
-
-
-def _swap(r: Rollout, old: Sequence[Container], routers: Sequence[Container], new: Sequence[str]) -> Outcome:
-    app = r.release.app
-    stopped_at = r.clock()
-    try:
-        for container in old:
-            r.output.line(f"stopping {container.name} {version_of(container)}")
-        stop_all(r.engine, old, app.stop_timeout)
-        for router in routers:
-            r.engine.stop(router.id, 0)
-        r.output.line(f"starting {app.container} {r.release.version}")
-        for container_id in new:
-            r.engine.start(container_id)
-        for container_id in new:
-            r.wait_healthy(container_id)
-    except BaseException as error:
-        _put_back(r, old, routers, new, error)
-        raise
-    outage = r.clock() - stopped_at
+        outage = _swap(r, [c for c in old if c.running], [c for c in found.routers if c.running], new, undo)
     _retire(r, new)
-    return Outcome(outage if old else None)
+    return Outcome(outage)
+
+
+def _create(r: Rollout, replica: int, undo: Undo) -> str:
+    spec = r.spec(replica)
+    created = r.engine.create(spec)
+    undo.add(f"removing {spec.name}", partial(r.engine.remove, created, force=True))
+    return created
+
+
+def _swap(r: Rollout, old: Sequence[Container], routers: Sequence[Container], new: Sequence[str], undo: Undo) -> float | None:
+    """Stop what serves, start the new containers and wait for them; return the outage in seconds, None if nothing served."""
+    app = r.release.app
+    for router in routers:
+        undo.add(f"starting {router.name} again", partial(r.engine.start, router.id), traffic=True)
+    enter_way_back(r, undo, old)
+    for container_id in new:  # which hold the ports that the old ones need
+        undo.add("ending the new container", partial(let_go, r.engine, app, container_id), traffic=True)
+    stopped_at = r.clock()
+    for container in old:
+        r.output.line(f"stopping {container.name} {version_of(container)}")
+    stop_all(r.engine, old, app.stop_timeout)
+    for router in routers:
+        r.engine.stop(router.id, 0)
+    r.output.line(f"starting {app.container} {r.release.version}")
+    for container_id in new:
+        r.engine.start(container_id)
+    for container_id in new:
+        r.wait_healthy(container_id)
+    return r.clock() - stopped_at if old else None
 
 
 def _retire(r: Rollout, new: Sequence[str]) -> None:
@@ -72,27 +79,6 @@ def _retire(r: Rollout, new: Sequence[str]) -> None:
         raise  # recovery goes on from here
     except GitdeployError as error:
         r.output.line(f"the old release could not be removed yet: {error.reason}")
-
-
-def _put_back(
-    r: Rollout, old: Sequence[Container], routers: Sequence[Container], new: Sequence[str], error: BaseException
-) -> None:
-    """Starts the old containers again; what fails at that is added to the log, for the first error is the one to show."""
-    try:
-        _remove(r, new)
-        put_back(r.engine, r.release.app, old)
-        for router in routers:
-            r.engine.start(router.id)
-        for container in old:
-            r.output.line(f"{container.name} {version_of(container)} serves again")
-    except EngineGone:
-        raise  # recovery goes on from here
-    except GitdeployError as second:
-        r.output.line(f"the old container could not be started again: {second.reason}")
-        if isinstance(error, GitdeployError):
-            error.hint = (
-                f"the old container could not be started again ({second.reason}): run `docker start` by hand. {error.hint}"
-            )
 
 
 def _remove(r: Rollout, containers: Sequence[str]) -> None:

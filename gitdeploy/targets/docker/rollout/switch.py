@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from gitdeploy.config.model import App
@@ -19,11 +20,12 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, Output
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.targets.docker.rollout.found import alias
-from gitdeploy.targets.docker.rollout.takeover import free_ports, put_back
+from gitdeploy.targets.docker.rollout.takeover import free_ports, let_go, put_back
 from gitdeploy.targets.docker.router.config import FULL, Server
 from gitdeploy.targets.docker.router.container import network_name, settle
 from gitdeploy.targets.docker.router.haproxy import Haproxy
 from gitdeploy.targets.docker.router.runtime import Counts
+from gitdeploy.targets.undo import attempts
 
 POLL = 0.25
 """Seconds between two questions to HAProxy, each of which is a process in its container."""
@@ -178,10 +180,15 @@ class ByStart:
         return self.clock() - began if held else None
 
     def revert(self) -> None:
+        back = [partial(put_back, self.engine, self.app, c) for c in self.direct if c.running]
+        old = [self.old_router.start] if self.old_router else []
+        if failed := attempts(self._remove_router, *old, *back):
+            raise StageFailed("; ".join(failed))
+
+    def _remove_router(self) -> None:
+        """Remove the new router; if that fails it is at least ended, for it may hold the ports."""
+        let_go(self.engine, self.app, self.router.container)
         self.engine.remove(self.router.container, force=True)
-        if self.old_router:
-            self.old_router.start()
-        put_back(self.engine, self.app, [c for c in self.direct if c.running])
 
     def keep(self, known: Sequence[Container]) -> None:
         settle(self.engine, self.app, self.router.container)

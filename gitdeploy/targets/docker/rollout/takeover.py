@@ -7,13 +7,15 @@ while. So whoever follows need not wait for its `stop_timeout`, and a failure co
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
-from gitdeploy.errors import EngineError
+from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.releases.release import APP
 from gitdeploy.targets.docker.rollout.found import serves_directly
+from gitdeploy.targets.undo import attempts
 
 BRIDGE = "bridge"
 """Docker's default network, which knows no aliases."""
@@ -52,8 +54,16 @@ def rejoin(engine: Engine, app: App, container: Container) -> None:
                 raise
 
 
-def put_back(engine: Engine, app: App, containers: Iterable[Container]) -> None:
-    """Makes containers serve again as they did before they were stopped, or lost their ports."""
-    for container in containers:
-        rejoin(engine, app, container)
-        engine.start(container.id)
+def put_back(engine: Engine, app: App, container: Container) -> None:
+    """Make a container serve again as it did before it was stopped, or lost its ports. Raises StageFailed."""
+    if failed := attempts(partial(rejoin, engine, app, container), partial(engine.start, container.id)):
+        raise StageFailed("; ".join(failed))
+
+
+def let_go(engine: Engine, app: App, container: str) -> None:
+    """End a container that is to go, so that its ports are free at once; one that cannot be ended loses its networks."""
+    try:
+        engine.stop(container, 0)
+    except EngineError:
+        if found := engine.container(container):
+            free_ports(engine, app, [found])

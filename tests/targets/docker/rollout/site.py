@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import itertools
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event
@@ -14,10 +13,9 @@ from gitdeploy.config.sections import Canary, Health, Router
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.releases.release import APP, ROLE, Release
-from gitdeploy.targets.docker.rollout import STRATEGIES
-from gitdeploy.targets.docker.rollout.context import Rollout
-from gitdeploy.targets.target import Outcome
+from gitdeploy.targets.target import Incoming, Outcome
 from tests.support.net import get
+from tests.support.targets import target_on
 
 
 @dataclass
@@ -110,19 +108,17 @@ class Site:
         number = release or next(self.numbers)
         image = self.engine.image(self.image)
         assert image
-        rollout = Rollout(
-            release=Release(number, self.app, version, "", image.id),
-            image=image,
-            engine=self.engine,
-            output=self.output,
-            cancel=cancel or Event(),
-            clock=time.monotonic,
-            published=published,
-            credentials=lambda _: None,
-            env={**self.app.env, "VERSION": version, **env},
-            reuse=reuse,
+        return target_on(self.engine).bring_live(
+            Incoming(
+                release=Release(number, self.app, version, "", image.id),
+                image=image,
+                output=self.output,
+                cancel=cancel or Event(),
+                published=published,
+                env={**self.app.env, "VERSION": version, **env},
+                reuse=reuse,
+            )
         )
-        return STRATEGIES[self.app.strategy](rollout)
 
     def containers(self, role: str = "app") -> list[Container]:
         """What the app has on the engine, newest first."""
