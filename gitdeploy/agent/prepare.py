@@ -20,7 +20,7 @@ AGENT_VERSION = "agent.version"
 
 
 def prepare(home: Path, data: Path) -> None:
-    """Makes both directories unless they are there.
+    """Make both directories unless they are there.
 
     Args:
         home: the agent's own, on a volume that no Git server mounts.

@@ -48,10 +48,10 @@ class Verb(Protocol):
     """What a verb's module offers."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declares its arguments."""
+        """Declare its arguments."""
 
     def run(self, arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-        """Does the work; returns the exit status."""
+        """Do the work; return the exit status."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _nobody_reads() -> bool:
-    """Whether the reader of the standard output or of stderr has gone: a broken pipe can be another's, the engine's say."""
+    """Return whether nobody reads stdout or stderr any more: a broken pipe can be another one, the engine's for example."""
     poll = select.poll()
     for fd in (1, 2):
         poll.register(fd, 0)
@@ -89,7 +89,7 @@ def _nobody_reads() -> bool:
 
 
 def _unexpected(error: Exception, verb: str, environ: Mapping[str, str]) -> int:
-    """Shows what no verb has foreseen; returns the exit status: 3 if it is the machine's doing, 1 if it is gitdeploy's."""
+    """Show what no verb has foreseen; return the exit status: 3 if it is the machine's doing, 1 if it is gitdeploy's."""
     log = _log_traceback(Path(environ["GITDEPLOY_HOME"])) if environ.get("GITDEPLOY_HOME") else None
     where = f"the traceback is in {log}" if log else "no log could be written; GITDEPLOY_HOME names where it would be"
     if isinstance(error, OSError) and error.strerror:
@@ -101,7 +101,7 @@ def _unexpected(error: Exception, verb: str, environ: Mapping[str, str]) -> int:
 
 
 def _log_traceback(home: Path) -> Path | None:
-    """Adds the traceback to gitdeploy.log; returns where that is, None if it cannot be written. Only its owner makes it."""
+    """Add the traceback to gitdeploy.log; return where that is, None if it cannot be written. Only its owner makes it."""
     path = home / "logs" / "gitdeploy.log"
     flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -141,7 +141,7 @@ def _help(verb: str) -> int:
 
 
 def _show(error: GitdeployError) -> None:
-    """What a build, a container or a file name says may be in it, and this is somebody's terminal."""
+    """Print an error. What a build, a container or a file name says may be in it, and this is a terminal."""
     from gitdeploy.terminal.redact import harmless  # noqa: PLC0415 - it takes a moment
 
     lines = [f"gitdeploy: {error.reason}", *(f"    | {line}" for line in error.tail)]

@@ -15,12 +15,12 @@ TIMEOUT = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("app", metavar="APP", help="owner/repo")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Asks the worker to cancel and waits until it has; returns 0 if it was cancelled, 1 if it ended otherwise."""
+    """Ask the worker to cancel and wait until it has; return 0 if it was cancelled, 1 if it ended otherwise."""
     site = make_site(environ)
     with site.open_state() as state:
         app = app_name(arguments.app, site, state)

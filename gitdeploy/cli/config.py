@@ -13,13 +13,13 @@ from gitdeploy.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("action", choices=["check", "show", "reference"], help="reference: every key with its default")
     parser.add_argument("app", nargs="?", metavar="APP", help="owner/repo; all apps if left out")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Checks or shows; returns 0, raises ConfigError for a config, or a file with secrets, in error."""
+    """Check or show; return 0, raise ConfigError for a config, or a file with secrets, in error."""
     if arguments.action == "reference":
         from gitdeploy.config.reference import reference  # noqa: PLC0415
 

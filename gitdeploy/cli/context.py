@@ -31,7 +31,7 @@ from gitdeploy.worker.site import Site
 
 
 def make_site(environ: Mapping[str, str]) -> Site:
-    """The installation that GITDEPLOY_HOME names; bin/gitdeploy sets it.
+    """Return the installation that GITDEPLOY_HOME names; bin/gitdeploy sets it.
 
     An agent in a container has a home of its own, which the Git server's user cannot write, and finds the Git server's data
     directory, where the hooks and the spool are, by GITDEPLOY_DATA.
@@ -79,7 +79,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
 
 
 def _own_container(mounts: Path, host: str) -> str:
-    """The id of the container that this runs in, or its beginning: engines mount /etc/hostname from a directory called so."""
+    """Return the id of this process's container, or its beginning: engines mount /etc/hostname from a directory called so."""
     with contextlib.suppress(OSError):
         if found := re.search(r"/containers/([0-9a-f]{64})/hostname /etc/hostname ", mounts.read_text(errors="replace")):
             return found[1]
@@ -93,12 +93,12 @@ def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credenti
 
 
 def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:
-    """What the hook of this app's repository is to know."""
+    """Return what the hook of this app's repository is to know."""
     return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode)
 
 
 def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf) -> Enrolled:
-    """Puts the hook into the app's repository. Raises UnfitError or UsageError."""
+    """Put the hook into the app's repository. Raises UnfitError or UsageError."""
     as_of = config.source.stat().st_mtime_ns
     return enrol(data, repository, conf, bare=app.repository is not None, as_of_ns=as_of)
 
@@ -109,7 +109,7 @@ def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> No
 
 
 def _submodules(gogs: Gogs | None, repository: Path) -> SameServer | None:
-    """Where the submodules of the app with this repository may be: among the repositories of the same Git server."""
+    """Return where the submodules of the app with this repository may be: among the repositories of the same Git server."""
     if gogs is None:
         return None
     root = gogs.root.resolve()
@@ -132,7 +132,7 @@ def become(home: Path) -> None:
 
 
 def _gogs(data: Path) -> Callable[[], Gogs]:
-    """Reads app.ini once, when it is needed: plain bare repositories do without."""
+    """Read app.ini once, when it is needed: plain bare repositories do without."""
     found: list[Gogs] = []
 
     def gogs() -> Gogs:
@@ -144,7 +144,7 @@ def _gogs(data: Path) -> Callable[[], Gogs]:
 
 
 def app_name(given: str, site: Site, state: State) -> str:
-    """The app's name in lower case. Raises UsageError if neither the config nor the history knows it."""
+    """Return the app's name in lower case. Raises UsageError if neither the config nor the history knows it."""
     name = given.lower()
     if not is_app_name(name):
         raise UsageError(f"expected APP as owner/repo, found {given!r}")
@@ -166,7 +166,7 @@ def known_apps(site: Site, state: State) -> list[str]:
 
 
 def enrolled_app(given: str, site: Site) -> App:
-    """The app from config.toml. Raises UsageError if it has no table there."""
+    """Return the app from config.toml. Raises UsageError if it has no table there."""
     apps = site.load_config().apps
     app = apps.get(given.lower())
     if app is None:

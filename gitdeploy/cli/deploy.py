@@ -13,14 +13,14 @@ from gitdeploy.intake.spool import new_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("app", metavar="APP", help="owner/repo")
     parser.add_argument("ref", nargs="?", metavar="REF", help="branch, tag or commit; the app's first branch if left out")
     parser.add_argument("-o", "--option", action="append", default=[], metavar="OPTION", help="as with git push -o")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Deploys in the foreground; returns 0, or how it failed."""
+    """Deploy in the foreground; return 0, or how it failed."""
     site = make_site(environ)
     site.readers.warm()
     app = enrolled_app(arguments.app, site)

@@ -20,19 +20,19 @@ from gitdeploy.gitserver.hookconf import Mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("--json", action="store_true", help="for monitoring")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints what it finds; returns 0 if nothing is broken, else 3."""
+    """Print what it finds; return 0 if nothing is broken, else 3."""
     findings = Examination(_installation(environ)).run()
     print(json.dumps(as_json(findings), indent=2) if arguments.json else as_text(findings))
     return exit_status(findings)
 
 
 def _installation(environ: Mapping[str, str]) -> Installation:
-    """The installation that GITDEPLOY_HOME names, however much is wrong with it: `make_site` wants more of one."""
+    """Return the installation that GITDEPLOY_HOME names, however much is wrong with it: `make_site` wants more of one."""
     home = Path(environ["GITDEPLOY_HOME"]).absolute() if environ.get("GITDEPLOY_HOME") else None
     os.umask(0o077)
     with contextlib.suppress(OSError):  # it is not there, or may not be looked at: a finding of its own

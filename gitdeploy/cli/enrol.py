@@ -22,7 +22,7 @@ from gitdeploy.worker.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("app", nargs="?", metavar="APP", help="owner/repo")
     which.add_argument(
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Enrols; returns 0, or the exit status of the last failure among all."""
+    """Enrol; return 0, or the exit status of the last failure among all."""
     site = make_site(environ)
     if arguments.later:
         reseed(site.data, _config(site).server, site.mode)
@@ -53,13 +53,13 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _config(site: Site) -> Config:
-    """The server's config; an empty one before the first app is enrolled."""
+    """Return the server's config; an empty one before the first app is enrolled."""
     path = site.home / "config.toml"
     return site.load_config() if path.exists() else parse_config(b"", path)
 
 
 def _enrol_all(site: Site, values: Mapping[str, object], environ: Mapping[str, str]) -> int:
-    """Enrols what there is, going on after a failure; and, if there is an image for it, what comes later."""
+    """Enrol what there is, going on after a failure; and, if there is an image for it, what comes later."""
     gogs, status = read_gogs(site.data), 0
     image = str(values.get("image", ""))
     rest = {key: value for key, value in values.items() if key != "image"}
@@ -84,14 +84,14 @@ def _enrol_all(site: Site, values: Mapping[str, object], environ: Mapping[str, s
 
 
 def _require_same(site: Site, name: str, path: Path) -> None:
-    """Raises UsageError for a repository that was made anew: enrolling it is for somebody to ask for by name."""
+    """Raise UsageError for a repository that was made anew: enrolling it is for somebody to ask for by name."""
     if (site.home / "state.db").exists():
         with site.open_state() as state:
             require_same(state, name, path)
 
 
 def _enrol_later(site: Site, gogs: Gogs, image: str, environ: Mapping[str, str]) -> None:
-    """Has repositories that are made from now on enrolled; where that fails, config.toml stays as it was."""
+    """Have repositories that are made from now on enrolled; where that fails, config.toml stays as it was."""
     server = _config(site).server
     template = seed_gogs(gogs, server.relay_timeout, site.mode)
     try:
@@ -105,7 +105,7 @@ def _enrol_later(site: Site, gogs: Gogs, image: str, environ: Mapping[str, str])
 
 
 def enrol_newcomer(site: Site, name: str) -> bool:
-    """Enrols a repository that was made after `enrol --all`, at its first push; returns whether it did.
+    """Enrol a repository that was made after `enrol --all`, at its first push; return whether it did.
 
     Raises:
         ConfigError: it cannot be, for example because its container's name is another app's.
@@ -129,7 +129,7 @@ def enrol_newcomer(site: Site, name: str) -> bool:
 
 
 def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping[str, str]) -> None:
-    """Enrols one repository."""
+    """Enrol one repository."""
     known = _config(site).apps.get(name)
     if "repository" not in values and (known is None or known.repository is None):
         site.find_repository(name, "")  # before anything is written
@@ -152,7 +152,7 @@ def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping
 
 
 def _values(arguments: argparse.Namespace) -> dict[str, object]:
-    """What the command line sets."""
+    """Return what the command line sets."""
     values: dict[str, object] = {
         key: getattr(arguments, key)
         for key in ("image", "container", "publish", "strategy")
@@ -164,7 +164,7 @@ def _values(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def edit_config(site: Site, name: str, values: Mapping[str, object]) -> bool:
-    """Sets keys of one app in config.toml, as a whole or not at all; returns whether the file changed.
+    """Set keys of one app in config.toml, as a whole or not at all; return whether the file changed.
 
     Raises:
         ConfigError: the file would be in error; it is left as it was.
@@ -173,7 +173,7 @@ def edit_config(site: Site, name: str, values: Mapping[str, object]) -> bool:
 
 
 def edit_server(site: Site, key: str, value: object) -> bool:
-    """The same with a key of `[server]`."""
+    """Return the same with a key of `[server]`."""
     return _edit_config(site, lambda text: set_server(text, key, value))
 
 

@@ -65,7 +65,7 @@ def _audit(site: Site, record: PushRecord, environ: Mapping[str, str]) -> None:
 
 
 def _start_worker(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Starts a worker that outlives this command."""
+    """Start a worker that outlives this command."""
     return subprocess.Popen(
         [sys.executable, "-s", "-P", "-m", "gitdeploy", "worker", "--once"],
         stdin=subprocess.DEVNULL,
@@ -77,7 +77,7 @@ def _start_worker(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
 
 
 def _relay(reader: int, is_over: Callable[[], bool], worker: subprocess.Popen[bytes] | None) -> None:
-    """Copies the FIFO to the standard output until its writer closes it, unless another one is about to come.
+    """Copy the FIFO to the standard output until its writer closes it, unless another one is about to come.
 
     Args:
         is_over: whether nobody works on it any more.

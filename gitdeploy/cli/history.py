@@ -13,14 +13,14 @@ from gitdeploy.terminal.redact import harmless
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("app", metavar="APP", help="owner/repo")
     parser.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
     parser.add_argument("--json", action="store_true", help="for scripts")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the history; returns 0."""
+    """Print the history; return 0."""
     site = make_site(environ)
     with site.open_state() as state:
         deployments = state.history(app_name(arguments.app, site, state), arguments.n)

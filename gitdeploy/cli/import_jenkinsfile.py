@@ -15,13 +15,13 @@ from gitdeploy.terminal.redact import harmless
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("file", metavar="FILE", help="the Jenkinsfile, - for standard input")
     parser.add_argument("--app", metavar="APP", help="owner/repo; else the one whose repository the file names")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the table to standard output, and what is not in it to standard error; returns 0."""
+    """Print the table to standard output, and what is not in it to standard error; return 0."""
     app = arguments.app.lower() if arguments.app else None
     try:
         APP_NAME.parse(app or "owner/repo")
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _read(file: str) -> str:
-    """The text of a file; bytes that are no UTF-8 are replaced."""
+    """Return the text of a file; bytes that are no UTF-8 are replaced."""
     try:
         if file == "-":
             data = sys.stdin.buffer.read(4 * MAX_SIZE)

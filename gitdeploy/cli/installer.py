@@ -52,7 +52,7 @@ CONFIG = """\
 
 
 def owner(data: str, bare: str) -> None:
-    """Prints user and group, by number, of the repositories: the Git server runs its hooks as this user."""
+    """Print user and group, by number, of the repositories: the Git server runs its hooks as this user."""
     home = Path(data) / "gitdeploy"
     if bare:
         facts = Path(bare).stat()
@@ -70,7 +70,7 @@ def run(uid: str, gid: str, *command: str) -> None:
 
 
 def version() -> None:
-    """Prints what changes when an installation would."""
+    """Print what changes when an installation would."""
     names = [path for top in ("gitdeploy", "hooks") for path in (CHECKOUT / top).rglob("*") if "__pycache__" not in path.parts]
     names += [CHECKOUT / name for name in ("pyproject.toml", ".constraints.txt")]
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
@@ -80,17 +80,17 @@ def version() -> None:
 
 
 def requirements() -> None:
-    """Prints the dependencies, one a line, as pip wants them."""
+    """Print the dependencies, one a line, as pip wants them."""
     print(*tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"], sep="\n")
 
 
 def enrolled(data: str) -> None:
-    """Prints every enrolled app, one a line."""
+    """Print every enrolled app, one a line."""
     print(*_enrolled(Path(data)), sep="\n")
 
 
 def setup(data: str, lib: str, lib_version: str, uid: str, gid: str) -> None:
-    """Makes or upgrades the gitdeploy directory.
+    """Make or upgrades the gitdeploy directory.
 
     Args:
         data: the Git server's data directory.
@@ -122,7 +122,7 @@ def setup(data: str, lib: str, lib_version: str, uid: str, gid: str) -> None:
 
 
 def _install_lib(home: Path, source: Path, prefix: str) -> None:
-    """Makes HOME/lib a link to a new directory, in one step. The one before stays, for the workers that run from it."""
+    """Make HOME/lib a link to a new directory, in one step. The one before stays, for the workers that run from it."""
     link = home / "lib"
     before = link.readlink().name if link.is_symlink() else ""
     new = Path(tempfile.mkdtemp(prefix=prefix, dir=home))
@@ -141,7 +141,7 @@ def _install_lib(home: Path, source: Path, prefix: str) -> None:
 
 
 def uninstall(data: str, purge: str, uid: str, gid: str) -> None:
-    """Takes the hook out of every repository, then removes what install.sh made; with `purge` also what came to be since."""
+    """Take the hook out of every repository, then removes what install.sh made; with `purge` also what came to be since."""
     home = Path(data) / "gitdeploy"
     _become(int(uid), int(gid))
     for lock in home.glob("locks/**/*.lock"):
@@ -194,7 +194,7 @@ def _enrolled(data: Path) -> dict[str, Path]:
 
 
 def _become(uid: int, gid: int) -> None:
-    """Gives up root for this user, with the groups this machine knows that user in."""
+    """Give up root for this user, with the groups this machine knows that user in."""
     if os.geteuid() == uid:
         return
     try:
@@ -214,7 +214,7 @@ STEPS: dict[str, Callable[..., None]] = {
 
 
 def main(step: str, *arguments: str) -> int:
-    """Does one step; returns the exit status."""
+    """Do one step; return the exit status."""
     try:
         STEPS[step](*arguments)
     except GitdeployError as error:

@@ -18,7 +18,7 @@ INTERVAL = 0.05
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("app", metavar="APP", help="owner/repo")
     parser.add_argument("id", nargs="?", type=int, metavar="ID", help="of the deployment, as `history` lists it")
     parser.add_argument(
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the log; returns 0."""
+    """Print the log; return 0."""
     site = make_site(environ)
     with site.open_state() as state:
         app = app_name(arguments.app, site, state)
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _copy(path: Path, offset: int) -> int:
-    """Prints a file from `offset`; returns the new offset."""
+    """Print a file from `offset`; return the new offset."""
     if not path.exists():
         return offset
     with path.open("rb") as file:
@@ -56,7 +56,7 @@ def _copy(path: Path, offset: int) -> int:
 
 
 def _follow(site: Site, state: State, app: str, path: Path, deployment: int | None) -> None:
-    """Prints what is added, until the deployment ends or, if none was named, for ever."""
+    """Print what is added, until the deployment ends or, if none was named, for ever."""
     offset = 0
     while True:
         row = state.deployment(deployment) if deployment else None

@@ -26,12 +26,12 @@ class _Print:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("app", nargs="?", metavar="APP", help="owner/repo; all apps if left out")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prunes; returns 0, or the exit status of the last failure among all."""
+    """Prune; return 0, or the exit status of the last failure among all."""
     site = make_site(environ)
     apps = [enrolled_app(arguments.app, site)] if arguments.app else list(site.load_config().apps.values())
     engine, status = site.connect(), 0

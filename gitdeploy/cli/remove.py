@@ -19,14 +19,14 @@ from gitdeploy.worker.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("app", nargs="?", metavar="APP", help="owner/repo")
     which.add_argument("--all", action="store_true", help="every enrolled repository")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Removes; returns 0, or the exit status of the last failure among all."""
+    """Remove; return 0, or the exit status of the last failure among all."""
     site = make_site(environ)
     if arguments.all:
         status = 0
@@ -56,7 +56,7 @@ def _no_newcomers(site: Site, environ: Mapping[str, str]) -> None:
 
 
 def _remove(site: Site, name: str, path: Path, environ: Mapping[str, str]) -> bool:
-    """Takes the hook out of one repository; returns whether there was one."""
+    """Take the hook out of one repository; return whether there was one."""
     with site.open_state() as state:
         state.remember(name, TAKEN_OUT)
         done = remove(site.data, path)
@@ -73,7 +73,7 @@ def _remove(site: Site, name: str, path: Path, environ: Mapping[str, str]) -> bo
 
 
 def enrolled(site: Site) -> list[tuple[str, Path]]:
-    """Every enrolled app with its repository: those of Gogs, and plain ones that config.toml names."""
+    """Return every enrolled app with its repository: those of Gogs, and plain ones that config.toml names."""
     found = dict(read_gogs(site.data).enrolled()) if has_gogs(site.data) else {}
     for name, app in site.load_config().apps.items():
         if app.repository and enrolled_app(app.repository) == name:

@@ -14,13 +14,13 @@ from gitdeploy.releases.retention import choose_target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("app", metavar="APP", help="owner/repo")
     parser.add_argument("version", nargs="?", metavar="VERSION", help="the release before the live one if left out")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Rolls back in the foreground; returns 0, or how it failed."""
+    """Roll back in the foreground; return 0, or how it failed."""
     site = make_site(environ)
     app = enrolled_app(arguments.app, site)
     with site.open_state() as state:

@@ -17,13 +17,13 @@ from gitdeploy.worker.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     parser.add_argument("app", nargs="?", metavar="APP", help="owner/repo; all apps if left out")
     parser.add_argument("--json", action="store_true", help="for scripts")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the status; returns 0."""
+    """Print the status; return 0."""
     site = make_site(environ)
     with site.open_state() as state:
         apps = [app_name(arguments.app, site, state)] if arguments.app else known_apps(site, state)

@@ -14,7 +14,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ago(now: float, then: float | None) -> str:
-    """How long ago, in the largest fitting unit; times in seconds since the epoch."""
+    """Return how long ago, in the largest fitting unit; times in seconds since the epoch."""
     if then is None:
         return "-"
     seconds = max(0.0, now - then)
@@ -30,5 +30,5 @@ def moment(then: float | None) -> str:
 
 
 def span(start: float | None, end: float | None) -> str:
-    """Seconds between two times."""
+    """Return seconds between two times."""
     return f"{end - start:.1f} s" if start is not None and end is not None else "-"

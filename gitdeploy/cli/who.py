@@ -39,7 +39,7 @@ def audit(site: Site, environ: Mapping[str, str], how: str, *, verdict: str = "a
 
 
 def audit_config(site: Site, environ: Mapping[str, str], how: str, *, app: str = "", reason: str = "") -> None:
-    """The same for a change of config.toml by the command line, which the file's new hash goes with."""
+    """Write the same for a change of config.toml by the command line, with the file's new hash."""
     config = site.home / "config.toml"
     config_toml = digest(config.read_bytes()) if config.exists() else ""
     audit(site, environ, how, verdict="done", app=app, reason=reason, config_toml=config_toml)

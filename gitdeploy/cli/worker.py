@@ -27,14 +27,14 @@ HEARTBEAT = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the verb's arguments."""
+    """Declare the verb's arguments."""
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--once", action="store_true", help="until nothing waits (the default)")
     mode.add_argument("--watch", action="store_true", help="stay, and wait for pushes")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Works; returns 0, 1 if an app's work could not be done, or STOPPED."""
+    """Work; return 0, 1 if an app's work could not be done, or STOPPED."""
     site = _site(environ, patient=arguments.watch)
     unfinished: frozenset[str] = frozenset()
     if arguments.watch:
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _note(site: Site) -> Callable[[str], None]:
-    """Writes a line, and the traceback of what is being handled, to gitdeploy's log."""
+    """Write a line, and the traceback of what is being handled, to gitdeploy's log."""
 
     def note(text: str) -> None:
         from gitdeploy.terminal import console  # noqa: PLC0415
@@ -61,7 +61,7 @@ def _note(site: Site) -> Callable[[str], None]:
 
 
 def _site(environ: Mapping[str, str], *, patient: bool) -> Site:
-    """The installation; to watch, waits for a Git server that is not set up yet."""
+    """Return the installation; to watch, waits for a Git server that is not set up yet."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0 if patient else STOPPED))
     told = ""
     while True:
@@ -77,7 +77,7 @@ def _site(environ: Mapping[str, str], *, patient: bool) -> Site:
 
 
 def _heartbeat(site: Site) -> Callable[[], None]:
-    """Shows in agent mode that the agent is alive, and of which version."""
+    """Show in agent mode that the agent is alive, and of which version."""
     path = site.home / AGENT_VERSION
     if site.mode != "agent":
         return lambda: None
@@ -94,7 +94,7 @@ def _heartbeat(site: Site) -> Callable[[], None]:
 
 
 def _watcher(site: Site) -> Callable[[], int]:
-    """The process that watches refs and hooks."""
+    """Return the process that watches refs and hooks."""
 
     def watch() -> int:
         site.readers.warm()
@@ -114,7 +114,7 @@ def _watcher(site: Site) -> Callable[[], int]:
 
 
 def _warm_up() -> None:
-    """Imports what every deployment needs, once, before the forks."""
+    """Import what every deployment needs, once, before the forks."""
     import gitdeploy.engine.client  # noqa: PLC0415
     import gitdeploy.worker.appworker  # noqa: F401, PLC0415
 
@@ -126,7 +126,7 @@ def _apps_that_hold(state: State) -> frozenset[str]:
 
 
 def _child(site: Site) -> Callable[[str], int]:
-    """The work of one app's process: imports come here, so that a worker with nothing to do starts fast."""
+    """Return the work of one app's process: imports come here, so that a worker with nothing to do starts fast."""
 
     def work(app: str) -> int:
         site.readers.warm()

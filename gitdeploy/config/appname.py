@@ -14,5 +14,5 @@ _NAME = re.compile(PATTERN)
 
 
 def is_app_name(text: str) -> bool:
-    """Whether it is the name of an app."""
+    """Return whether it is the name of an app."""
     return _NAME.fullmatch(text) is not None

@@ -31,12 +31,12 @@ Problem = tuple[str, str]
 
 
 def app_problems(app: App) -> list[Problem]:
-    """What contradicts itself in one app."""
+    """Return what contradicts itself in one app."""
     return [*_names(app), *_routing(app), *_repetitions(app)]
 
 
 def app_warnings(app: App) -> tuple[str, ...]:
-    """What works and may still surprise; one line each, beginning with the key."""
+    """Return what works and may still surprise; one line each, beginning with the key."""
     writable = [str(volume) for volume in app.volumes if not volume.read_only]
     if app.strategy == "recreate" or not writable:
         return ()
@@ -44,7 +44,7 @@ def app_warnings(app: App) -> tuple[str, ...]:
 
 
 def _names(app: App) -> Iterator[Problem]:
-    """The names once {owner} and {repo} are filled in."""
+    """Yield the names once {owner} and {repo} are filled in."""
     for key, kind, value in (("image", IMAGE, app.image), ("container", CONTAINER, app.container)):
         try:
             kind.parse(value)
@@ -88,7 +88,7 @@ def _repetitions(app: App) -> Iterator[Problem]:
 
 
 def pusher_problems(app: App, layer: Layer, above: Layer = NOTHING) -> Iterator[Problem]:
-    """What is right for the server and too much for who pushes.
+    """Yield what is right for the server and too much for who pushes.
 
     Args:
         app: with everything merged.
@@ -111,7 +111,7 @@ def pusher_problems(app: App, layer: Layer, above: Layer = NOTHING) -> Iterator[
 
 
 def _too_long(app: App, keys: Sequence[str]) -> Iterator[Problem]:
-    """Times that are short by themselves and long together: whoever may push could hold a deployment for weeks."""
+    """Time that are short by themselves and long together: whoever may push could hold a deployment for weeks."""
     health, canary = app.health, app.canary
     each = max(health.patience, health.min_uptime) + app.stop_timeout
     times = (
@@ -134,7 +134,7 @@ def _table(layer: Layer, key: str) -> Mapping[str, object]:
 
 
 def cross_problems(apps: Sequence[App], defaults: Layer = NOTHING) -> Iterator[tuple[App, str, str]]:
-    """What two apps cannot both have, as (the later app, key, what is wrong); takes `[defaults]`, too."""
+    """Yield what two apps cannot both have, as (the later app, key, what is wrong); takes `[defaults]`, too."""
     yield from _taken_twice(apps, "container", lambda app: app.container)
     yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
     yield from _taken_twice(apps, "repository", lambda app: str(app.repository or ""))
@@ -185,7 +185,7 @@ def pair_problems(first: App, second: App) -> Iterator[tuple[App, str, str]]:
 
 
 def newcomer_problems(template: str, defaults: Layer) -> Iterator[Problem]:
-    """What is wrong with enrolling repositories by their first push, as (key of the whole file, what is wrong).
+    """Yield what is wrong with enrolling repositories by their first push, as (key of the whole file, what is wrong).
 
     Whoever makes a repository chooses its name. A registry has to agree to what is pushed under it, and no name may be one
     that images of other people have on this engine, such as "library/haproxy" or "gogs/gogs".
@@ -216,7 +216,7 @@ def newcomer_problems(template: str, defaults: Layer) -> Iterator[Problem]:
 
 
 def volume_problem(app: App, volume: Volume, others: Sequence[App]) -> str:
-    """Why a tree must not have this mount although it may have volumes, "" if it may.
+    """Return why a tree must not have this mount although it may have volumes, "" if it may.
 
     Named volumes of the app itself only: paths lead to the host, and other volumes hold other apps' data, even the
     Git server's with gitdeploy's own config in it.

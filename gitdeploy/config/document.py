@@ -21,7 +21,7 @@ MAX_DOTS = 100
 
 
 def parse_toml(data: bytes, limit: int, problems: Problems) -> dict[str, Any]:
-    """Parses a file; what is wrong with it goes to `problems`, and then the result is {}.
+    """Parse a file; what is wrong with it goes to `problems`, and then the result is {}.
 
     Args:
         data: the file's bytes.

@@ -22,7 +22,7 @@ Path = tuple[str, ...]
 
 
 def set_app(text: str, name: str, values: Mapping[str, object]) -> str:
-    """The text of config.toml with these values in the app's table, which is made if there is none.
+    """Return the text of config.toml with these values in the app's table, which is made if there is none.
 
     Args:
         text: of the file, line ends as they are in it; "" if there is none.
@@ -51,7 +51,7 @@ def set_app(text: str, name: str, values: Mapping[str, object]) -> str:
 
 
 def set_server(text: str, key: str, value: object) -> str:
-    """The same with one key of `[server]`; see `set_app`."""
+    """Return the same with one key of `[server]`; see `set_app`."""
     problems = Problems("config.toml")
     bom, body = text[:1] if text.startswith("\ufeff") else "", text.removeprefix("\ufeff")
     parse_toml(body.encode(), MAX_CONFIG, problems)
@@ -80,7 +80,7 @@ def _check(name: str, values: Mapping[str, object], problems: Problems) -> None:
 
 
 def _set(text: str, path: Path, value: object) -> str:
-    """The text with one value changed or added."""
+    """Return the text with one value changed or added."""
     before = tomllib.loads(text)
     if _get(before, path) == value:
         return text
@@ -101,7 +101,7 @@ def _get(document: Mapping[str, Any], path: Path) -> Any:
 
 
 def _put(document: dict[str, Any], path: Path, value: object) -> bool:
-    """Sets a value in parsed data; False if something else than a table is in the way."""
+    """Set a value in parsed data; False if something else than a table is in the way."""
     table: Any = document
     for part in path[:-1]:
         table = table.setdefault(part, {})
@@ -146,7 +146,7 @@ def _common(one: Path, other: Path) -> int:
 
 
 def _insert(text: str, after: Statement, path: Path, value: object, newline: str) -> str:
-    """The text with a line for the value after a statement of the same table, indented like it."""
+    """Return the text with a line for the value after a statement of the same table, indented like it."""
     line = text[after.start : after.end]
     indent = line[: len(line) - len(line.lstrip(" \t"))]
     gap = "" if line.endswith("\n") else newline

@@ -12,7 +12,7 @@ from gitdeploy.errors import ConfigError
 
 
 def read_config_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
-    """The file's bytes (one more than MAX_CONFIG at most) and warnings about its mode, one line each.
+    """Return the file's bytes (one more than MAX_CONFIG at most) and warnings about its mode, one line each.
 
     Raises:
         ConfigError: it is missing, unreadable or no regular file, or others than its user and root can write it.

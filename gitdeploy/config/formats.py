@@ -30,7 +30,7 @@ IMAGE_WITH_TAG = matching(
 
 
 def templated(kind: Kind[str], example: str) -> Kind[str]:
-    """The same with {owner} and {repo} in it, so that `[defaults]` can name things for every app."""
+    """Return the same with {owner} and {repo} in it, so that `[defaults]` can name things for every app."""
     expected = f'{kind.expected}; in [defaults] with names to fill in, such as "{example}"'
 
     def parse(value: object) -> str:
@@ -46,7 +46,7 @@ def templated(kind: Kind[str], example: str) -> Kind[str]:
 
 
 def or_none(kind: Kind[str]) -> Kind[str]:
-    """The same, and "" for nothing."""
+    """Return the same, and "" for nothing."""
     return Kind(f'{kind.expected}; or ""', lambda value: "" if value == "" else kind.parse(value))
 
 

@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
 
 
 def host_key(host: str) -> str:
-    """One spelling of a host: lower case, an address in its usual form (IPv6 in brackets), LOCAL for this machine."""
+    """Return one spelling of a host: lower case, an address in its usual form (IPv6 in brackets), LOCAL for this machine."""
     name, found = _name(host), addresses(host)
     if _LOCAL_NAMES.fullmatch(name) or any(address.is_loopback or address.is_unspecified for address in found):
         return LOCAL
@@ -25,12 +25,12 @@ def host_key(host: str) -> str:
 
 
 def is_link_local(host: str) -> bool:
-    """Whether it is an address of the wire itself (169.254.0.0/16, fe80::/10): clouds keep their machines' secrets there."""
+    """Return whether an address is link-local (169.254.0.0/16, fe80::/10): clouds keep their machines' secrets there."""
     return any(address.is_link_local for address in addresses(host))
 
 
 def addresses(host: str) -> list[IPv4Address | IPv6Address]:
-    """What some program takes the host for, nothing for a name: "010.0.0.1" is 8.0.0.1 to most, 10.0.0.1 to others."""
+    """Return what some program takes the host for, nothing for a name: "010.0.0.1" is 8.0.0.1 to most, 10.0.0.1 to others."""
     name = _name(host)
     if ":" not in name:
         return [address for octal in (8, 10) if (address := _ipv4(name, octal))]

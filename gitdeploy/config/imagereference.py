@@ -68,7 +68,7 @@ class Reference:
 
 
 def parse(text: str) -> Reference | None:
-    """The parts of a reference, None for what is none: the id of an image, too, though it has the form of one."""
+    """Return the parts of a reference, None for what is none: the id of an image, too, though it has the form of one."""
     found = _REFERENCE.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if not found or _ID.fullmatch(text):
         return None
@@ -76,7 +76,7 @@ def parse(text: str) -> Reference | None:
 
 
 def same_repository(one: str, other: str) -> bool:
-    """Whether two references are of one repository, whatever their spelling, tags and digests."""
+    """Return whether two references are of one repository, whatever their spelling, tags and digests."""
     first, second = parse(one), parse(other)
     return first is not None and second is not None and first.key == second.key
 
@@ -88,7 +88,7 @@ def image_key(image: str) -> str:
 
 
 def path_key(image: str) -> str:
-    """What stands behind the registry in `image_key`, "" for what is no reference.
+    """Return what stands behind the registry in `image_key`, "" for what is no reference.
 
     Two registries' names may lead to one registry, and nobody but its owner can tell: its address, a name in DNS, a proxy.
     """
@@ -97,7 +97,7 @@ def path_key(image: str) -> str:
 
 
 def is_in(image: str, domain: str) -> bool:
-    """Whether a reference is in the registry of that host, however it is spelled and on whatever port."""
+    """Return whether a reference is in the registry of that host, however it is spelled and on whatever port."""
     return re.fullmatch(rf"{re.escape(domain)}(?::[0-9]*)?/.*", image, re.IGNORECASE) is not None
 
 
@@ -108,7 +108,7 @@ def split(ref: str) -> tuple[str, str]:
 
 
 def registry(ref: str) -> str:
-    """The registry's host of a reference: "127.0.0.1:5000" of "127.0.0.1:5000/dev-app:1.0", "docker.io" where none is named."""
+    """Return the registry's host: "127.0.0.1:5000" of "127.0.0.1:5000/dev-app:1.0", "docker.io" where none is named."""
     found = parse(ref)
     return (found.domain if found else "") or HUB
 

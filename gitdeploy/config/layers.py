@@ -33,7 +33,7 @@ def read_layer(
     prefix: Sequence[str] = (),
     refusal: Callable[[Key], str] = permit_all,
 ) -> Layer:
-    """Checks one table and gives its good values.
+    """Check one table and give its good values.
 
     Args:
         table: as tomllib gave it.
@@ -62,7 +62,7 @@ def read_layer(
 def _flatten(
     table: Mapping[str, object], keys: Mapping[str, Key], problems: Problems, prefix: Sequence[str]
 ) -> Iterator[tuple[str, object]]:
-    """The known keys in a table and in the tables of it, with their values.
+    """Yield the known keys in a table and in the tables of it, with their values.
 
     Keys have at most two parts, so a quoted name with a dot in it is no known one: "build.args" = … is not args in [build].
     """
@@ -85,7 +85,7 @@ def _flatten(
 
 
 def merge(layers: Sequence[Layer]) -> Layer:
-    """One layer of several: later ones win, tables with free names (env, build.args) name by name."""
+    """Return one layer of several: later ones win, tables with free names (env, build.args) name by name."""
     merged: dict[str, object] = {}
     for layer in layers:
         for path, value in layer.items():
@@ -96,7 +96,7 @@ def merge(layers: Sequence[Layer]) -> Layer:
 
 
 def replaced(record: Record, values: Layer) -> Record:
-    """The dataclass with the values of a layer in it and in the dataclasses of it."""
+    """Return the dataclass with the values of a layer in it and in the dataclasses of it."""
     changes: dict[str, Any] = {}
     for path, value in values.items():
         section, _, leaf = path.rpartition(".")
@@ -108,6 +108,6 @@ def replaced(record: Record, values: Layer) -> Record:
 
 
 def build_app(name: str, layers: Sequence[Layer]) -> App:
-    """An app from its layers, the built-in defaults below them."""
+    """Return an app from its layers, the built-in defaults below them."""
     app = replaced(replace(BUILT_IN, name=name), merge(layers))
     return replace(app, image=fill_in(app.image, name), container=fill_in(app.container, name))

@@ -33,7 +33,7 @@ TABLES = ("server", "notify", "defaults", "apps")
 
 
 def load_config(path: Path) -> Config:
-    """The server's config.toml.
+    """Return the server's config.toml.
 
     Raises:
         ConfigError: with all that is wrong in it; or it is missing, unreadable, or others can write it.
@@ -43,7 +43,7 @@ def load_config(path: Path) -> Config:
 
 
 def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Config:
-    """The config from the bytes of config.toml. Pure.
+    """Return the config from the bytes of config.toml. Pure.
 
     Args:
         source: what the file is called in messages.
@@ -82,7 +82,7 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Con
 
 
 def _read_apps(apps: object, defaults: Layer, problems: Problems) -> dict[str, Layer]:
-    """The table of each app; what contradicts itself in one app is looked for where its keys are right by themselves."""
+    """Return the table of each app; what contradicts itself in one app is looked for where its keys are right by themselves."""
     tables: dict[str, Layer] = {}
     if not isinstance(apps, dict):
         problems.add("apps", f"expected a table, found {type_name(apps)}")
@@ -107,7 +107,7 @@ def _read_apps(apps: object, defaults: Layer, problems: Problems) -> dict[str, L
 
 
 def apply_tree(config: Config, app: App, text: bytes, source: str) -> App:
-    """The app with the gitdeploy.toml of the pushed tree between [defaults] and its own table. Pure.
+    """Return the app with the gitdeploy.toml of the pushed tree between [defaults] and its own table. Pure.
 
     Args:
         app: one of `config.apps`.
@@ -134,7 +134,7 @@ def apply_tree(config: Config, app: App, text: bytes, source: str) -> App:
 
 
 def _refuse_tree(app: App, key: Key) -> str:
-    """Why a tree may not set this key, "" if it may."""
+    """Return why a tree may not set this key, "" if it may."""
     if key.tree == "yes" or (key.tree == "allow" and key.path in app.allow):
         return ""
     table = join_key(["apps", app.name])
@@ -144,7 +144,7 @@ def _refuse_tree(app: App, key: Key) -> str:
 
 
 def _tree_problems(app: App, layer: Layer, above: Layer, others: Sequence[App]) -> list[tuple[str, str]]:
-    """What a tree's values contradict: each other, the server's, or another app's; `above` is the app's own table."""
+    """Return what a tree's values contradict: each other, the server's, or another app's; `above` is the app's own table."""
     found = [*app_problems(app), *pusher_problems(app, layer, above)]
     for other in others:
         found += [(key, text) for _, key, text in pair_problems(other, app)]
@@ -158,7 +158,7 @@ def _tree_problems(app: App, layer: Layer, above: Layer, others: Sequence[App]) 
 
 
 def apply_options(app: App, options: Sequence[str]) -> tuple[App, bool]:
-    """The app with the push options (`git push -o`) on top, and whether they ask to skip the deployment. Pure.
+    """Return the app with the push options (`git push -o`) on top, and whether they ask to skip the deployment. Pure.
 
     Options that do not begin with "gitdeploy." are for others.
 
@@ -192,7 +192,7 @@ def apply_options(app: App, options: Sequence[str]) -> tuple[App, bool]:
 
 
 def _option_value(text: str, given: bool, *, flag: bool) -> object:
-    """The TOML value that an option's text stands for; a flag needs none, commas make an array."""
+    """Return the TOML value that an option's text stands for; a flag needs none, commas make an array."""
     if flag:
         return {"true": True, "false": False}.get(text, text) if given else True
     if "," in text:

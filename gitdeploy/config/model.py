@@ -37,7 +37,7 @@ class Publish:
     protocol: Literal["tcp", "udp"] = "tcp"
 
     def clashes(self, other: Publish) -> bool:
-        """Whether both ask for one port of the host: "" takes it on every address, 0.0.0.0 and :: on those of a kind."""
+        """Return whether both ask for one port of the host: "" takes it on every address, 0.0.0.0 and :: on those of a kind."""
         if (self.host_port, self.protocol) != (other.host_port, other.protocol):
             return False
         ips = {self.host_ip, other.host_ip}

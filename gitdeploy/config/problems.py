@@ -59,12 +59,12 @@ class Problems:
         self.found.append(": ".join(part for part in (self.source, key, text) if part))
 
     def bad_value(self, key: str, bad: BadValue, *, secret: bool = False) -> None:
-        """A value of the wrong type or form; one that may be secret is named by its type only."""
+        """Note a value of the wrong type or form; one that may be secret is named by its type only."""
         found = type_name(bad.value) if secret and not isinstance(bad, BadName) else shown(bad.value)
         self.add(key + bad.at, f"expected {bad.expected}, found {found}")
 
     def unknown(self, prefix: Sequence[str], path: Sequence[str], known: Iterable[str]) -> None:
-        """A key that nothing is called; names the nearest one.
+        """Note a key that does not exist, and name the nearest one.
 
         Args:
             prefix: the table that the known keys are in, as the path of a key.
@@ -77,7 +77,7 @@ class Problems:
             self.found.append(f"{self.source}: {join_key([*prefix, *path])}: {text}")
 
     def require_none(self, hint: str = "") -> None:
-        """Raises ConfigError with everything that was added."""
+        """Raise ConfigError with everything that was added."""
         if not self.found:
             return
         rest = [f"{self.source}: and {self._unlisted} more"] if self._unlisted else []
@@ -91,7 +91,7 @@ class Problems:
 
 
 def nearest(path: str, known: Sequence[str]) -> str:
-    """The known key that was probably meant: the same name in another table, else a similar one; "" if there is none."""
+    """Return the known key that was probably meant: the same name in another table, else a similar one; "" if there is none."""
     path = path[:100]
     leaf = path.rpartition(".")[2]
     same_name = [key for key in known if key.rpartition(".")[2] == leaf]
@@ -105,23 +105,23 @@ def _similar_leaf(leaf: str, known: Sequence[str]) -> list[str]:
 
 
 def join_key(path: Iterable[str]) -> str:
-    """A key as one would write it in TOML: apps."owner/repo".build.args; safe to print."""
+    """Return a key as one would write it in TOML: apps."owner/repo".build.args; safe to print."""
     return ".".join(part if _BARE_KEY.fullmatch(part) else quoted(part) for part in path)
 
 
 def quoted(text: str, limit: int = 60) -> str:
-    """The text in quotes, printable and at most `limit` characters of it."""
+    """Return the text in quotes, printable and at most `limit` characters of it."""
     cut = text if len(text) <= limit else text[:limit] + "…"
     return '"' + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + '"'
 
 
 def type_name(value: object) -> str:
-    """What kind of TOML value it is, for people."""
+    """Return what kind of TOML value it is, for people."""
     return _TYPES.get(type(value), "a date or time")
 
 
 def shown(value: object) -> str:
-    """The value for people: short, printable; arrays and tables by name, for they may be nested without end."""
+    """Return the value for people: short, printable; arrays and tables by name, for they may be nested without end."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, bool):

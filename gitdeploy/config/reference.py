@@ -27,7 +27,7 @@ _MARKS = {"yes": "T", "allow": "A", "no": " "}
 
 
 def reference() -> str:
-    """The whole config as TOML, one line for each key."""
+    """Return the whole config as TOML, one line for each key."""
     sections = [
         _HEAD.replace("{options}", ", ".join(PUSH_OPTIONS)),
         _section("[server]", SERVER_KEYS, Server()),

@@ -46,7 +46,7 @@ class Statement:
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """The statements of a text in their order; the text must be one that tomllib reads."""
+    """Yield the statements of a text in their order; the text must be one that tomllib reads."""
     table: tuple[str, ...] = ()
     start = 0
     while start < len(text):
@@ -82,7 +82,7 @@ def _statement_end(text: str, start: int) -> tuple[int, int, int]:
 
 
 def _key_path(key: str) -> tuple[str, ...]:
-    """The parts of a dotted key, unquoted, by tomllib's own judgement."""
+    """Return the parts of a dotted key, unquoted, by tomllib's own judgement."""
     path: list[str] = []
     found = tomllib.loads(f"{key} = 0")
     while isinstance(found, dict):

@@ -16,7 +16,7 @@ MAX_SIZE = 500_000
 
 
 def read_secret(path: Path, key: str) -> bytes:
-    """The contents of a secret file.
+    """Return the contents of a secret file.
 
     Args:
         path: of the file.
@@ -42,7 +42,7 @@ def read_secret(path: Path, key: str) -> bytes:
 
 
 def require_own_place(path: Path, key: str) -> None:
-    """Raises StageFailed if another user could put another file in this one's place: a link to a secret that is not meant
+    """Raise StageFailed if another user could put another file in this one's place: a link to a secret that is not meant
     for the app, or another app's file. In agent mode the whole data directory is the Git server's user's.
     """
     trusted = (0, os.geteuid())
@@ -58,7 +58,7 @@ def require_own_place(path: Path, key: str) -> None:
 
 
 def _who_else_writes(facts: os.stat_result, trusted: Collection[int]) -> str:
-    """Who besides the trusted users can put files into that directory, "" for nobody. A link has no rights of its own."""
+    """Return who besides the trusted users can put files into that directory, "" for nobody. A link has no rights."""
     if facts.st_uid not in trusted:
         return f"user {facts.st_uid}"
     if facts.st_mode & stat.S_ISVTX or stat.S_ISLNK(facts.st_mode):
@@ -69,7 +69,7 @@ def _who_else_writes(facts: os.stat_result, trusted: Collection[int]) -> str:
 
 
 def _require_private(path: Path, key: str, facts: os.stat_result) -> None:
-    """Raises StageFailed unless only gitdeploy's own user and root can have written and can read the file."""
+    """Raise StageFailed unless only gitdeploy's own user and root can have written and can read the file."""
     if facts.st_uid not in (0, os.geteuid()):
         reason = f"{key}: {path} belongs to user {facts.st_uid}, expected user {os.geteuid()} or root"
         raise StageFailed(reason, f"run: chown {os.geteuid()} {path}")

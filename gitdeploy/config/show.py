@@ -16,7 +16,7 @@ HIDDEN = "…"
 
 
 def show(app: App) -> str:
-    """Everything that applies to the app, as the table that would say so in config.toml."""
+    """Return everything that applies to the app, as the table that would say so in config.toml."""
     tables: dict[str, Any] = {}
     for path, key in APP_KEYS.items():
         value = value_of(app, path)
@@ -27,7 +27,7 @@ def show(app: App) -> str:
 
 
 def value_of(record: object, path: str) -> Any:
-    """The value of a key in the model, None if there is none."""
+    """Return the value of a key in the model, None if there is none."""
     for part in path.split("."):
         record = getattr(record, part)
     return record

@@ -19,12 +19,12 @@ UNLIMITED: Mapping[str, object] = MappingProxyType({"pids_limit": 0, "no_new_pri
 
 
 def dump(app: App) -> str:
-    """The app as JSON."""
+    """Return the app as JSON."""
     return json.dumps(_plain(app), sort_keys=True)
 
 
 def load(text: str) -> App | None:
-    """The app from `dump`'s JSON; None if it is empty or of a shape that this gitdeploy does not know."""
+    """Return the app from `dump`'s JSON; None if it is empty or of a shape that this gitdeploy does not know."""
     try:
         value = _build(App, {"run": UNLIMITED, **json.loads(text)})
     except (ValueError, TypeError, KeyError):
@@ -43,7 +43,7 @@ def _plain(value: object) -> Any:
 
 
 def _build(kind: Any, value: Any) -> Any:
-    """Turns plain data into what the type annotation asks for."""
+    """Turn plain data into what the type annotation asks for."""
     if value is None:
         return None
     if is_dataclass(kind) and isinstance(kind, type):

@@ -43,7 +43,7 @@ class Kind(Generic[T]):
 
 
 def matching(pattern: str, expected: str) -> Kind[str]:
-    """A string that the regular expression matches as a whole."""
+    """Return a string that the regular expression matches as a whole."""
 
     def parse(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):  # compiled when first needed: there are many
@@ -54,7 +54,7 @@ def matching(pattern: str, expected: str) -> Kind[str]:
 
 
 def choice(*names: str) -> Kind[str]:
-    """One of a few words."""
+    """Return one of a few words."""
     expected = " or ".join([", ".join(f'"{name}"' for name in names[:-1]), f'"{names[-1]}"'])
     return matching("|".join(re.escape(name) for name in names), expected)
 
@@ -83,7 +83,7 @@ SETTING = Kind("a string", _parse_setting)
 
 
 def whole(low: int, high: int) -> Kind[int]:
-    """An integer from `low` to `high`."""
+    """Return an integer from `low` to `high`."""
     expected = f"an integer from {low} to {high}"
 
     def parse(value: object) -> int:
@@ -95,14 +95,14 @@ def whole(low: int, high: int) -> Kind[int]:
 
 
 def _number(value: object) -> float:
-    """A finite number, else nan."""
+    """Return a finite number, else nan."""
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e18:
         return math.nan
     return float(value)
 
 
 def number(low: int, high: int) -> Kind[float]:
-    """A number from `low` to `high`."""
+    """Return a number from `low` to `high`."""
     expected = f"a number from {low} to {high}"
 
     def parse(value: object) -> float:
@@ -130,7 +130,7 @@ SHARE = Kind(_SHARE, _parse_share)
 
 
 def duration(low: str, high: str) -> Kind[float]:
-    """Seconds, written as "10s", "1m30s" or a number; both limits in that form."""
+    """Return seconds, written as "10s", "1m30s" or a number; both limits in that form."""
     least, most = _seconds(low), _seconds(high)
     expected = f'a duration from {low} to {high}, such as "10s", "1m30s" or a number of seconds'
 
@@ -151,7 +151,7 @@ def _seconds(text: str) -> float:
 
 
 def format_duration(seconds: float) -> object:
-    """The shortest text for it, "1m30s"; the number itself where milliseconds do not express it."""
+    """Return the shortest text for it, "1m30s"; the number itself where milliseconds do not express it."""
     rest = round(seconds * 1000)
     if rest / 1000 != seconds:
         return seconds
@@ -163,7 +163,7 @@ def format_duration(seconds: float) -> object:
 
 
 def size(low: int, high: int) -> Kind[int]:
-    """Bytes, written as "10MB", "512MiB" or a number."""
+    """Return bytes, written as "10MB", "512MiB" or a number."""
     expected = f'a size from {_format_size(low)} to {_format_size(high)}, such as "10MB", "1GiB" or a number of bytes'
 
     def parse(value: object) -> int:
@@ -185,7 +185,7 @@ def _format_size(count: int) -> object:
 
 
 def many(kind: Kind[T], *, at_least: int = 0) -> Kind[tuple[T, ...]]:
-    """An array without repetitions; a single value stands for an array of one."""
+    """Return an array without repetitions; a single value stands for an array of one."""
     expected = f"an array, each {kind.expected}"
 
     def parse(value: object) -> tuple[T, ...]:
@@ -207,7 +207,7 @@ def many(kind: Kind[T], *, at_least: int = 0) -> Kind[tuple[T, ...]]:
 
 
 def named(name: Kind[str], kind: Kind[T]) -> Kind[Mapping[str, T]]:
-    """A table with free names, each with a value of one kind."""
+    """Return a table with free names, each with a value of one kind."""
     expected = f"a table, each value {kind.expected}"
 
     def parse(value: object) -> Mapping[str, T]:

@@ -11,17 +11,17 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def dump_value(value: object) -> str:
-    """A value as it stands after `=`; dicts as inline tables."""
+    """Return a value as it stands after `=`; dicts as inline tables."""
     return str(_encoder().dump_value(value))
 
 
 def dump_key(path: Iterable[str]) -> str:
-    """A key, with dots between its parts and quotes where a part needs them."""
+    """Return a key, with dots between its parts and quotes where a part needs them."""
     return ".".join(part if _is_bare(part) else _basic_string(part) for part in path)
 
 
 def dump_tables(data: dict[str, Any]) -> str:
-    """A document; dicts as tables."""
+    """Return a document; dicts as tables."""
     return toml.dumps(data, encoder=_encoder())
 
 
@@ -44,7 +44,7 @@ def _encoder() -> toml.TomlEncoder[dict[str, Any]]:
 
 
 def _basic_string(text: str) -> str:
-    """A basic string (toml.io/en/v1.0.0#string): control characters and what one cannot see are escaped."""
+    """Return a basic string (toml.io/en/v1.0.0#string): control characters and what one cannot see are escaped."""
     escaped = (_ESCAPES.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in text)
     return '"' + "".join(escaped) + '"'
 

@@ -29,7 +29,7 @@ class ConfFacts:
 
 
 def look_at_conf(app: str, repository: Path) -> ConfFacts:
-    """Reads a repository's gitdeploy.conf. Never raises OSError."""
+    """Read a repository's gitdeploy.conf. Never raises OSError."""
     file = look_at_file(repository / FILE, MAX_SIZE)
     values: dict[str, list[str]] = {}
     for line in file.data.decode("utf-8", "replace").splitlines():
@@ -47,7 +47,7 @@ def _is_directory(path: Path) -> bool:
 
 
 def judge_conf(facts: ConfFacts, home: Path, expected: HookConf | None, config_mtime_ns: int) -> Iterator[Finding]:
-    """What is wrong with it. Pure.
+    """Yield what is wrong with it. Pure.
 
     Args:
         home: the gitdeploy directory, links resolved.
@@ -87,7 +87,7 @@ def _finding(level: Level, facts: ConfFacts, found: str, fix: str) -> Finding:
 
 
 def _wanted(conf: HookConf) -> Iterator[tuple[str, list[str], Level]]:
-    """Each key but home with its values, and how bad others are."""
+    """Yield each key but home with its values, and how bad others are."""
     rendered: dict[str, list[str]] = {}
     for line in conf.render().decode("utf-8", "replace").splitlines():
         key, _, value = line.partition(" ")

@@ -14,7 +14,7 @@ from gitdeploy.engine.types import EngineInfo
 
 
 def examine_engine(info: EngineInfo, host: str) -> Iterator[Finding]:
-    """Tells of the engine that answers at `host`, and looks at its socket."""
+    """Tell of the engine that answers at `host`, and look at its socket."""
     yield from judge_engine(host, info, look_at_socket(host), os.geteuid())
 
 
@@ -29,7 +29,7 @@ class Socket:
 
 
 def look_at_socket(host: str) -> Socket | None:
-    """The socket of DOCKER_HOST ("unix:///…"), None if there is none or it cannot be seen."""
+    """Return the socket of DOCKER_HOST ("unix:///…"), None if there is none or it cannot be seen."""
     path = Path(host.removeprefix("unix://"))
     try:
         facts = path.stat()
@@ -46,7 +46,7 @@ def _group(path: Path) -> str:
 
 
 def judge_engine(host: str, info: EngineInfo, socket: Socket | None, user: int) -> Iterator[Finding]:
-    """What answered at `host`, and who else may command it; `user` is the one that this process runs as. Pure."""
+    """Yield what answered at `host`, and who else may command it; `user` is the one that this process runs as. Pure."""
     builder = "BuildKit" if info.buildkit else "the classic builder"
     version = f"Docker Engine {info.version} (API {info.api_version}) at {host}, {info.storage}, builds with {builder}"
     yield Finding("ok", "engine", version)

@@ -73,7 +73,7 @@ class Examination:
         self._info: EngineInfo | None = None
 
     def run(self) -> list[Finding]:
-        """Looks at everything; a check that fails is a finding, too."""
+        """Look at everything; a check that fails is a finding, too."""
         self._check("versions", lambda: [judge_packages(look_at_packages())])
         home = self._existing(self._at.home, "run DIR/gitdeploy/bin/gitdeploy; install.sh makes it")
         if home:
@@ -104,7 +104,7 @@ class Examination:
             self._check("queue", lambda: examine_queue(home, shared / "spool", mode, self._at.now()))
 
     def _check(self, check: str, look: Callable[[], Iterable[Finding]]) -> None:
-        """Runs one check; what it has found before it failed counts."""
+        """Run one check; what it has found before it failed counts."""
         try:
             for finding in look():
                 self._findings.append(finding)
@@ -118,7 +118,7 @@ class Examination:
             self._findings.append(Finding("warning", check, found, "this is a mistake of gitdeploy: please report it"))
 
     def _existing(self, directory: Path | None, fix: str) -> Path | None:
-        """The directory if there is one; a finding if there is none."""
+        """Return the directory if there is one; a finding if there is none."""
         if directory is None:
             self._findings.append(Finding("error", "installation", "GITDEPLOY_HOME is not set", fix))
             return None
@@ -163,7 +163,7 @@ class Examination:
             yield from judge_repositories(self._repositories)
 
     def _server_user(self) -> User | None:
-        """The user that the Git server runs as: whoever owns the repositories. None if there are none."""
+        """Return the user that the Git server runs as: whoever owns the repositories. None if there are none."""
         places = [self._gogs.root] if self._gogs else [repository.path for repository in self._repositories]
         facts = look_at_file(places[0]) if places else None
         return User(facts.uid, facts.gid) if facts and facts.kind != "unreadable" else None
@@ -199,5 +199,5 @@ class Examination:
         return examine_registries(self._apps.values(), self._at.credentials, login)
 
     def _names(self) -> dict[str, str]:
-        """Each repository as Gogs calls it now, "owner/name", to its app."""
+        """Return each repository as Gogs calls it now, "owner/name", to its app."""
         return {f"{r.path.parent.name}/{r.path.name.removesuffix('.git')}": r.name for r in self._repositories}

@@ -56,7 +56,7 @@ class FileFacts:
 
 
 def examine_files(home: Path, shared: Path, mode: Mode, server: User | None) -> Iterator[Finding]:
-    """Looks at the gitdeploy directory; `server` is the user that the Git server runs as, None if that is not known.
+    """Look at the gitdeploy directory; `server` is the user that the Git server runs as, None if that is not known.
 
     `shared` is where hooks find the spool. In direct mode the worker runs as that user. An agent has files of its own,
     but for the spool.
@@ -83,7 +83,7 @@ class User(NamedTuple):
 
 
 def look_at_file(path: Path, limit: int = 0) -> FileFacts:
-    """Looks at a path without following a link, reading at most `limit` bytes of a regular file. Never raises OSError."""
+    """Look at a path without following a link, reading at most `limit` bytes of a regular file. Never raises OSError."""
     data = b""
     try:
         facts = path.lstat()
@@ -102,7 +102,7 @@ def look_at_file(path: Path, limit: int = 0) -> FileFacts:
 
 
 def look_at_installation(home: Path) -> list[FileFacts]:
-    """What lies in the gitdeploy directory, without what is below spool/ and lib/. Never raises OSError."""
+    """Return what lies in the gitdeploy directory, without what is below spool/ and lib/. Never raises OSError."""
     below = ("*", "bin/*", "logs/*", "logs/*/*", "locks/*", "locks/*/*", "secrets/*")
     found = [path for pattern in below for path in _glob(home, pattern)]
     return [look_at_file(path) for path in (home, *found)]
@@ -116,7 +116,7 @@ def _glob(home: Path, pattern: str) -> list[Path]:
 
 
 def judge_owners(files: Iterable[FileFacts], owner: User, home: Path) -> Iterator[Finding]:
-    """What does not belong to the user of the installation, who could not write it. Pure."""
+    """Yield what does not belong to the user of the installation, who could not write it. Pure."""
     foreign = [file for file in files if file.kind not in ("missing", "unreadable") and file.uid != owner.uid]
     if foreign:
         users = ", ".join(sorted({user_name(file.uid) for file in foreign}))
@@ -130,7 +130,7 @@ def judge_owners(files: Iterable[FileFacts], owner: User, home: Path) -> Iterato
 
 
 def judge_access(home: FileFacts, spool: FileFacts, server: int) -> Iterator[Finding]:
-    """Whether the Git server's user, whom the hook runs as, can put a push into the spool. Pure."""
+    """Yield whether the Git server's user, whom the hook runs as, can put a push into the spool. Pure."""
     if not _may(home, server, 0o1):
         found = f"{home.path} cannot be entered by the Git server's user {user_name(server)} (mode {home.mode:o})"
         yield Finding("error", "spool", found, f"chmod 711 {home.path}")
@@ -140,12 +140,12 @@ def judge_access(home: FileFacts, spool: FileFacts, server: int) -> Iterator[Fin
 
 
 def _may(file: FileFacts, user: int, bits: int) -> bool:
-    """Whether the user has these permissions (of rwx), groups aside."""
+    """Return whether the user has these permissions (of rwx), groups aside."""
     return user == 0 or (file.mode >> (6 if file.uid == user else 0)) & bits == bits
 
 
 def judge_program(program: FileFacts, noexec: bool) -> Iterator[Finding]:
-    """Whether the hook can start a worker. Pure."""
+    """Yield whether the hook can start a worker. Pure."""
     if program.kind != "file" or program.mode & 0o100 == 0:
         found = f"{program.path} {program.problem or 'is not executable'}: the hook cannot start a worker"
         yield Finding("error", "program", found, "run install.sh again")
@@ -155,7 +155,7 @@ def judge_program(program: FileFacts, noexec: bool) -> Iterator[Finding]:
 
 
 def judge_modes(files: Iterable[FileFacts], home: Path) -> Iterator[Finding]:
-    """What others may write, and what they may read of that which holds secrets or the output of builds. Pure.
+    """Yield what others may write, and what they may read of that which holds secrets or the output of builds. Pure.
 
     Of config.toml, the config tells.
     """
@@ -181,7 +181,7 @@ def _listed(files: list[FileFacts]) -> str:
 
 
 def user_name(uid: int) -> str:
-    """The user's name and number; the number alone where this machine knows no name."""
+    """Return the user's name and number; the number alone where this machine knows no name."""
     try:
         return f"{pwd.getpwuid(uid).pw_name} ({uid})"
     except KeyError:

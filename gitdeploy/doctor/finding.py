@@ -36,7 +36,7 @@ class Finding:
 
 
 def from_error(check: str, error: GitdeployError, level: Level = "error", app: str = "") -> Finding:
-    """The finding that an error stands for."""
+    """Return the finding that an error stands for."""
     return Finding(level, check, error.reason, error.hint, app)
 
 
@@ -46,7 +46,7 @@ def exit_status(findings: Sequence[Finding]) -> int:
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, object]:
-    """All findings for monitoring, with their number by level."""
+    """Return all findings for monitoring, with their number by level."""
     counts = {level: sum(finding.level == level for finding in findings) for level in ("error", "warning", "ok")}
     return {
         "healthy": exit_status(findings) == 0,
@@ -57,7 +57,7 @@ def as_json(findings: Sequence[Finding]) -> dict[str, object]:
 
 
 def as_text(findings: Sequence[Finding]) -> str:
-    """All findings for people, one block each, and a last line that sums up."""
+    """Return all findings for people, one block each, and a last line that sums up."""
     width = max((len(finding.check) for finding in findings), default=0)
     lines = []
     for finding in findings:
@@ -70,7 +70,7 @@ def as_text(findings: Sequence[Finding]) -> str:
 
 
 def _indented(text: str, width: int) -> str:
-    """Names of files and words of other programs are in it: nothing may steer the terminal."""
+    """Return names of files and words of other programs are in it: nothing may steer the terminal."""
     return ("\n" + " " * width).join(harmless(line) for line in text.splitlines() or [""])
 
 

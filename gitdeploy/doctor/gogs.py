@@ -15,7 +15,7 @@ from gitdeploy.gitserver.newcomers import missing, user_home
 
 
 def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterator[Finding]:
-    """Looks at Gogs' database and log.
+    """Look at Gogs' database and log.
 
     Args:
         enrolled: repository, "owner/name", to its app.
@@ -34,7 +34,7 @@ def examine_gogs(gogs: Gogs, enrolled: Mapping[str, str], now: float) -> Iterato
 
 
 def examine_newcomers(gogs: Gogs, image: str) -> Iterator[Finding]:
-    """Whether git puts the hook into new repositories, where `server.new_repositories` is this image. Raises OSError."""
+    """Yield whether git puts the hook into new repositories, where `server.new_repositories` is this image. Raises OSError."""
     wrong = missing(user_home(gogs))
     if wrong is None:
         yield Finding("ok", "new ones", f"new repositories are enrolled by their first push, as {image}")

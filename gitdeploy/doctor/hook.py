@@ -40,7 +40,7 @@ class HookFacts:
 
 
 def look_at_hooks(app: str, repository: Path, *, bare: bool) -> HookFacts:
-    """Looks into a repository; `bare`: no Gogs is there, git itself runs the hook. Raises OSError if it is gone."""
+    """Look into a repository; `bare`: no Gogs is there, git itself runs the hook. Raises OSError if it is gone."""
     hooks = repository / HOOK_DIRECTORIES[bare]
     return HookFacts(
         app=app,
@@ -55,7 +55,7 @@ def look_at_hooks(app: str, repository: Path, *, bare: bool) -> HookFacts:
 
 
 def judge_hooks(facts: HookFacts, current: bytes) -> Iterator[Finding]:
-    """What is wrong with the hooks of a repository; `current` is the text of this gitdeploy's hook. Pure."""
+    """Yield what is wrong with the hooks of a repository; `current` is the text of this gitdeploy's hook. Pure."""
     yield from _judge_text(facts, current)
     if facts.hook.kind == "file":
         yield from _judge_permissions(facts)
@@ -64,7 +64,7 @@ def judge_hooks(facts: HookFacts, current: bytes) -> Iterator[Finding]:
 
 
 def judge_moves(facts: HookFacts, current: bytes) -> Iterator[Finding]:
-    """What is wrong with the hook for merges; `current` is its text in this gitdeploy. Pure."""
+    """Yield what is wrong with the hook for merges; `current` is its text in this gitdeploy. Pure."""
     hook, fix = facts.moves, f"gitdeploy enrol {facts.app}"
     if hook is None:
         return

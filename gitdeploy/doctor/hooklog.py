@@ -43,7 +43,7 @@ class HookError:
 
 
 def look_at_hook_log(path: Path) -> HookError | None:
-    """The last error at the end of Gogs' log of post-receive hooks, None if there is none. Raises OSError."""
+    """Return the last error at the end of Gogs' log of post-receive hooks, None if there is none. Raises OSError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -63,7 +63,7 @@ def _seconds(text: str) -> float | None:
 
 
 def judge_hook_log(error: HookError | None, now: float) -> Iterator[Finding]:
-    """Whether there is a recent error. Pure."""
+    """Yield whether there is a recent error. Pure."""
     if error is None or (error.time is not None and now - error.time > RECENT):
         yield Finding("ok", "Gogs' log", "no error of a post-receive hook in the last days")
         return

@@ -18,7 +18,7 @@ COMFORTABLE = 5
 
 
 def examine_disks(home: Path | None, engine_root: Path | None, minimum: int) -> Iterator[Finding]:
-    """Looks for room; `engine_root`: the engine's data root if it is on this machine; `minimum`: see `judge_disk`."""
+    """Look for room; `engine_root`: the engine's data root if it is on this machine; `minimum`: see `judge_disk`."""
     disk = look_at_disk(home) if home else None
     if disk:
         yield from judge_disk(disk, minimum, "the records")
@@ -28,7 +28,7 @@ def examine_disks(home: Path | None, engine_root: Path | None, minimum: int) -> 
 
 
 def look_at_packages() -> dict[str, str | None]:
-    """The version of each package that gitdeploy needs, None where it is not installed."""
+    """Return the version of each package that gitdeploy needs, None where it is not installed."""
     found: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
@@ -39,7 +39,7 @@ def look_at_packages() -> dict[str, str | None]:
 
 
 def judge_packages(packages: Mapping[str, str | None]) -> Finding:
-    """Whether all are there. Pure but for the versions of gitdeploy and Python."""
+    """Return whether all are there. Pure but for the versions of gitdeploy and Python."""
     own = f"gitdeploy {__version__}, Python {platform.python_version()}"
     missing = [name for name, version in packages.items() if version is None]
     if missing:
@@ -75,7 +75,7 @@ def look_at_disk(path: Path) -> Disk | None:
 
 
 def judge_disk(disk: Disk, minimum: int, what: str) -> Iterator[Finding]:
-    """Whether there is room; `minimum`: bytes without which no deployment starts; `what` the directory is. Pure."""
+    """Yield whether there is room; `minimum`: bytes without which no deployment starts; `what` the directory is. Pure."""
     fix = "free some: gitdeploy prune; docker system df"
     room = f"{disk.free / 1e9:.1f} of {disk.size / 1e9:.1f} GB free for {what}, {disk.path}"
     if disk.free < minimum:

@@ -12,7 +12,7 @@ from gitdeploy.pipeline.signatures import OPENPGP, SSH, read_keys, require_progr
 
 
 def examine_programs(apps: Iterable[App]) -> Iterator[Finding]:
-    """Looks for what each app's deployments would fail without; nothing is run."""
+    """Look for what each app's deployments would fail without; nothing is run."""
     for app in apps:
         if app.verify:
             yield _judge(app)

@@ -40,7 +40,7 @@ class Account:
 def examine_registries(
     apps: Iterable[App], credentials: Callable[[App], Credentials], login: Login | None
 ) -> Iterator[Finding]:
-    """Tries each login that the apps push with, once; `login` is None if there is no engine to try it."""
+    """Try each login that the apps push with, once; `login` is None if there is no engine to try it."""
     together: dict[tuple[str, object], list[App]] = {}
     for app in apps:
         if app.push.enabled:
@@ -62,7 +62,7 @@ def _try(host: str, apps: list[App], credentials: Callable[[App], Credentials], 
 
 
 def judge_account(account: Account) -> Finding:
-    """Whether images can be pushed with it; nothing secret is in the finding. Pure."""
+    """Return whether images can be pushed with it; nothing secret is in the finding. Pure."""
     who = f'as "{account.user}"' if account.user else "without a login"
     where = f"{account.host} {who}, for {', '.join(account.apps[:5])}"
     if account.problem:

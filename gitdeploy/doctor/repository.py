@@ -31,7 +31,7 @@ class Repository:
 
 
 def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[Repository], list[Finding]]:
-    """All enrolled repositories and those of all apps, in order of the apps' names; and the apps that have none.
+    """Return all enrolled repositories and those of all apps, in order of the apps' names; and the apps that have none.
 
     Args:
         apps: of config.toml.
@@ -64,7 +64,7 @@ def _repository_of(app: App, gogs: Gogs | None) -> Path:
 
 
 def judge_repositories(repositories: Sequence[Repository]) -> Iterator[Finding]:
-    """Which are enrolled in vain, or too often. Pure. Only where config.toml tells all apps."""
+    """Yield which are enrolled in vain, or too often. Pure. Only where config.toml tells all apps."""
     found: dict[str, list[Repository]] = {}
     for repository in repositories:
         found.setdefault(repository.name, []).append(repository)
@@ -97,7 +97,7 @@ class Expected:
 
 
 def examine_repository(repository: Repository, expected: Expected, *, bare: bool) -> Iterator[Finding]:
-    """Looks into one repository; `bare`: git itself runs the hook. Raises OSError if it is gone."""
+    """Look into one repository; `bare`: git itself runs the hook. Raises OSError if it is gone."""
     hooks = look_at_hooks(repository.name, repository.path, bare=bare)
     problems = [
         *judge_hooks(hooks, expected.hook),

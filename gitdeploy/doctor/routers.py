@@ -11,7 +11,7 @@ from gitdeploy.targets.docker.router.container import image_name
 
 
 def examine_routers(engine: Engine) -> Iterator[Finding]:
-    """Tells of names that have come to mean another image since routers were made of it."""
+    """Tell of names that have come to mean another image since routers were made of it."""
     routers: dict[tuple[str, str], list[str]] = {}
     for router in engine.containers({ROLE: "router"}):
         routers.setdefault((image_name(router), router.image), []).append(router.labels.get(APP, router.name))

@@ -12,7 +12,7 @@ from gitdeploy.errors import GitdeployError
 
 
 def examine_secrets(apps: Iterable[App]) -> Iterator[Finding]:
-    """Reads env_file and build.secrets of each app. Registry credentials are read where they are tried."""
+    """Read env_file and build.secrets of each app. Registry credentials are read where they are tried."""
     good = 0
     for app in apps:
         files = {f"build.secrets.{name}": path for name, path in app.build.secrets.items()}

@@ -28,7 +28,7 @@ Bell = Literal["heard", "unheard", "missing", "other", "forbidden"]
 
 
 def examine_queue(home: Path, directory: Path, mode: Mode, now: float) -> Iterator[Finding]:
-    """Looks at all of it. Raises UnfitError if spool or state.db cannot be read.
+    """Look at all of it. Raises UnfitError if spool or state.db cannot be read.
 
     Args:
         home: the gitdeploy directory.
@@ -65,7 +65,7 @@ class Queue:
 
 
 def look_at_queue(spool: Spool, state: State | None, now: float) -> Queue:
-    """Looks into the spool and the records. Raises UnfitError if the spool cannot be read."""
+    """Look into the spool and the records. Raises UnfitError if the spool cannot be read."""
     records, bad = spool.pending()
     aside = {path.name: "" for path in spool.directory.glob(".*.push.bad")}
     waiting: dict[str, list[float]] = {}
@@ -77,7 +77,7 @@ def look_at_queue(spool: Spool, state: State | None, now: float) -> Queue:
 
 
 def judge_queue(queue: Queue, spool: Path, mode: Mode) -> Iterator[Finding]:
-    """What waits in vain. Pure."""
+    """Yield what waits in vain. Pure."""
     program = spool.parent / "bin" / "gitdeploy"
     start = (
         "see whether the agent runs: docker logs gitdeploy (a service: journalctl -u gitdeploy)"
@@ -104,7 +104,7 @@ def _pushes(count: int) -> str:
 
 
 def look_at_bell(spool: Path) -> Bell:
-    """Whether an agent holds the FIFO that hooks ring; writes nothing. Never raises OSError."""
+    """Return whether an agent holds the FIFO that hooks ring; writes nothing. Never raises OSError."""
     try:
         if not stat.S_ISFIFO((spool / "bell").lstat().st_mode):
             return "other"
@@ -117,7 +117,7 @@ def look_at_bell(spool: Path) -> Bell:
 
 
 def judge_agent(bell: Bell, version: str, own_version: str) -> Iterator[Finding]:
-    """Whether the agent runs, and is of this version ("" where it does not say). Pure."""
+    """Yield whether the agent runs, and is of this version ("" where it does not say). Pure."""
     start = "docker start gitdeploy (a service: systemctl start gitdeploy), or install.sh --mode agent again"
     problem = {
         "missing": "has never run here",
@@ -136,7 +136,7 @@ def judge_agent(bell: Bell, version: str, own_version: str) -> Iterator[Finding]
 
 
 def judge_clock(newest: float | None, now: float) -> Finding:
-    """Whether the newest record, in seconds since the epoch, is not of the future. Pure."""
+    """Return whether the newest record, in seconds since the epoch, is not of the future. Pure."""
     ahead = newest - now if newest is not None else 0.0
     if ahead <= CLOCK_SLACK:
         return Finding("ok", "clock", "not behind the newest record")
@@ -145,6 +145,6 @@ def judge_clock(newest: float | None, now: float) -> Finding:
 
 
 def newest_time(state: State) -> float | None:
-    """The latest time on record, in seconds since the epoch."""
+    """Return the latest time on record, in seconds since the epoch."""
     rows = [row for app in state.apps() for row in state.history(app, 1)]
     return max((time for row in rows for time in (row.created, row.started, row.finished) if time is not None), default=None)

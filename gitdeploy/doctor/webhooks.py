@@ -58,7 +58,7 @@ class Webhook:
 
 
 def read_webhooks(database: Path) -> list[Webhook]:
-    """Raises sqlite3.Error if it is no database of Gogs, cannot be read, or takes too long; and OSError."""
+    """Raise sqlite3.Error if it is no database of Gogs, cannot be read, or take too long; and OSError."""
     end = time.monotonic() + LIMIT
     if not stat.S_ISREG(database.lstat().st_mode):  # it is the Git server's to put there what it likes
         raise sqlite3.OperationalError("it is no regular file")
@@ -97,7 +97,7 @@ def _without_secrets(url: str) -> str:
 
 
 def judge_webhooks(webhooks: Iterable[Webhook], enrolled: Mapping[str, str]) -> Iterator[Finding]:
-    """The webhooks that would deploy again what gitdeploy has deployed. Pure.
+    """Yield the webhooks that would deploy again what gitdeploy has deployed. Pure.
 
     Args:
         enrolled: repository as Gogs calls it now, "owner/name" in lower case, to its app.

@@ -46,7 +46,7 @@ class Builds:
 
 
 def choose(wanted: Literal["auto", "buildkit", "classic"], has_buildkit: bool) -> Literal["buildkit", "classic"]:
-    """The builder for build.engine = `wanted`. Pure.
+    """Return the builder for build.engine = `wanted`. Pure.
 
     An engine whose daemon.json switches BuildKit off says so, and still builds with it for who asks by name.
     """

@@ -16,7 +16,7 @@ REMOVAL = 60.0
 
 
 def inspect(api: Api, ref: str) -> mapping.Json | None:
-    """What the engine says about a container, None if there is none."""
+    """Return what the engine says about a container, None if there is none."""
     try:
         found: mapping.Json = api.call("GET", f"/containers/{part(ref)}/json").json()
     except NotFound:
@@ -55,7 +55,7 @@ class Containers:
         return created
 
     def _create(self, spec: ContainerSpec) -> str:
-        """Creates it with a log that ends somewhere.
+        """Create it with a log that ends somewhere.
 
         What daemon.json says of logs only shows in a container that was made: one that turns out unbounded is made again, the
         next ones of this kind are made right at once.
@@ -115,7 +115,7 @@ class Containers:
         self._api.call("POST", f"/containers/{part(container)}/update", json=body)
 
     def _await(self, container: str, condition: str, timeout: float) -> int | None:
-        """Waits until the condition holds; returns the exit code, None if `timeout` seconds passed."""
+        """Wait until the condition holds; return the exit code, None if `timeout` seconds passed."""
         path = f"/containers/{part(container)}/wait"
         try:
             answer = self._api.call("POST", path, params={"condition": condition}, timeout=max(timeout, 0.001)).json()

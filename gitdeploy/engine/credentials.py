@@ -45,7 +45,7 @@ class Logins:
         self._found: dict[str, Login | None] = {}
 
     def __call__(self, host: str) -> Login | None:
-        """The (user, password) for a registry host, None for anonymous; ("<token>", token) for an identity token.
+        """Return the (user, password) for a registry host, None for anonymous; ("<token>", token) for an identity token.
 
         Raises UnfitError where a credential helper is missing or fails, or an entry cannot be read.
         """
@@ -87,7 +87,7 @@ class Logins:
 
 
 def load(environ: Mapping[str, str], auth_file: Path | None = None) -> Logins:
-    """The credentials in `auth_file`, or else in Docker's config.json in DOCKER_CONFIG or HOME/.docker (which need not exist).
+    """Return the credentials in `auth_file`, or else in Docker's config.json in DOCKER_CONFIG or HOME/.docker.
 
     Raises UnfitError if the file cannot be read, is not JSON, or holds secrets that other users can read.
     """
@@ -112,19 +112,19 @@ def load(environ: Mapping[str, str], auth_file: Path | None = None) -> Logins:
 
 
 def docker_config(environ: Mapping[str, str]) -> Path:
-    """Where Docker keeps its config.json for the user of this environment."""
+    """Return where Docker keeps its config.json for the user of this environment."""
     directory = environ.get("DOCKER_CONFIG")
     return (Path(directory) if directory else Path(environ.get("HOME") or "~").expanduser() / ".docker") / "config.json"
 
 
 def host_of(name: str) -> str:
-    """The host (with port) in a server's name of config.json: "https://r.example/v2/" → "r.example"; one for Docker Hub."""
+    """Return the host (with port) of a server in config.json: "https://r.example/v2/" → "r.example"; one for Docker Hub."""
     host = re.sub(r"^https?://", "", name).partition("/")[0].lower()
     return HUB if host in HUB_NAMES else host
 
 
 def ask_helper(helper: str, server: str, source: Path, environ: Mapping[str, str]) -> Login | None:
-    """What the program docker-credential-HELPER knows of a server, None if nothing.
+    """Return what the program docker-credential-HELPER knows of a server, None if nothing.
 
     Raises UnfitError if there is no such program or it fails.
     """
@@ -168,7 +168,7 @@ def _parse(content: bytes, path: Path) -> Mapping[str, Any]:
 
 
 def _well_formed(config: object) -> bool:
-    """Whether the parts that are read are tables, "auths" one of tables."""
+    """Return whether the parts that are read are tables, "auths" one of tables."""
     if not isinstance(config, dict):
         return False
     auths, helpers = (config.get(key) or {} for key in ("auths", "credHelpers"))

@@ -22,12 +22,12 @@ def hide_with(hide: Callable[[str], str]) -> None:
 
 
 def hidden(text: str) -> str:
-    """The text without secrets, as far as any are known."""
+    """Return the text without secrets, as far as any are known."""
     return _hide(text)
 
 
 def beginning(text: str, length: int) -> str:
-    """The text, cut at so many characters if it is longer."""
+    """Return the text, cut at so many characters if it is longer."""
     if len(text) <= length:
         return text
     shown = _hide(text)
@@ -35,7 +35,7 @@ def beginning(text: str, length: int) -> str:
 
 
 def shortened(reason: str) -> str:
-    """The text, without its middle if it is long: an error quotes the whole command that failed, and the cause comes last."""
+    """Return a text without its middle if it is long: an error quotes the whole command, and the cause comes last."""
     if len(reason) <= LONGEST_REASON:
         return reason
     half, shown = LONGEST_REASON // 2, _hide(reason)

@@ -39,14 +39,14 @@ NAMES = re.compile(r'"[^"]*"|https?://\S+')
 
 
 def refused(status: int, message: str) -> EngineError:
-    """The error for an answer of the engine with that HTTP status, from 400."""
+    """Return the error for an answer of the engine with that HTTP status, from 400."""
     if status == 404:
         return NotFound(message, status)
     return EngineError(message, status, FREE_SPACE if NO_SPACE in message else "")
 
 
 def start_failure(error: EngineError) -> EngineError:
-    """The error of a container's start, with the host port named where that is what is taken."""
+    """Return the error of a container's start, with the host port named where that is what is taken."""
     found = PORT_TAKEN.search(error.reason)
     if found is None:
         return error
@@ -62,7 +62,7 @@ def start_failure(error: EngineError) -> EngineError:
 
 
 def registry_failure(message: str, ref: str, user: str) -> RegistryError:
-    """The error of a push or pull.
+    """Return the error of a push or pull.
 
     Takes the engine's message, the "repository:tag", and the user that was logged in ("" for nobody).
     """

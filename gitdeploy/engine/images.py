@@ -60,7 +60,7 @@ class Images:
 
 
 def _age(image: Image) -> float:
-    """When it was made, in seconds since 1970; 0 for an image that does not say."""
+    """Return when it was made, in seconds since 1970; 0 for an image that does not say."""
     try:
         return datetime.fromisoformat(image.created).timestamp()
     except ValueError:

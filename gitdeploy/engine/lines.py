@@ -21,7 +21,7 @@ class Lines:
         self._skipping = False
 
     def feed(self, data: bytes) -> list[str]:
-        """Takes the next piece; returns the lines that it completes."""
+        """Take the next piece; return the lines that it completes."""
         *whole, rest = data.split(b"\n")
         lines: list[str] = []
         for line in whole:
@@ -34,13 +34,13 @@ class Lines:
         return lines
 
     def rest(self) -> list[str]:
-        """The last line, if the output ended without a newline; to be called once there is no more."""
+        """Return the last line, if the output ended without a newline; to be called once there is no more."""
         lines = self._parts(self._rest, LONGEST)
         rest, self._rest, self._skipping = self._rest, b"", False
         return [*lines, _text(rest)] if rest else lines
 
     def _parts(self, line: bytes, most: int) -> list[str]:
-        """Breaks the line until at most `most` bytes are left, which become the rest; returns the parts before."""
+        """Break the line until at most `most` bytes are left, which become the rest; return the parts before."""
         parts = []
         start = 0
         while len(line) - start > most and not self._skipping:
@@ -53,7 +53,7 @@ class Lines:
 
 
 def safe_break(line: bytes) -> int:
-    """Where to break a line of more than LONGEST bytes: between characters and in no secret; 0 if there is no such place."""
+    """Return where to break a line of more than LONGEST bytes: between characters, in no secret; 0 for nowhere."""
     around = LONGEST - 2 * MARGIN
     whole = hidden(_decoded(line[around:]))
     back = 0

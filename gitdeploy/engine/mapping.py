@@ -27,7 +27,7 @@ RANDOM_NAME = re.compile(r"/[a-z]+_[a-z]+[0-9]?")
 
 
 def image(found: Json) -> Image:
-    """An inspected image."""
+    """Return an inspected image."""
     config: Json = found.get("Config") or {}
     test = (config.get("Healthcheck") or {}).get("Test") or []
     return Image(
@@ -43,7 +43,7 @@ def image(found: Json) -> Image:
 
 
 def container(found: Json) -> Container:
-    """An inspected container."""
+    """Return an inspected container."""
     state: Json = found["State"]
     config: Json = found["Config"]
     host: Json = found.get("HostConfig") or {}
@@ -72,7 +72,7 @@ def container(found: Json) -> Container:
 
 
 def is_build_step(found: Json) -> bool:
-    """Whether an inspected container is a step of a classic build, which bears whatever labels its Dockerfile says.
+    """Return whether an inspected container is a step of a classic build, which bears whatever labels its Dockerfile says.
 
     The builder keeps no log of it and has it never started again (hostConfigFromOptions in moby's builder/dockerfile), and
     gives it no name. None of that is a Dockerfile's to say.
@@ -83,7 +83,7 @@ def is_build_step(found: Json) -> bool:
 
 
 def creation(spec: ContainerSpec) -> dict[str, Any]:
-    """The body that creates a container."""
+    """Return the body that creates a container."""
     body: dict[str, Any] = {
         "Image": spec.image,
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
@@ -107,7 +107,7 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def _limits(run: Run) -> dict[str, Any]:
-    """What the engine is asked to hold; nothing where its own default is meant."""
+    """Return what the engine is asked to hold; nothing where its own default is meant."""
     limits: dict[str, Any] = {"LogConfig": {"Type": run.log_driver, "Config": dict(run.log_opts)}}
     limits |= {"Memory": run.memory} if run.memory else {}
     limits |= {"NanoCpus": round(run.cpus * 10**9)} if run.cpus else {}
@@ -116,7 +116,7 @@ def _limits(run: Run) -> dict[str, Any]:
 
 
 def bounded_log(found: Json) -> Json | None:
-    """The log configuration that an inspected container should have instead, None if it is as it should be.
+    """Return the log configuration that an inspected container should have instead, None if it is as it should be.
 
     json-file, the engine's default, keeps everything unless max-size is set. An option of the engine's daemon.json stands in
     each container that asks for no other, and nowhere else in the API.
@@ -140,7 +140,7 @@ def restart_policy(policy: str) -> dict[str, Any]:
 
 
 def whole_seconds(seconds: float) -> int:
-    """Seconds as the engine takes them; a part of one counts as one, since 0 means at once."""
+    """Return seconds as the engine takes them; a part of one counts as one, since 0 means at once."""
     return math.ceil(seconds)
 
 
@@ -172,7 +172,7 @@ def _bindings(publish: Sequence[Publish]) -> dict[str, list[dict[str, str]]]:
 
 
 def _published(host: Json, actual: Mapping[str, Sequence[Json] | None]) -> tuple[Publish, ...]:
-    """The host ports asked for; where the engine was to choose one (port 0, a range, all exposed), the one that it chose."""
+    """Return the host ports asked for; where the engine was to choose (port 0, a range, all exposed), what it chose."""
     asked: Mapping[str, Sequence[Json] | None] = host.get("PortBindings") or {}
     if host.get("PublishAllPorts"):
         asked = {**actual, **asked}

@@ -22,7 +22,7 @@ LONGEST = 16 << 20
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines that are not blank in a stream that comes in pieces cut anywhere. Raises EngineError for one beyond LONGEST."""
+    """Yield the lines that are not blank of a stream cut anywhere. Raises EngineError for one beyond LONGEST."""
     rest: list[bytes] = []
     length = 0
     for piece in pieces:
@@ -40,7 +40,7 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def decoded(line: bytes) -> dict[str, Any]:
-    """One message of a streamed answer. Raises EngineError for anything but a JSON object."""
+    """Return one message of a streamed answer. Raises EngineError for anything but a JSON object."""
     with contextlib.suppress(ValueError, RecursionError):
         message = json.loads(line)
         if isinstance(message, dict):
@@ -50,14 +50,14 @@ def decoded(line: bytes) -> dict[str, Any]:
 
 
 def failure(message: Mapping[str, Any]) -> str:
-    """What a message says that went wrong, "" if it says nothing of that kind."""
+    """Return what a message says that went wrong, "" if it says nothing of that kind."""
     detail = message.get("errorDetail")
     detailed = detail.get("message") if isinstance(detail, Mapping) else ""
     return shortened(str(detailed or message.get("error") or ""))
 
 
 def refusal(body: bytes) -> str:
-    """What the body of an HTTP error says: {"message": …}, or the plain text of a proxy before the engine."""
+    """Return what the body of an HTTP error says: {"message": …}, or the plain text of a proxy before the engine."""
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return shortened(str(json.loads(body)["message"]))
     return beginning(body.decode("utf-8", "replace").strip(), 2000)

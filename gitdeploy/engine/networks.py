@@ -11,7 +11,7 @@ from gitdeploy.errors import EngineError, NotFound
 
 
 def inspect_network(api: Api, name: str) -> mapping.Json:
-    """The engine's facts of the network of exactly that name: it would take the beginning of an id, too. Raises NotFound."""
+    """Return the facts of the network of exactly that name: the engine takes the beginning of an id, too. Raises NotFound."""
     found: mapping.Json = api.call("GET", f"/networks/{part(name)}").json()
     if found["Name"] != name:
         raise NotFound(f"network {name} not found", 404)

@@ -9,5 +9,5 @@ from gitdeploy.engine.types import Container
 
 
 def port_holder(containers: Iterable[Container], publish: Publish) -> Container | None:
-    """The first of these containers that asks for the same host port on an overlapping address, None if none does."""
+    """Return the first of these containers that asks for the same host port on an overlapping address, None if none does."""
     return next((container for container in containers if any(publish.clashes(other) for other in container.publish)), None)

@@ -88,7 +88,7 @@ class _Step:
         return "context canceled" in self.error
 
     def ending(self) -> Said:
-        """The line that tells its end."""
+        """Return the line that tells its end."""
         if self.cancelled:
             result = "cancelled"
         elif self.error:
@@ -115,7 +115,7 @@ class Progress:
         self._held: list[_Step] = []  # ended, not told yet
 
     def feed(self, trace: Trace) -> list[Said | State]:
-        """Takes what the engine reports; returns what is to be said about it."""
+        """Take what the engine reports; return what is to be said about it."""
         for vertex in trace.vertexes:
             step = self._steps.setdefault(vertex.digest, _Step())
             step.heading = heading(vertex.name) or step.heading
@@ -130,14 +130,14 @@ class Progress:
         return events
 
     def finish(self) -> list[Said | State]:
-        """Says what is left when no more comes."""
+        """Say what is left when no more comes."""
         events: list[Said | State] = []
         for step in self._steps.values():
             events += self._print(step, step.output.rest())
         return events + self._tell_held()
 
     def failure(self) -> Failure | None:
-        """The first step that failed, rather than was cancelled because another had failed."""
+        """Return the first step that failed, rather than was cancelled because another had failed."""
         failed = [step for step in self._steps.values() if step.error]
         if not failed:
             return None
@@ -192,7 +192,7 @@ class Progress:
         return events
 
     def _speak(self, step: _Step) -> list[Said | State]:
-        """Says whose lines follow, if it was another's turn."""
+        """Say whose lines follow, if it was another's turn."""
         if self._speaking is step:
             return []
         self._speaking = step
@@ -200,18 +200,18 @@ class Progress:
 
 
 def heading(name: str) -> str:
-    """A step's name on one line of bearable length, digests as short as Docker shows them."""
+    """Return a step's name on one line of bearable length, digests as short as Docker shows them."""
     shown = hidden(name) if len(name) > 160 else name  # as it was written: white space may be part of a secret
     return beginning(re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1", " ".join(shown.split())), 160)
 
 
 def size(count: int) -> str:
-    """Bytes as people read them: "31.1 MB"."""
+    """Return bytes as people read them: "31.1 MB"."""
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def report(events: Iterable[Said | State], output: Output) -> None:
-    """Passes what is to be said on to whoever listens."""
+    """Pass what is to be said on to whoever listens."""
     for event in events:
         if isinstance(event, State):
             output.progress(event.key, event.text)
@@ -220,5 +220,5 @@ def report(events: Iterable[Said | State], output: Output) -> None:
 
 
 def sending(output: Output) -> Callable[[int], None]:
-    """What is to be told how many bytes of the build context are sent."""
+    """Return what is to be told how many bytes of the build context are sent."""
     return lambda count: output.progress("context", f"sending the build context: {size(count)}")

@@ -19,32 +19,32 @@ class Message:
     """One message, its fields by number; the last one wins where a field that is not repeated comes twice."""
 
     def __init__(self, data: bytes) -> None:
-        """Raises Malformed; messages within are looked at only when asked for."""
+        """Raise Malformed; messages within are looked at only when asked for."""
         self._fields: dict[int, list[int | bytes]] = {}
         for number, value in _fields(data):
             self._fields.setdefault(number, []).append(value)
 
     def data(self, number: int) -> bytes:
-        """A field of type bytes, b"" if absent."""
+        """Return a field of type bytes, b"" if absent."""
         found = self.repeated(number)
         return found[-1] if found else b""
 
     def repeated(self, number: int) -> list[bytes]:
-        """All values of a repeated field of type bytes, string or message."""
+        """Return all values of a repeated field of type bytes, string or message."""
         return [value for value in self._fields.get(number, ()) if isinstance(value, bytes)]
 
     def text(self, number: int) -> str:
-        """A field of type string, "" if absent; bytes that are not UTF-8 become escapes."""
+        """Return a field of type string, "" if absent; bytes that are not UTF-8 become escapes."""
         return self.data(number).decode("utf-8", "backslashreplace")
 
     def number(self, number: int) -> int:
-        """A field of type int64, int32 or bool, 0 if absent."""
+        """Return a field of type int64, int32 or bool, 0 if absent."""
         found = [value for value in self._fields.get(number, ()) if isinstance(value, int)]
         value = found[-1] if found else 0
         return value - (1 << 64) if value >> 63 else value
 
     def time(self, number: int) -> float | None:
-        """A google.protobuf.Timestamp as seconds since 1970, None if absent."""
+        """Return a google.protobuf.Timestamp as seconds since 1970, None if absent."""
         found = self.repeated(number)
         if not found:
             return None
@@ -53,7 +53,7 @@ class Message:
 
 
 def field(number: int, value: bytes) -> bytes:
-    """One field of type bytes, string or message, on the wire."""
+    """Return one field of type bytes, string or message, on the wire."""
     return _encode_varint(number << 3 | LENGTH) + _encode_varint(len(value)) + value
 
 
@@ -82,7 +82,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """The number at this position and the position behind it."""
+    """Return the number at this position and the position behind it."""
     result = 0
     for shift in range(0, 70, 7):
         if position >= len(data):

@@ -14,7 +14,7 @@ Query = list[tuple[str, str]]
 
 
 def common(request: BuildRequest, args: Mapping[str, str]) -> Query:
-    """What the request asks for, with these build arguments; nothing that it leaves at its default."""
+    """Return what the request asks for, with these build arguments; nothing that it leaves at its default."""
     query = [("dockerfile", request.dockerfile), *(("t", tag) for tag in request.tags)]
     for name, value in (("buildargs", dict(args)), ("labels", dict(request.labels)), ("cachefrom", list(request.cache_from))):
         query += [(name, json.dumps(value))] if value else []

@@ -16,7 +16,7 @@ START = "start it (`systemctl start docker`), or name another one in DOCKER_HOST
 
 
 def unreachable(host: str, error: BaseException) -> UnfitError:
-    """The error for a connection to `host` ("unix:///…", "tcp://…") that failed with `error`, with what to do."""
+    """Return the error for a connection to `host` ("unix:///…", "tcp://…") that failed with `error`, with what to do."""
     cause = _cause(error)
     if isinstance(cause, PermissionError):
         return _forbidden(host, Path(host.removeprefix("unix://")))
@@ -33,7 +33,7 @@ def unreachable(host: str, error: BaseException) -> UnfitError:
 
 
 def _cause(error: BaseException) -> OSError:
-    """The operating system's error below what requests and urllib3 made of it."""
+    """Return the operating system's error below what requests and urllib3 made of it."""
     for found in _below(error, set()):
         if isinstance(found, TimeoutError) or (isinstance(found, OSError) and found.errno is not None):
             return found

@@ -87,7 +87,7 @@ class Transfer:
         self._text = ""
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Takes the next message."""
+        """Take the next message."""
         status = str(message.get("status") or "")
         if named := DIGEST.search(status):
             self.digest = named[1]
@@ -106,14 +106,14 @@ class Transfer:
             self._output.progress(self.ref, text)
 
     def _count(self, layer: str, so_far: int, total: int) -> None:
-        """Adds up in passing: an image can have thousands of layers, each told again and again."""
+        """Add up in passing: an image can have thousands of layers, each told again and again."""
         before = self._layers.get(layer, (0, 0))
         self._layers[layer] = (so_far, total)
         self._sums = (self._sums[0] + so_far - before[0], self._sums[1] + total - before[1])
 
 
 def authorization(login: Login | None) -> str:
-    """The X-Registry-Auth header: base64url of {"username", "password"} or {"identitytoken"}; {} is anonymous."""
+    """Return the X-Registry-Auth header: base64url of {"username", "password"} or {"identitytoken"}; {} is anonymous."""
     return base64.urlsafe_b64encode(json.dumps(_content(login)).encode()).decode()
 
 

@@ -80,7 +80,7 @@ class Service:
     missing: Callable[[str], object]
 
     def answer(self, method: str, request: bytes) -> Answer:
-        """The answer to one unary call."""
+        """Return the answer to one unary call."""
         if method == HEALTH:
             return Answer(OK, b"\x08\x01")  # status: SERVING
         try:
@@ -120,14 +120,14 @@ class Session:
         self._thread.start()
 
     def check(self) -> None:
-        """Raises what could not be answered, for example because a credential helper is broken; BuildFailed if it was ended."""
+        """Raise what could not be answered, for example because a credential helper is broken; BuildFailed if it was ended."""
         if self._error:
             raise self._error
         if self._lost:
             raise BuildFailed(LOST, hint="push again; if it stays so, the engine's log may say why")
 
     def close(self) -> None:
-        """Ends it and waits for its thread."""
+        """End it and wait for its thread."""
         self._closing = True
         hang_up(self._socket)
         self._thread.join()
@@ -184,7 +184,7 @@ class Session:
             return Answer(UNKNOWN, reason=error.reason)
 
     def _send_waiting(self) -> None:
-        """Sends as much of the answers, the shortest first, as the engine has room for; it makes more by WINDOW_UPDATE."""
+        """Send as much of the answers, the shortest first, as the engine has room for; it makes more by WINDOW_UPDATE."""
         for stream in sorted(self._waiting, key=lambda stream: len(self._waiting[stream])):
             while (rest := self._waiting[stream]) and (room := self._room(stream)) > 0:
                 self._http.send_data(stream, rest[:room])
@@ -199,7 +199,7 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(where: Endpoint, service: Service) -> Iterator[Session]:
-    """A session with the engine, for the time of a build.
+    """Yield a session with the engine, for the time of a build.
 
     Raises EngineError if the engine refuses it, and UnfitError if the engine cannot be reached.
     """

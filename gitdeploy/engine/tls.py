@@ -18,7 +18,7 @@ CHUNK = 64 * 1024
 
 @contextlib.contextmanager
 def wrap(outside: socket.socket, context: ssl.SSLContext, host: str) -> Iterator[socket.socket]:
-    """A plain socket that stands for TLS on a connected one, which this takes over. Raises OSError if the handshake fails."""
+    """Yield a plain socket for TLS on a connected one, which this takes over. Raises OSError if the handshake fails."""
     ours, inside = socket.socketpair()
     ready: concurrent.futures.Future[None] = concurrent.futures.Future()
     relay = threading.Thread(target=lambda: asyncio.run(_relay(outside, inside, context, host, ready)), name="tls", daemon=True)
@@ -36,7 +36,7 @@ def wrap(outside: socket.socket, context: ssl.SSLContext, host: str) -> Iterator
 async def _relay(
     outside: socket.socket, inside: socket.socket, context: ssl.SSLContext, host: str, ready: concurrent.futures.Future[None]
 ) -> None:
-    """Copies both ways between the two until either ends."""
+    """Copy both ways between the two until either ends."""
     try:
         handshake = asyncio.open_connection(sock=outside, ssl=context, server_hostname=host)
         from_engine, to_engine = await asyncio.wait_for(handshake, TIMEOUT)

@@ -72,7 +72,7 @@ class Trace:
 
 
 def decode(data: bytes) -> Trace:
-    """Decodes one StatusResponse; raises protobuf.Malformed."""
+    """Decode one StatusResponse; raise protobuf.Malformed."""
     message = Message(data)
     return Trace(
         vertexes=tuple(_vertex(Message(part)) for part in message.repeated(1)),

@@ -179,7 +179,7 @@ class Output(Protocol):
         """One line; `detail` lines go to the log file always and to the pusher only with full output."""
 
     def progress(self, key: str, text: str) -> None:
-        """The state of something long (an upload), to be shown in place of the last text of the same key."""
+        """Take the state of something long (an upload), to be shown in place of the last text of the same key."""
 
 
 class Cancel(Protocol):

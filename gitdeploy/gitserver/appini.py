@@ -19,7 +19,7 @@ Ini = Mapping[str, Mapping[str, str]]
 
 
 def read_ini(data: Path, ini: Path) -> Ini:
-    """Reads app.ini as `parse_ini` does; the Git server's user may have put anything in its place.
+    """Read app.ini as `parse_ini` does; the Git server's user may have put anything in its place.
 
     Args:
         data: the Git server's data directory; links in its path are trusted.
@@ -41,7 +41,7 @@ def read_ini(data: Path, ini: Path) -> Ini:
 
 
 def parse_ini(text: str) -> dict[str, dict[str, str]]:
-    """Reads Gogs' app.ini: section → key → value; "" and DEFAULT are the section before the first. Pure.
+    """Read Gogs' app.ini: section → key → value; "" and DEFAULT are the section before the first. Pure.
 
     As Gogs' own reader (go-ini with IgnoreInlineComment) does: no inline comments, values may stand in quotes or backticks,
     keys are compared as written, the last one wins.

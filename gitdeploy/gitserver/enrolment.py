@@ -74,7 +74,7 @@ def hook_text(name: str = HOOK) -> bytes:
 
 
 def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, as_of_ns: int = 0) -> Enrolled:
-    """Installs the hook and its conf in a repository, or brings both up to date. Safe to run twice at once.
+    """Install the hook and its conf in a repository, or brings both up to date. Safe to run twice at once.
 
     Args:
         data: the Git server's data directory; symbolic links up to it are trusted.
@@ -108,7 +108,7 @@ def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, a
 
 
 def _open_giteas(directory: int) -> int:
-    """Opens the directory of hooks that Gitea or Forgejo runs beside its own, for merges, too; -1 if there is none."""
+    """Open the directory of hooks that Gitea or Forgejo runs beside its own, for merges, too; -1 if there is none."""
     try:
         hooks = os.open("hooks", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
         try:
@@ -120,13 +120,13 @@ def _open_giteas(directory: int) -> int:
 
 
 def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> bool:
-    """Writes gitdeploy.conf anew, as after an edit of config.toml; returns whether it changed. See `enrol`."""
+    """Write gitdeploy.conf anew, as after an edit of config.toml; return whether it changed. See `enrol`."""
     with _opened(data, repository) as directory:
         return _write_conf(directory, conf, os.fstat(directory), as_of_ns)
 
 
 def _write_conf(directory: int, conf: HookConf, owner: os.stat_result, as_of_ns: int) -> bool:
-    """Writes gitdeploy.conf with the token that the repository has, or a new one; returns whether it changed."""
+    """Write gitdeploy.conf with the token that the repository has, or a new one; return whether it changed."""
     token = value_of(read_file(directory, FILE, MAX_SIZE) or b"", "token")
     known = re.fullmatch("[0-9a-f]{32}", token) is not None
     text = replace(conf, token=token if known else secrets.token_hex(16)).render()
@@ -134,7 +134,7 @@ def _write_conf(directory: int, conf: HookConf, owner: os.stat_result, as_of_ns:
 
 
 def _keep(hooks: int, path: Path) -> bool:
-    """Puts a hook that is not gitdeploy's aside; returns whether one is kept, now or from before."""
+    """Put a hook that is not gitdeploy's aside; return whether one is kept, now or from before."""
     kept = _exists(hooks, KEPT)
     if not _exists(hooks, HOOK) or is_ours(read_file(hooks, HOOK, MAX_HOOK)):
         return kept
@@ -151,7 +151,7 @@ def _keep(hooks: int, path: Path) -> bool:
 
 
 def _follow_moves(directory: int, owner: os.stat_result) -> bool:
-    """Puts the hook that tells of moves in place, unless there is one of somebody else's."""
+    """Put the hook that tells of moves in place, unless there is one of somebody else's."""
     hooks = make_directory(directory, "hooks", 0o755, owner)
     try:
         free = not _exists(hooks, MOVED) or is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK)
@@ -161,7 +161,7 @@ def _follow_moves(directory: int, owner: os.stat_result) -> bool:
 
 
 def remove(data: Path, repository: Path) -> Removed:
-    """Takes gitdeploy out of a repository and puts back what was there before. Does nothing if it is not enrolled.
+    """Take gitdeploy out of a repository and put back what was there before. Does nothing if it is not enrolled.
 
     Raises:
         UnfitError: the repository is not there, or cannot be written safely.
@@ -202,13 +202,13 @@ def remove(data: Path, repository: Path) -> Removed:
 
 
 def is_ours(text: bytes | None, mark: bytes = MARK) -> bool:
-    """Whether a file is gitdeploy's hook, of any version. Pure."""
+    """Return whether a file is gitdeploy's hook, of any version. Pure."""
     return text is not None and text.startswith(b"#!") and mark in text[:200].replace(b"\r", b"")
 
 
 @contextmanager
 def _opened(data: Path, repository: Path) -> Iterator[int]:
-    """The repository's directory, locked."""
+    """Yield the repository's directory, locked."""
     base = data if repository.is_relative_to(data) else repository
     try:
         directory = open_directory(base, repository)

@@ -91,21 +91,21 @@ class Gogs:
         return tuple(dict.fromkeys((str(self.data / "gitdeploy"), *inside)))
 
     def repositories(self) -> Iterator[tuple[str, Path]]:
-        """All repositories but wikis: ("owner/repo", its bare repository), in order."""
+        """Yield all repositories but wikis: ("owner/repo", its bare repository), in order."""
         for path in sorted(self.root.glob("*/*.git")):
             name = f"{path.parent.name}/{path.name.removesuffix('.git')}"
             if is_app_name(name) and not name.endswith(".wiki") and (path / "objects").is_dir():
                 yield name, path
 
     def enrolled(self) -> Iterator[tuple[str, Path]]:
-        """The enrolled ones among all repositories, by the app's name, whatever the repository is called now."""
+        """Yield the enrolled ones among all repositories, by the app's name, whatever the repository is called now."""
         for _, path in self.repositories():
             app = enrolled_app(path)
             if app is not None:
                 yield app, path
 
     def repository_of(self, app: str, seen: str = "") -> Path:
-        """The bare repository of an app, which may have been renamed since it was enrolled.
+        """Return the bare repository of an app, which may have been renamed since it was enrolled.
 
         Args:
             app: "owner/repo", lower case.
@@ -138,7 +138,7 @@ class Gogs:
 
 
 def host_path(data: Path, layout: Layout, path: str) -> Path:
-    """A path of app.ini, or one the hook saw, as this process sees it. Pure.
+    """Return a path of app.ini, or one the hook saw, as this process sees it. Pure.
 
     Args:
         data: the data directory, as this process sees it.
@@ -156,12 +156,12 @@ def host_path(data: Path, layout: Layout, path: str) -> Path:
 
 
 def has_gogs(data: Path) -> bool:
-    """Whether this is a Gogs data directory, rather than one beside plain bare repositories."""
+    """Return whether this is a Gogs data directory, rather than one beside plain bare repositories."""
     return any((data / layout.ini).exists() for layout in LAYOUTS)
 
 
 def read_gogs(data: Path) -> Gogs:
-    """Finds out where the Gogs with this data directory keeps its repositories.
+    """Find out where the Gogs with this data directory keeps its repositories.
 
     Raises:
         UnfitError: the directory is no Gogs data directory, app.ini cannot be read, or ROOT is not there.
@@ -199,7 +199,7 @@ def _lfs(data: Path, layout: Layout, sections: Ini) -> Path | None:
 
 
 def address(sections: Ini) -> Address:
-    """Where app.ini says that the server is reached: [server] EXTERNAL_URL (ROOT_URL in older ones and in Gitea), DOMAIN and
+    """Return where app.ini says the server is reached: [server] EXTERNAL_URL (ROOT_URL in older ones and in Gitea), DOMAIN and
     SSH_DOMAIN, which may refer to one another as "%(DOMAIN)s". Pure."""
     server = {"PROTOCOL": "http", "DOMAIN": "localhost", "HTTP_PORT": "3000", **sections.get("server", {})}
 

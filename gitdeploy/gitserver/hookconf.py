@@ -42,7 +42,7 @@ class HookConf:
     token: str = ""
 
     def render(self) -> bytes:
-        """The file's bytes. Raises ValueError for a value that a line cannot hold."""
+        """Return the file's bytes. Raises ValueError for a value that a line cannot hold."""
         pairs = [
             ("app", self.app),
             *(("home", home) for home in self.homes),
@@ -58,23 +58,23 @@ class HookConf:
 
 
 def enrolled_app(repository: Path) -> str | None:
-    """The app that this bare repository is enrolled as, None if it is not enrolled."""
+    """Return the app that this bare repository is enrolled as, None if it is not enrolled."""
     app = app_in_conf(repository)
     return None if app == ANY else app
 
 
 def app_in_conf(repository: Path) -> str | None:
-    """What gitdeploy.conf in this bare repository says of the app, ANY included; None if there is none."""
+    """Return what gitdeploy.conf in this bare repository says of the app, ANY included; None if there is none."""
     return value_of(_read(repository), "app") or None
 
 
 def token_of(repository: Path) -> str:
-    """The token in this bare repository, "" if it has none: it was never enrolled, or by an older gitdeploy."""
+    """Return the token in this bare repository, "" if it has none: it was never enrolled, or by an older gitdeploy."""
     return value_of(_read(repository), "token")
 
 
 def value_of(text: bytes, key: str) -> str:
-    """The first value of a key in the text of a gitdeploy.conf, "" for none. Pure."""
+    """Return the first value of a key in the text of a gitdeploy.conf, "" for none. Pure."""
     for line in text.decode("utf-8", "replace").splitlines():
         name, _, value = line.partition(" ")
         if name == key:

@@ -41,7 +41,7 @@ _REMOTE = re.compile(rb"^\s*\[remote ", re.MULTILINE)
 
 
 def seed(base: Path, home: Path, conf: HookConf) -> bool:
-    """Has git put the hook into what it makes from now on; returns whether anything changed.
+    """Have git put the hook into what it makes from now on; return whether anything changed.
 
     Args:
         base: a directory above `home`, or that itself; links up to it are trusted.
@@ -68,7 +68,7 @@ def seed(base: Path, home: Path, conf: HookConf) -> bool:
 
 @contextmanager
 def _opened(base: Path, home: Path) -> Iterator[int]:
-    """The home directory; what fails in it is said with what to do."""
+    """Yield the home directory; what fails in it is said with what to do."""
     try:
         directory = open_directory(base, home)
         try:
@@ -82,7 +82,7 @@ def _opened(base: Path, home: Path) -> Iterator[int]:
 
 
 def _settings(directory: int, home: Path) -> bytes:
-    """What git's settings of that user are, b"" if there are none. Raises UnfitError for anything but a file."""
+    """Return what git's settings of that user are, b"" if there are none. Raises UnfitError for anything but a file."""
     settings = read_file(directory, SETTINGS, MAX_SETTINGS)
     if settings is None and _is_there(directory, SETTINGS):
         reason = f"{home / SETTINGS}: expected a regular file, found a symbolic link or something else"
@@ -118,7 +118,7 @@ def _mode(directory: int) -> int:
 
 
 def missing(home: Path) -> Path | None:
-    """The file of `seed` that is not there as it should be; None if all are. Raises OSError."""
+    """Return the file of `seed` that is not there as it should be; None if all are. Raises OSError."""
     directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if SETTING not in (read_file(directory, SETTINGS, MAX_SETTINGS) or b""):
@@ -140,7 +140,7 @@ def missing(home: Path) -> Path | None:
 
 
 def withdraw(base: Path, home: Path) -> bool:
-    """Undoes `seed`; returns whether there was anything to undo. Raises UnfitError if it cannot be undone."""
+    """Undo `seed`; return whether there was anything to undo. Raises UnfitError if it cannot be undone."""
     if not os.path.isdir(home):  # noqa: PTH112 (one that may not be looked at counts as none: nothing was put into it)
         return False
     with _opened(base, home) as directory:
@@ -158,7 +158,7 @@ def withdraw(base: Path, home: Path) -> bool:
 
 
 def _without(settings: bytes) -> bytes:
-    """Settings without what `seed` added. Keys that git has put into that section since keep a section of theirs. Pure."""
+    """Return settings without what `seed` added. What git has put into that section since keeps one of its own. Pure."""
     before, _, after = settings.partition(SETTING)
     lines = (line.strip() for line in after.splitlines())
     following = next((line for line in lines if line and not line.startswith((b"#", b";"))), b"[")
@@ -177,20 +177,20 @@ def user_home(gogs: Gogs) -> Path:
 
 
 def base_of(gogs: Gogs) -> Path:
-    """The trusted directory above the home directory of its user, or that itself."""
+    """Return the trusted directory above the home directory of its user, or that itself."""
     home = user_home(gogs)
     return gogs.data if home.is_relative_to(gogs.data) else home
 
 
 def seed_gogs(gogs: Gogs, wait: float, mode: Mode) -> Path:
-    """Has a Gogs' git put the hook into what it makes from now on; returns the template. See `seed` and HookConf."""
+    """Have a Gogs' git put the hook into what it makes from now on; return the template. See `seed` and HookConf."""
     home = user_home(gogs)
     seed(base_of(gogs), home, HookConf(ANY, gogs.homes, EVERY_REF, wait, mode))
     return home / TEMPLATE
 
 
 def reseed(data: Path, server: Server, mode: Mode) -> None:
-    """Brings the template up to date with this version and the config, where new repositories are to be enrolled.
+    """Bring the template up to date with this version and the config, where new repositories are to be enrolled.
 
     Raises:
         UsageError, UnfitError: see `seed`.
@@ -214,7 +214,7 @@ def forget_newcomers(gogs: Gogs) -> None:
 
 
 def may_enrol(repository: Path) -> bool:
-    """Whether a push may enrol this repository: it was made with the hook in it, and is no fork or mirror of another one."""
+    """Return whether a push may enrol this repository: it was made with the hook in it, and is no fork or mirror."""
     if app_in_conf(repository) != ANY:
         return False
     config = _config(repository)
@@ -222,7 +222,7 @@ def may_enrol(repository: Path) -> bool:
 
 
 def is_clone(repository: Path) -> bool:
-    """Whether it is a fork or a mirror.
+    """Return whether it is a fork or a mirror.
 
     Those are clones, and name what they were cloned from; deploying a fork would be deploying whatever its owner likes.
     """

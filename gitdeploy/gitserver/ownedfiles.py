@@ -26,7 +26,7 @@ MAX_LINKS = 40
 
 
 def open_directory(base: Path, path: Path) -> int:
-    """Opens a directory below `base`; returns its descriptor.
+    """Open a directory below `base`; return its descriptor.
 
     Args:
         base: trusted: links in it are followed, whoever made them.
@@ -39,7 +39,7 @@ def open_directory(base: Path, path: Path) -> int:
 
 
 def open_file(base: Path, path: Path) -> int:
-    """The same for a file: opens a regular one, without waiting for what is none. Raises UnfitError."""
+    """Return the same for a file: opens a regular one, without waiting for what is none. Raises UnfitError."""
     fd = _walk(base, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -48,7 +48,7 @@ def open_file(base: Path, path: Path) -> int:
 
 
 def _walk(base: Path, path: Path, last: int) -> int:
-    """Opens `path`, its last component with these flags."""
+    """Open `path`, its last component with these flags."""
     fd = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     parts = deque(path.relative_to(base).parts)
     links = 0
@@ -83,7 +83,7 @@ def _replace(old: int, new: int) -> int:
 
 
 def _trusted_target(entry: int, facts: os.stat_result, path: Path, part: str, links: int) -> str:
-    """Where a symbolic link points, if whoever made it could write there anyway."""
+    """Return where a symbolic link points, if whoever made it could write there anyway."""
     if facts.st_uid not in (0, os.geteuid()):
         reason = f"{path}: {part} is a symbolic link made by user {facts.st_uid}, which may lead anywhere"
         raise UnfitError(reason, "replace the link by a directory or a bind mount, or make root its owner: chown -h root LINK")
@@ -94,7 +94,7 @@ def _trusted_target(entry: int, facts: os.stat_result, path: Path, part: str, li
 
 @contextmanager
 def locked(directory: int) -> Iterator[None]:
-    """Holds the kernel lock of a directory inside the block; waits for it."""
+    """Hold the kernel lock of a directory inside the block; wait for it."""
     fcntl.flock(directory, fcntl.LOCK_EX)
     try:
         yield
@@ -103,7 +103,7 @@ def locked(directory: int) -> Iterator[None]:
 
 
 def make_directory(parent: int, name: str, mode: int, owner: os.stat_result) -> int:
-    """Opens the directory `name` in `parent`, made with this mode and owner if there is none; returns its descriptor.
+    """Open the directory `name` in `parent`, made with this mode and owner if there is none; return its descriptor.
 
     Raises:
         OSError: there is something else of that name, a symbolic link included.
@@ -117,7 +117,7 @@ def make_directory(parent: int, name: str, mode: int, owner: os.stat_result) -> 
 
 
 def read_file(directory: int, name: str, limit: int) -> bytes | None:
-    """The first `limit` bytes of a regular file, None if there is no file of that name or it is anything else."""
+    """Return the first `limit` bytes of a regular file, None if there is no file of that name or it is anything else."""
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError as error:
@@ -132,7 +132,7 @@ def read_file(directory: int, name: str, limit: int) -> bytes | None:
 
 
 def write_file(directory: int, name: str, data: bytes, *, mode: int, owner: os.stat_result, mtime_ns: int = 0) -> bool:
-    """Puts a file in place by a rename, durably, unless it is there already just so.
+    """Put a file in place by a rename, durably, unless it is there already just so.
 
     Args:
         directory: descriptor of its directory.

@@ -22,7 +22,7 @@ def offer(directory: int) -> bool:
 
 
 def withdraw(directory: int) -> None:
-    """Takes back what `offer` did."""
+    """Take back what `offer` did."""
     text = read_file(directory, "config", MAX_CONFIG)
     if text is not None and PUSH_OPTIONS in text:
         _write(directory, text.replace(PUSH_OPTIONS, b""))

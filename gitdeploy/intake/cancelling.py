@@ -30,7 +30,7 @@ class CancelFlag:
                 self.set(parent.reason)
 
     def set(self, reason: Reason) -> None:
-        """Asks everything that looks at this flag to stop."""
+        """Ask everything that looks at this flag to stop."""
         if not self._event.is_set():
             self.reason = reason
             self._event.set()
@@ -38,11 +38,11 @@ class CancelFlag:
             child.set(reason)
 
     def is_set(self) -> bool:
-        """Whether somebody asked."""
+        """Return whether somebody asked."""
         return self._event.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits for up to `timeout` seconds; returns whether somebody asked."""
+        """Wait for up to `timeout` seconds; return whether somebody asked."""
         return self._event.wait(timeout)
 
 
@@ -56,7 +56,7 @@ class CancelRequests:
         self._directory = directory
 
     def ask(self, app: str, deployment: int) -> None:
-        """Asks the worker of this app to stop this deployment."""
+        """Ask the worker of this app to stop this deployment."""
         path = self._path(app, deployment)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)

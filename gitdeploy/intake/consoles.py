@@ -23,7 +23,7 @@ class Consoles:
         self._held: dict[str, tuple[str, int]] = {}
 
     def hold(self, records: Iterable[PushRecord]) -> None:
-        """Opens the consoles of these records, as far as somebody reads them."""
+        """Open the consoles of these records, as far as somebody reads them."""
         for record in records:
             if record.console and record.name not in self._held and len(self._held) < MOST:
                 fd = self._spool.fifo(record.console)
@@ -31,7 +31,7 @@ class Consoles:
                     self._held[record.name] = record.app, fd
 
     def take(self, record: PushRecord) -> int:
-        """A descriptor of this record's console for whoever writes to it, -1 if nobody reads there."""
+        """Return a descriptor of this record's console for whoever writes to it, -1 if nobody reads there."""
         if record.name in self._held:
             with contextlib.suppress(OSError):  # too many open files: this pusher hears nothing
                 return os.dup(self._held[record.name][1])
@@ -39,11 +39,11 @@ class Consoles:
         return self._spool.fifo(record.console) if record.console else -1
 
     def keep(self, names: Collection[str]) -> None:
-        """Closes all but the consoles of these records: the others' pushers may go."""
+        """Close all but the consoles of these records: the others' pushers may go."""
         self._close([name for name in self._held if name not in names])
 
     def drop(self, name: str) -> None:
-        """Closes the console of this record, if it is held here."""
+        """Close the console of this record, if it is held here."""
         self._close([name] if name in self._held else [])
 
     def keep_app(self, app: str) -> None:
@@ -51,7 +51,7 @@ class Consoles:
         self._close([name for name, (owner, _) in self._held.items() if owner != app])
 
     def drop_app(self, app: str) -> None:
-        """Closes the consoles of an app that nobody works for any more."""
+        """Close the consoles of an app that nobody works for any more."""
         self._close([name for name, (owner, _) in self._held.items() if owner == app])
 
     def _close(self, names: list[str]) -> None:

@@ -31,12 +31,12 @@ class Move:
 
 
 def matches(ref: str, patterns: Sequence[str]) -> bool:
-    """Whether a full ref name is one of those deployed; `*` also matches "/", as in the hook's `case`."""
+    """Return whether a full ref name is one of those deployed; `*` also matches "/", as in the hook's `case`."""
     return any(fnmatch.fnmatchcase(ref, pattern) for pattern in patterns)
 
 
 def compare(seen: Seen | None, patterns: tuple[str, ...], tips: Mapping[str, str]) -> tuple[Seen, tuple[Move, ...]]:
-    """Compares refs with what was last seen of them.
+    """Compare refs with what was last seen of them.
 
     Args:
         seen: None at the first look.
@@ -63,7 +63,7 @@ def compare(seen: Seen | None, patterns: tuple[str, ...], tips: Mapping[str, str
 
 
 def judge(move: Move, waited: float, newest: Deployment | None, waiting: Sequence[PushRecord]) -> Verdict:
-    """What to do about a move.
+    """Return what to do about a move.
 
     Args:
         waited: seconds since it was noticed.
@@ -80,5 +80,5 @@ def judge(move: Move, waited: float, newest: Deployment | None, waiting: Sequenc
 
 
 def settle(seen: Seen, move: Move) -> Seen:
-    """What is seen once a move has been dealt with."""
+    """Return what is seen once a move has been dealt with."""
     return Seen(seen.patterns, {**seen.tips, move.ref: move.new})

@@ -93,7 +93,7 @@ class BadRecordError(ValueError):
 
 
 def parse_record(name: str, data: bytes) -> PushRecord:
-    """Reads a record.
+    """Read a record.
 
     Args:
         name: its file's name without ".push".
@@ -157,7 +157,7 @@ def _console(name: str, value: str) -> str:
 
 
 def render_record(record: PushRecord) -> bytes:
-    """The record as bytes, for the verbs of the command line that deploy; `parse_record` reads it back."""
+    """Return the record as bytes, for the verbs of the command line that deploy; `parse_record` reads it back."""
     lines = [HEADER, f"app {record.app}", f"repo {record.repo}", f"trigger {record.trigger}"]
     lines += [f"user {record.user}"] if record.user else []
     lines += [f"release {record.release}"] if record.release else []
@@ -173,7 +173,7 @@ def full_patterns(branch: Iterable[str]) -> tuple[str, ...]:
 
 
 def deployable(record: PushRecord, patterns: Sequence[str]) -> RefUpdate | None:
-    """The ref update of this push that is to be deployed: the last one that matches and deletes nothing, or None.
+    """Return the ref update of this push that is to be deployed: the last one that matches and deletes nothing, or None.
 
     Patterns are shell globs in which `*` also matches "/", as in the hook's `case`.
     """
@@ -210,7 +210,7 @@ def choose(
     tip: Callable[[str], str | None],
     known: Callable[[str], bool],
 ) -> Choice:
-    """Picks the push to deploy: the newest one, at its ref's tip.
+    """Pick the push to deploy: the newest one, at its ref's tip.
 
     Seconds are too coarse to order pushes and hooks overtake each other, so the repository itself says which commit is newest.
 

@@ -50,13 +50,13 @@ class SharedDirectory:
             os.close(fd)
 
     def fifo(self, name: str) -> int:
-        """A descriptor to write to the FIFO of that name with, without waiting; -1 if nobody reads it or there is none."""
+        """Return a descriptor to write to the FIFO of that name, without waiting; -1 if nobody reads it or there is none."""
         with contextlib.suppress(UnfitError), self.opened() as directory:
             return open_fifo(name, directory)
         return -1
 
     def has(self, name: str) -> bool:
-        """Whether there is anything of that name."""
+        """Return whether there is anything of that name."""
         with contextlib.suppress(UnfitError, OSError), self.opened() as directory:
             os.stat(name, dir_fd=directory, follow_symlinks=False)
             return True

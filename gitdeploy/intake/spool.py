@@ -79,7 +79,7 @@ class Spool:
         self.on_done: Callable[[], None] = lambda: None
 
     def pending(self) -> tuple[list[PushRecord], dict[str, str]]:
-        """The waiting records, oldest first, and for each file that is none: its name and why.
+        """Return the waiting records, oldest first, and for each file that is none: its name and why.
 
         A file is read once. When there are very many new ones, a look reads some of them, in no order that their writer
         could choose, and sets `more`.
@@ -102,12 +102,12 @@ class Spool:
         return sorted(records, key=lambda record: record.order), bad
 
     def names(self) -> frozenset[str]:
-        """Names of the waiting records, without ".push": cheap enough to ask often."""
+        """Return names of the waiting records, without ".push": cheap enough to ask often."""
         with self.shared.opened() as directory:
             return frozenset(name.removesuffix(".push") for name in self._list(directory))
 
     def _list(self, directory: int) -> dict[str, int]:
-        """Names of the files that may be records, with their inodes."""
+        """Return names of the files that may be records, with their inodes."""
         try:
             with os.scandir(directory) as entries:
                 return {entry.name: entry.inode() for entry in entries if entry.name.endswith(".push") and entry.name[0] != "."}
@@ -116,7 +116,7 @@ class Spool:
             raise UnfitError(reason, "run `gitdeploy doctor`") from error
 
     def _examine(self, directory: int, name: str, inode: int) -> _Read | None:
-        """Reads one file; None if it has gone meanwhile, or is to be tried again."""
+        """Read one file; None if it has gone meanwhile, or is to be tried again."""
         try:
             return _Read(inode, parse_record(name.removesuffix(".push"), self._read(directory, name)))
         except OSError as error:
@@ -127,14 +127,14 @@ class Spool:
             return _Read(inode, None, f"it cannot be read ({type(error).__name__})")
 
     def _read(self, directory: int, name: str) -> bytes:
-        """Reads a regular file only: a link or FIFO of that name is somebody's trick."""
+        """Read a regular file only: a link or FIFO of that name is somebody's trick."""
         with self._open(directory, name) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadRecordError("not a regular file")
             return file.read(MAX_RECORD + 1)
 
     def _open(self, directory: int, name: str) -> io.FileIO:
-        """Opens what has that name, without following a link or waiting for anybody."""
+        """Open what has that name, without following a link or waiting for anybody."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             return io.FileIO(name, opener=lambda path, _: os.open(path, flags, dir_fd=directory))
@@ -142,7 +142,7 @@ class Spool:
             raise BadRecordError("not a regular file") from error
 
     def add(self, record: PushRecord) -> Path:
-        """Writes a record durably; returns its path."""
+        """Write a record durably; return its path."""
         name, temporary = f"{record.name}.push", f".{record.name}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with self.shared.opened() as directory:
@@ -155,7 +155,7 @@ class Spool:
         return self.directory / name
 
     def done(self, name: str) -> None:
-        """Removes a record whose deployment has ended and is recorded; does nothing if it is gone."""
+        """Remove a record whose deployment has ended and is recorded; do nothing if it is gone."""
         with self.shared.opened() as directory:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{name}.push", dir_fd=directory)
@@ -164,7 +164,7 @@ class Spool:
         self.on_done()
 
     def set_aside(self, file: str) -> None:
-        """Renames a file that is no record to .FILE.bad, for a person to look at."""
+        """Rename a file that is no record to .FILE.bad, for a person to look at."""
         with self.shared.opened() as directory:
             try:
                 os.rename(file, f".{file}.bad", src_dir_fd=directory, dst_dir_fd=directory)
@@ -172,7 +172,7 @@ class Spool:
                 os.rename(file, f".{secrets.token_hex(8)}.bad", src_dir_fd=directory, dst_dir_fd=directory)
 
     def persist(self) -> None:
-        """Makes the waiting records durable: the hook's shell has no fsync."""
+        """Make the waiting records durable: the hook's shell has no fsync."""
         with self.shared.opened() as directory:
             for name in self._list(directory):
                 with contextlib.suppress(OSError, BadRecordError), self._open(directory, name) as file:
@@ -180,7 +180,7 @@ class Spool:
             os.fsync(directory)
 
     def sweep(self) -> list[str]:
-        """Removes what hooks that died long ago left: temporary files and FIFOs.
+        """Remove what hooks that died long ago left: temporary files and FIFOs.
 
         Returns:
             names of what is left, for nothing that gitdeploy writes is of that kind: directories with something in them.
@@ -212,7 +212,7 @@ class Spool:
 
     @contextmanager
     def lock(self, name: str, patience: float = 0.0) -> Iterator[bool]:
-        """Holds the kernel lock `name` (an app, or a build slot) inside the block; yields False if another holds it.
+        """Hold the kernel lock `name` (an app, or a build slot) inside the block; yield False if another holds it.
 
         `patience`: seconds to try, for whoever must not be turned away by one who only looks (`locked`).
         """
@@ -226,7 +226,7 @@ class Spool:
             os.close(fd)
 
     def locked(self, name: str) -> bool:
-        """Whether some process holds the lock now."""
+        """Return whether some process holds the lock now."""
         with self.lock(name) as got:
             return not got
 
@@ -242,5 +242,5 @@ def _try_lock(fd: int) -> bool:
 
 
 def new_name(now: float) -> str:
-    """A fresh record name for this second (seconds since the epoch)."""
+    """Return a fresh record name for this second (seconds since the epoch)."""
     return f"{int(now)}-{secrets.token_hex(6)}"

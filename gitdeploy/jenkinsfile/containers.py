@@ -29,7 +29,7 @@ _FIXES = {
 
 
 def take_run(draft: Draft, line: int, parsed: Parsed) -> None:
-    """Carries over the options of a `docker run` that begins in `line` of the Jenkinsfile."""
+    """Carry over the options of a `docker run` that begins in `line` of the Jenkinsfile."""
     for name, value in parsed.options:
         _take(draft, line, name, value)
     if not parsed.all("restart"):

@@ -92,7 +92,7 @@ class Converter:
     """Reads one Jenkinsfile."""
 
     def __init__(self, text: str) -> None:
-        """Raises UsageError if it is too large to be one."""
+        """Raise UsageError if it is too large to be one."""
         if len(text) > MAX_SIZE:
             raise UsageError(f"expected a Jenkinsfile of at most {MAX_SIZE} characters, found {len(text)}")
         self._tokens = tokens(text)
@@ -104,7 +104,7 @@ class Converter:
         self._left = MAX_COMMANDS
 
     def convert(self, app: str | None = None) -> Converted:
-        """The table for `app`, or for the one whose repository the file names. Raises UsageError if it deploys nothing."""
+        """Return the table for `app`, or for the app whose repository the file names. Raises UsageError for none."""
         for step in steps(self._tokens, self._variables):
             if isinstance(step, Note):
                 self._draft.note(step.line, step.text)
@@ -164,7 +164,7 @@ class Converter:
             self._draft.note(line, f"{quoted(text)}: not carried over: gitdeploy does no such thing")
 
     def _finish_run(self) -> None:
-        """Takes the `docker run` that starts the app: of its own image, and in the background if there is a choice."""
+        """Take the `docker run` that starts the app: of its own image, and in the background if there is a choice."""
         own = [run for run in self._runs if self._images.owns(run.image) and not run.once]
         chosen = min(own, key=lambda run: not run.parsed.all("detach"), default=None)
         for run in self._runs:

@@ -43,16 +43,16 @@ class Parsed:
     rest: tuple[str, ...]
 
     def all(self, name: str) -> list[str]:
-        """All values of an option."""
+        """Return all values of an option."""
         return [value for key, value in self.options if key == name]
 
     def last(self, name: str) -> str:
-        """The value that counts of an option that is given once, "" if it is not given."""
+        """Return the value that counts of an option that is given once, "" if it is not given."""
         return next(iter(self.all(name)[::-1]), "")
 
 
 def parse(command: str, words: Sequence[str]) -> Parsed:
-    """Reads what follows `docker run`, `docker build`, or `docker` itself.
+    """Read what follows `docker run`, `docker build`, or `docker` itself.
 
     Args:
         command: "run", "build" or "docker".

@@ -31,23 +31,23 @@ class Draft:
         return sorted(self._notes, key=lambda note: note.line)
 
     def note(self, line: int, text: str) -> None:
-        """Adds a note for a line of the Jenkinsfile."""
+        """Add a note for a line of the Jenkinsfile."""
         self._notes[Note(line, text)] = None
 
     def set(self, line: int, key: str, value: object, written: str = "") -> None:
-        """Sets a key to a value that its kind takes; `written`: the option that says so, for the note otherwise."""
+        """Set a key to a value that its kind takes; `written`: the option that says so, for the note otherwise."""
         if self._fits(line, key, value, written):
             self.values[key] = value
 
     def add(self, line: int, key: str, item: str, written: str) -> None:
-        """Adds an item to the array of a key."""
+        """Add an item to the array of a key."""
         items = self.values.setdefault(key, [])
         assert isinstance(items, list)
         if item not in items and self._fits(line, key, [*items, item], written, item):
             items.append(item)
 
     def put(self, line: int, key: str, name: str, value: str, written: str) -> None:
-        """Sets a name in the table of a key."""
+        """Set a name in the table of a key."""
         if self._fits(line, key, {name: value}, written, value):
             table = self.values.setdefault(key, {})
             assert isinstance(table, dict)
@@ -66,7 +66,7 @@ class Draft:
         return True
 
     def known(self, line: int, written: str, text: str) -> bool:
-        """Whether the value stands in the Jenkinsfile; a note if it does not. Secrets never do."""
+        """Return whether the value stands in the Jenkinsfile; a note if it does not. Secrets never do."""
         secret = next((name for name in _REFERENCE.findall(text) if name in self._secrets), None)
         if secret:
             self.note(

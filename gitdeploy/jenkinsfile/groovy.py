@@ -54,14 +54,14 @@ class Arguments:
     named: dict[str, list[Token]] = field(default_factory=dict)
 
     def get(self, name: str, position: int = 0) -> list[Token]:
-        """The argument of that name, else the one at that position, else nothing."""
+        """Return the argument of that name, else the one at that position, else nothing."""
         if name in self.named:
             return self.named[name]
         return self.positional[position] if position < len(self.positional) else []
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a file, without comments and blanks."""
+    """Return the tokens of a file, without comments and blanks."""
     found: list[Token] = []
     line = 1
     for match in _TOKEN.finditer(text):
@@ -80,7 +80,7 @@ def _unescaped(text: str) -> str:
 
 
 def arguments(found: Sequence[Token], start: int) -> tuple[Arguments, int]:
-    """The arguments of the call whose name ends before `start`, with or without parentheses; and where they end.
+    """Return the arguments of the call whose name ends before `start`, with or without parentheses; and where they end.
 
     Also the right side of an assignment, as the first positional one.
     """
@@ -103,7 +103,7 @@ def arguments(found: Sequence[Token], start: int) -> tuple[Arguments, int]:
 
 
 def _mark(found: Sequence[Token], position: int) -> str:
-    """The punctuation at a position, "" if there is none."""
+    """Return the punctuation at a position, "" if there is none."""
     if not -len(found) <= position < len(found) or found[position].kind != "mark":
         return ""
     return found[position].text
@@ -120,7 +120,7 @@ def _sorted(parts: list[list[Token]]) -> Arguments:
 
 
 def template(expression: Sequence[Token]) -> str | None:
-    """A concatenation of strings and names as text with ${NAME} in it; None for any other expression."""
+    """Return a concatenation of strings and names as text with ${NAME} in it; None for any other expression."""
     text, position, joined = "", 0, True
     while position < len(expression):
         token = expression[position]

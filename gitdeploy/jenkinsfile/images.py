@@ -41,12 +41,12 @@ class Images:
         return bool(self._made or self._pushed)
 
     def owns(self, image: str) -> bool:
-        """Whether this is one of them, as far as one can tell."""
+        """Return whether this is one of them, as far as one can tell."""
         repository = _split(image)[0]
         return not self.built or "$" in repository or repository in {ref.repository for ref in [*self._made, *self._pushed]}
 
     def take_build(self, line: int, parsed: Parsed) -> None:
-        """Carries over a `docker build`."""
+        """Carry over a `docker build`."""
         draft = self._draft
         for tag in parsed.all("tag"):
             self._made.append(Reference(*_split(tag), line))
@@ -87,11 +87,11 @@ class Images:
             self._draft.note(line, f"--{name} {value}: not carried over: gitdeploy has no key for it")
 
     def take_tag(self, line: int, new: str) -> None:
-        """Takes the new name of a `docker tag`."""
+        """Take the new name of a `docker tag`."""
         self._made.append(Reference(*_split(new), line))
 
     def take_push(self, line: int, image: str) -> None:
-        """Takes what a `docker push` names; see `steps.BUILT`."""
+        """Take what a `docker push` names; see `steps.BUILT`."""
         if not image.startswith(BUILT):
             self._pushed.append(Reference(*_split(image), line))
         elif self._made:
@@ -99,13 +99,13 @@ class Images:
             self._pushed.append(Reference(last.repository, image.removeprefix(BUILT) or last.tag, line))
 
     def take_registry(self, line: int, url: str, credentials: str) -> None:
-        """Takes docker.withRegistry(url, credentials)."""
+        """Take docker.withRegistry(url, credentials)."""
         host = re.sub(r"^\w+://", "", url).partition("/")[0]
         self._registry = "" if host == HUB or host.endswith(f".{HUB}") else host
         self.tell_login(line, credentials)
 
     def tell_login(self, line: int, credentials: str = "") -> None:
-        """Says where the login of a registry goes."""
+        """Say where the login of a registry goes."""
         known = f" ({quoted(credentials)})" if credentials and "$" not in credentials else ""
         text = "run `docker login` as the user that runs gitdeploy, or name a file in push.auth_file"
         self._draft.note(line, f"the login of the registry{known} stays in Jenkins: {text}")

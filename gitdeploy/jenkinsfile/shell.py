@@ -57,7 +57,7 @@ class Command:
 
 
 def commands(script: str, variables: Variables) -> Iterator[Command]:
-    """The commands of a script, with known variables filled in."""
+    """Yield the commands of a script, with known variables filled in."""
     for line, text in _logical_lines(script):
         filled_in = variables.resolve(_substituted(text))
         try:
@@ -76,7 +76,7 @@ def commands(script: str, variables: Variables) -> Iterator[Command]:
 
 
 def _logical_lines(script: str) -> Iterator[tuple[int, str]]:
-    """Each line with those that a backslash at its end adds to it, and where it begins; comments and empty lines left out."""
+    """Yield each line with those that a backslash adds to it, and where it begins; no comments, no empty lines."""
     begin, text = 0, ""
     for number, line in enumerate([*script.split("\n"), ""]):
         if not text:
@@ -91,7 +91,7 @@ def _logical_lines(script: str) -> Iterator[tuple[int, str]]:
 
 
 def _substituted(text: str) -> str:
-    """The text with each $(command) and `command` replaced by what is known of its output."""
+    """Return the text with each $(command) and `command` replaced by what is known of its output."""
     parts: list[str] = []
     position = 0
     while position < len(text):
@@ -151,7 +151,7 @@ def _simple_commands(words: list[str]) -> Iterator[list[str]]:
 
 
 def _without_prefixes(words: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The words from the program on, and the variables that are set before it."""
+    """Return the words from the program on, and the variables that are set before it."""
     values: dict[str, str] = {}
     rest = list(reversed(words))
     while rest:

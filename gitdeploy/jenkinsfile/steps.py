@@ -84,7 +84,7 @@ _PUSH = re.compile(r"\w+\.push")
 
 
 def steps(found: Sequence[Token], variables: Variables) -> Iterator[Step]:
-    """The steps of a pipeline, in order."""
+    """Yield the steps of a pipeline, in order."""
     for position, token in enumerate(found):
         if token.kind == "name":
             yield from _step(found, position, variables)
@@ -129,7 +129,7 @@ def _told(found: Sequence[Token], position: int) -> Iterator[Step]:
 
 
 def _checkout(found: Sequence[Token], variables: Variables) -> Iterator[Step]:
-    """An entry of checkout(branches: [[name: '*/main']], userRemoteConfigs: [[url: '….git']])."""
+    """Yield an entry of checkout(branches: [[name: '*/main']], userRemoteConfigs: [[url: '….git']])."""
     if len(found) < 3 or found[1].text != ":":
         return
     value = variables.resolve(found[2].text)
@@ -140,7 +140,7 @@ def _checkout(found: Sequence[Token], variables: Variables) -> Iterator[Step]:
 
 
 def _docker(found: Sequence[Token], position: int) -> Iterator[Step]:
-    """The Docker Pipeline plugin's steps, as the commands that they run."""
+    """Yield the Docker Pipeline plugin's steps, as the commands that they run."""
     name, line = found[position].text, found[position].line
     given, end = arguments(found, position + 1)
     first, second = ([*(template(argument) or "" for argument in given.positional), "", ""])[:2]

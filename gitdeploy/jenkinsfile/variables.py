@@ -22,7 +22,7 @@ _READERS = ("readFile", "sh")
 
 
 def reads_version(text: str) -> bool:
-    """Whether the text speaks of the file VERSION, rather than of a variable of that name."""
+    """Return whether the text speaks of the file VERSION, rather than of a variable of that name."""
     return _VERSION_FILE.search(text) is not None
 
 
@@ -38,7 +38,7 @@ class Variables:
         self.secrets = secrets
 
     def resolve(self, text: str) -> str:
-        """The text with known values filled in; what is not known stays as it is written, with its dollar sign."""
+        """Return the text with known values filled in; what is not known stays as it is written, with its dollar sign."""
         return _REFERENCE.sub(self._value, text)
 
     def _value(self, match: re.Match[str]) -> str:
@@ -49,12 +49,12 @@ class Variables:
         return VERSION if any(reader in inside for reader in _READERS) and reads_version(inside) else match[0]
 
     def with_values(self, values: Mapping[str, str]) -> Variables:
-        """The same with more values, as a shell script has its own."""
+        """Return the same with more values, as a shell script has its own."""
         return Variables({**self._values, **values}, self.secrets)
 
 
 def collect(found: Sequence[Token]) -> Variables:
-    """The variables of a pipeline, wherever they are set; a later value replaces an earlier one."""
+    """Return the variables of a pipeline, wherever they are set; a later value replaces an earlier one."""
     written: dict[str, str] = {}
     secrets: dict[str, str] = {}
     for position, token in enumerate(found):
@@ -73,7 +73,7 @@ def collect(found: Sequence[Token]) -> Variables:
 
 
 def _assign(name: str, found: Sequence[Token], start: int, written: dict[str, str], secrets: dict[str, str]) -> None:
-    """Takes NAME = EXPRESSION."""
+    """Take NAME = EXPRESSION."""
     parsed, _ = arguments(found, start)
     expression = parsed.positional[0] if parsed.positional else []
     if expression and expression[0].text == "credentials" and expression[0].kind == "name":
@@ -89,7 +89,7 @@ def _assign(name: str, found: Sequence[Token], start: int, written: dict[str, st
 
 
 def _bind(found: Sequence[Token], position: int, written: dict[str, str], secrets: dict[str, str]) -> None:
-    """Takes a binding of withCredentials, or the default of a parameter."""
+    """Take a binding of withCredentials, or the default of a parameter."""
     parsed, _ = arguments(found, position + 1)
     named = {name: template(expression) or "" for name, expression in parsed.named.items()}
     for key in ("variable", "usernameVariable", "passwordVariable"):

@@ -29,7 +29,7 @@ PORTS: Mapping[str, tuple[int, ...]] = {"": (443, 80), "http": (80,), "https": (
 
 
 def check_frontends(text: str, app: App) -> None:
-    """Raises StageFailed if the Dockerfile names a frontend that is not in build.frontends."""
+    """Raise StageFailed if the Dockerfile names a frontend that is not in build.frontends."""
     allowed = {image_key(image) for image in app.build.frontends}
     for line, image in frontends(text):
         if _key(image) not in allowed:
@@ -43,7 +43,7 @@ def check_frontends(text: str, app: App) -> None:
 
 
 def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable[App]) -> None:
-    """Raises StageFailed if an image that the Dockerfile builds on is another app's, and not in build.bases.
+    """Raise StageFailed if an image that the Dockerfile builds on is another app's, and not in build.bases.
 
     What has the path of another app's image counts as that image in every registry, for a registry goes by many names.
 
@@ -70,7 +70,7 @@ def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable
 
 
 def check_sources(text: str, app: App, apps: Iterable[App]) -> None:
-    """Raises StageFailed if an ADD of the Dockerfile loads from this machine, the wire's own addresses or an app's registry.
+    """Raise StageFailed if an ADD of the Dockerfile loads from this machine, the wire's own addresses or an app's registry.
 
     The engine loads what ADD names, from where it is itself. What a name leads to, what a server answers with another address
     and what variables stand for is not known here.
@@ -90,7 +90,7 @@ def check_sources(text: str, app: App, apps: Iterable[App]) -> None:
 
 
 def _urls(instruction: Instruction) -> Iterator[SplitResult]:
-    """The addresses that an ADD names, as far as they can be read: without quotes, and git@HOST:PATH as ssh://git@HOST/PATH."""
+    """Yield the addresses that an ADD names, as far as they can be read: without quotes, and git@HOST:PATH as ssh://git@HOST/PATH."""
     if instruction.keyword != "ADD":
         return
     for word in instruction.words:
@@ -110,6 +110,6 @@ def _places(netloc: str, scheme: str) -> set[tuple[str, int]]:
 
 
 def _key(image: str) -> str:
-    """One spelling for all of a repository's, "" for what is no name of an image."""
+    """Return one spelling for all of a repository's, "" for what is no name of an image."""
     found = parse(image)
     return found.key if found else ""

@@ -27,7 +27,7 @@ GRACE = 5.0
 
 
 def judged_image(app: App, image: Image, digest: str) -> str:
-    """What {image} stands for: "repository@sha256:…" once pushed, else the id that the engine knows the image by. Pure.
+    """Return what {image} stands for: "repository@sha256:…" once pushed, else the id that the engine knows the image by. Pure.
 
     Raises StageFailed if that digest is not this image's: something else was given its tag before it was pushed.
     """
@@ -40,7 +40,7 @@ def judged_image(app: App, image: Image, digest: str) -> str:
 
 
 def run_gate(app: App, image: str, output: Output, cancel: CancelFlag) -> str:
-    """Runs `verify` for an image; returns the name of the program, which let it pass.
+    """Run `verify` for an image; return the name of the program, which let it pass.
 
     Raises:
         StageFailed: the program is missing, refused the image, or took too long.
@@ -87,7 +87,7 @@ def _start(name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _watch(process: subprocess.Popen[bytes], over: CancelFlag) -> threading.Event:
-    """Sets the event, and `over`, when the program has ended. It is not reaped: until then nobody else can get its number."""
+    """Set the event, and `over`, when the program has ended. It is not reaped: until then nobody else can get its number."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -101,7 +101,7 @@ def _watch(process: subprocess.Popen[bytes], over: CancelFlag) -> threading.Even
 
 
 def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
-    """Ends the program and all of its process group, politely first, and reaps it."""
+    """End the program and all of its process group, politely first, and reaps it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(PermissionError):  # it has become another user's
             os.killpg(process.pid, number)
@@ -111,7 +111,7 @@ def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
 
 
 def _tell(stream: IO[bytes], output: Output) -> None:
-    """Passes the program's output on, line by line, until it ends."""
+    """Pass the program's output on, line by line, until it ends."""
     told = 0
     whole = True
     with stream:

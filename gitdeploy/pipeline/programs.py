@@ -9,10 +9,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def find_program(name: str) -> str | None:
-    """The path of a program, by name or absolute path; None if there is none that can be run."""
+    """Return the path of a program, by name or absolute path; None if there is none that can be run."""
     return shutil.which(name, path=PATH)
 
 
 def environment(home: str) -> dict[str, str]:
-    """All that a program is given: no variable of gitdeploy's own, which may hold secrets."""
+    """Return all that a program is given: no variable of gitdeploy's own, which may hold secrets."""
     return {"PATH": PATH, "HOME": home, "LC_ALL": "C.UTF-8"}

@@ -43,7 +43,7 @@ def publish(
     *,
     tagged: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> str:
-    """Pushes each "repository:tag"; returns the digest of the first, "sha256:…".
+    """Push each "repository:tag"; return the digest of the first, "sha256:…".
 
     Args:
         tagged: sets a tag on the engine while it is pushed, and takes it back if that fails; see `publictags.tagged`.

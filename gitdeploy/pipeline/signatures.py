@@ -67,7 +67,7 @@ class Accepted:
 
 
 def require_signature(rule: RequireSigned, repository: Objects, commit: str, ref: str) -> Accepted:
-    """Finds a good signature for a commit.
+    """Find a good signature for a commit.
 
     Args:
         commit: its full id.
@@ -95,7 +95,7 @@ def require_signature(rule: RequireSigned, repository: Objects, commit: str, ref
 
 
 def _verify_tag(rule: RequireSigned, repository: Objects, commit: str, ref: str) -> str:
-    """Who signed an annotated tag, with what. Raises NotSigned."""
+    """Return who signed an annotated tag, with what. Raises NotSigned."""
     try:
         kind, data = repository.raw(ref)
     except StageFailed as error:
@@ -111,7 +111,7 @@ def _verify_tag(rule: RequireSigned, repository: Objects, commit: str, ref: str)
 
 
 def verify(signed: Signed, rule: RequireSigned) -> str:
-    """Who signed it, with which key. Raises NotSigned; StageFailed if a program or a file of the server is missing."""
+    """Return who signed it, with which key. Raises NotSigned; StageFailed if a program or a file of the server is missing."""
     key, path = {
         "ssh": ("require_signed.allowed_signers", rule.allowed_signers),
         "openpgp": ("require_signed.keyring", rule.keyring),
@@ -184,7 +184,7 @@ def _run(directory: Path, data: bytes, program: str, *arguments: str) -> subproc
 
 
 def require_program(name: str) -> str:
-    """The path of ssh-keygen or gpgv. Raises StageFailed if it is not installed."""
+    """Return the path of ssh-keygen or gpgv. Raises StageFailed if it is not installed."""
     path = find_program(name)
     if path is None:
         reason = f"{name}, which looks at signatures, is not installed where gitdeploy runs"
@@ -193,7 +193,7 @@ def require_program(name: str) -> str:
 
 
 def read_keys(path: Path, key: str) -> bytes:
-    """The contents of a file with keys, `key` being its name in config.toml.
+    """Return the contents of a file with keys, `key` being its name in config.toml.
 
     Raises:
         StageFailed: it is missing, empty, too large, no regular file, or others than root and gitdeploy's user can change it.

@@ -48,7 +48,7 @@ class Signed:
 
 
 def tree_of(data: bytes) -> str:
-    """The tree that a commit names, in the only place where it can stand. Raises NotSigned."""
+    """Return the tree that a commit names, in the only place where it can stand. Raises NotSigned."""
     match = _COMMIT.match(data)
     if not match or b"\0" in data:
         raise NotSigned("its header is not in the form in which git writes it")
@@ -56,7 +56,7 @@ def tree_of(data: bytes) -> str:
 
 
 def split_commit(data: bytes) -> Signed:
-    """Takes the bytes of a commit. Raises NotSigned."""
+    """Take the bytes of a commit. Raises NotSigned."""
     tree = tree_of(data)
     head, blank, message = data.partition(b"\n\n")
     match = _COMMIT.match(head + b"\n")
@@ -85,7 +85,7 @@ def split_commit(data: bytes) -> Signed:
 
 
 def split_tag(data: bytes) -> Signed:
-    """Takes the bytes of an annotated tag. Raises NotSigned."""
+    """Take the bytes of an annotated tag. Raises NotSigned."""
     head, blank, body = data.partition(b"\n\n")
     match = _TAG.fullmatch(head)
     if not blank or not match or b"\0" in data:

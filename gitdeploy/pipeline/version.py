@@ -18,7 +18,7 @@ _NOT_IN_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def read_version(data: bytes | None) -> str:
-    """The version in a VERSION file: its first line, trimmed; a byte order mark and CRLF are tolerated.
+    """Return the version in a VERSION file: its first line, trimmed; a byte order mark and CRLF are tolerated.
 
     Takes the content of the file, None if there is no such file.
 

@@ -141,7 +141,7 @@ class AuditLog:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """Opens the file, made 0600; a regular file only. Raises OSError."""
+    """Open the file, made 0600; a regular file only. Raises OSError."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(path, flags, 0o600)
     try:

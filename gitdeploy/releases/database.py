@@ -28,13 +28,13 @@ class StateUnfit(UnfitError):
 
 
 def unfit(path: Path, what: str, error: Exception) -> StateUnfit:
-    """The error for the person who is to put it right."""
+    """Return the error for the person who is to put it right."""
     hint = f"if it is damaged, move {path} away: running apps are known by their labels, only the history is lost"
     return StateUnfit(f"{path} cannot be {what}: {error}", hint)
 
 
 def open_database(path: Path, first_id: int) -> sqlite3.Connection:
-    """A connection to state.db, which is made, 0600, if there is none.
+    """Return a connection to state.db, which is made, 0600, if there is none.
 
     Args:
         path: of the file; neither a link nor anything else than a regular file is opened.
@@ -65,7 +65,7 @@ def open_database(path: Path, first_id: int) -> sqlite3.Connection:
 
 
 def _exists(path: Path) -> bool:
-    """Whether the file is there. Raises OSError for anything but a regular file: it could lead elsewhere."""
+    """Return whether the file is there. Raises OSError for anything but a regular file: it could lead elsewhere."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -77,7 +77,7 @@ def _exists(path: Path) -> bool:
 
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Holds the kernel lock of the directory inside the block. Raises TimeoutError."""
+    """Hold the kernel lock of the directory inside the block. Raises TimeoutError."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         until = time.monotonic() + PATIENCE
@@ -95,7 +95,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _make(path: Path, first_id: int) -> None:
-    """Makes the file beside its place and moves it there."""
+    """Make the file beside its place and moves it there."""
     new = path.with_name(f".{path.name}.new")
     for left in (new, *(new.with_name(new.name + end) for end in ("-wal", "-shm", "-journal"))):
         left.unlink(missing_ok=True)  # of a process that was killed in here

@@ -18,7 +18,7 @@ _ORDINARY = re.compile(rf"{COMPONENT}/{COMPONENT}")
 
 
 def own_repository(app: str) -> str:
-    """Where the images of an app have their own names: "gitdeploy.local/owner/repo".
+    """Return where the images of an app have their own names: "gitdeploy.local/owner/repo".
 
     An app's name may hold what no image's does ("a__b_", "a.-b"): such a one gets a third part, a hash that tells it from all
     others.
@@ -30,12 +30,12 @@ def own_repository(app: str) -> str:
 
 
 def own_name(app: str, deployment: int, tree: str) -> str:
-    """The image's name that a deployment gives; with the tree in it, for numbers begin anew where state.db was lost."""
+    """Return the image's name that a deployment gives; with the tree in it, for numbers begin anew where state.db was lost."""
     return f"{own_repository(app)}:{deployment}-{tree[:12]}"
 
 
 def beside(app: str, kind: str, reference: str) -> str:
-    """A name of gitdeploy's own by which it knows, after a crash, how a public tag is to be put right; see `publish`."""
+    """Return a name of gitdeploy's own by which it knows, after a crash, how a public tag is to be put right; see `publish`."""
     return f"{own_repository(app)}:{kind}-{hashlib.sha256(reference.encode()).hexdigest()[:32]}"
 
 
@@ -47,17 +47,17 @@ def public_references(app: App, version: str, commit: str, ref: str) -> tuple[st
 
 
 def is_own_name(app: App, name: str) -> bool:
-    """Whether a name of an image is one that gitdeploy gave it for this app, and that nobody else uses."""
+    """Return whether a name of an image is one that gitdeploy gave it for this app, and that nobody else uses."""
     return same_repository(name, own_repository(app.name))
 
 
 def is_own_tag(app: App, name: str) -> bool:
-    """Whether a name of an image is this app's: its own, or in its repository, however the engine spells that."""
+    """Return whether a name of an image is this app's: its own, or in its repository, however the engine spells that."""
     return is_own_name(app, name) or same_repository(name, app.image)
 
 
 def is_own(image: Image, app: App) -> bool:
-    """Whether the image is this app's: by label and name, for a label alone may be another app's lie.
+    """Return whether the image is this app's: by label and name, for a label alone may be another app's lie.
 
     What that app's classic build left of a stage, or pulled for its FROM, has the labels that it was given there.
     """
@@ -65,7 +65,7 @@ def is_own(image: Image, app: App) -> bool:
 
 
 def claim_problem(app: App, reference: str, holder: Image | None, *, used_elsewhere: bool) -> str:
-    """Why a public tag may not be given to the app's image, "" if it may.
+    """Return why a public tag may not be given to the app's image, "" if it may.
 
     Args:
         holder: the image that bears it now, None for none.

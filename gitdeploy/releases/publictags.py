@@ -39,7 +39,7 @@ def _require_claim(app: App, reference: str, holder: Image | None, used_by_other
 
 @contextmanager
 def tagged(builder: Builder, used_by_others: UsedByOthers, app: App, image: str, reference: str) -> Iterator[None]:
-    """Gives the image a public tag, which stays if the block succeeds. If it raises, the tag names what it named before.
+    """Give the image a public tag, which stays if the block succeeds. If it raises, the tag names what it named before.
 
     Args:
         image: id of an image that has a name of gitdeploy's own.
@@ -69,7 +69,7 @@ def tagged(builder: Builder, used_by_others: UsedByOthers, app: App, image: str,
 
 
 def settle(builder: Builder, app: App, reference: str) -> None:
-    """Undoes a tag whose push did not come to its end; does nothing where none was cut off."""
+    """Undo a tag whose push did not come to its end; do nothing where none was cut off."""
     pending = builder.image(beside(app.name, PENDING, reference))
     if pending is None:
         return
@@ -84,7 +84,7 @@ def settle(builder: Builder, app: App, reference: str) -> None:
 
 
 def settle_all(builder: Builder, app: App, images: Iterable[Image]) -> None:
-    """The same for all tags of these images, which are the app's."""
+    """Do the same for all tags of these images, which are the app's."""
     for image in images:
         moved = {beside(app.name, PENDING, reference): reference for reference in image.tags}
         for name in [name for name in image.tags if name.startswith(f"{own_repository(app.name)}:{PENDING}-")]:
@@ -95,6 +95,6 @@ def settle_all(builder: Builder, app: App, images: Iterable[Image]) -> None:
 
 
 def _forget(builder: Builder, app: App, reference: str) -> None:
-    """Takes the two names away; "pending" first, for without it nothing is undone."""
+    """Take the two names away; "pending" first, for without it nothing is undone."""
     for kind in (PENDING, WAS):
         builder.remove_image(beside(app.name, kind, reference))

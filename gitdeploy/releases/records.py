@@ -95,6 +95,6 @@ COLUMNS = tuple(field.name for field in fields(Deployment))
 
 
 def as_json(deployment: Deployment, stages: Sequence[Stage]) -> dict[str, object]:
-    """A deployment for `--json`: its columns and stages, without the configuration."""
+    """Return a deployment for `--json`: its columns and stages, without the configuration."""
     shown = {name: getattr(deployment, name) for name in COLUMNS if name not in ("config", "record")}
     return {**shown, "stages": [vars(stage) for stage in stages]}

@@ -62,7 +62,7 @@ def container_labels(release: Release, role: str = "app") -> dict[str, str]:
 
 
 def container_name(release: Release, replica: int = 1) -> str:
-    """The name of a container while it does not bear the app's own name."""
+    """Return the name of a container while it does not bear the app's own name."""
     return f"{release.app.container}.{release.id}.{replica}"
 
 
@@ -80,7 +80,7 @@ def image_labels(app: App, *, commit: str, version: str, tree: str, recipe: str,
 
 
 def recipe(tree: str, build: Build, bases: Sequence[tuple[str, str]]) -> str:
-    """Names everything that decides an image: two builds of one recipe give the same software.
+    """Return names everything that decides an image: two builds of one recipe give the same software.
 
     Args:
         tree: id of the whole tree (so VERSION, Dockerfile and .dockerignore are in it).
@@ -99,13 +99,13 @@ def recipe(tree: str, build: Build, bases: Sequence[tuple[str, str]]) -> str:
 
 
 def label_number(labels: Mapping[str, str], label: str) -> int:
-    """The number in a label, 0 for anything else: an image may have brought a label along."""
+    """Return the number in a label, 0 for anything else: an image may have brought a label along."""
     text = labels.get(label, "")
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
 def label_problem(app: App, labels: Iterable[str]) -> str:
-    """Why no container may be made of an image with these labels, "" if one may.
+    """Return why no container may be made of an image with these labels, "" if one may.
 
     Containers inherit labels, and a Dockerfile is written by whoever may push: it must not speak in gitdeploy's name, nor,
     where a proxy goes by labels, tell that proxy what is the server's to tell (router.labels).
@@ -124,13 +124,13 @@ def label_problem(app: App, labels: Iterable[str]) -> str:
 
 
 def proxy_family(label: str) -> str:
-    """What all labels of a proxy begin with, from one of them: "traefik", or all but the last part of a reverse domain name."""
+    """Return what all labels of a proxy begin with, from one of them: "traefik", or a reverse domain name but its last part."""
     parts = label.split(".")
     return ".".join(parts[:-1]) if parts[0] in TOP_LEVEL and len(parts) > 2 else re.sub(r"_\d+$", "", parts[0])
 
 
 def address(app: App, host: str) -> str:
-    """Where the app answers: "http://HOST:PORT", or "container NAME" if it publishes nothing."""
+    """Return where the app answers: "http://HOST:PORT", or "container NAME" if it publishes nothing."""
     ports = [p for p in app.publish if p.protocol == "tcp"]
     if not ports:
         return f"container {app.container}"

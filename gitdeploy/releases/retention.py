@@ -56,7 +56,7 @@ class Freed:
 
 
 def choose_target(releases: Sequence[Deployment], live: Deployment | None, version: str | None) -> Deployment:
-    """The release to roll back to. Pure.
+    """Return the release to roll back to. Pure.
 
     Without a version it is the one before the live one; after a rollback, the one before that which was rolled back to, so that
     asking twice goes back two releases and not forth again.
@@ -91,7 +91,7 @@ def _kept(releases: Iterable[Deployment]) -> str:
 
 
 def image_of(app: App, deployment: Deployment, images: Sequence[Image]) -> Image | None:
-    """The image that a deployment ran, None if it is not among these. Pure.
+    """Return the image that a deployment ran, None if it is not among these. Pure.
 
     By its recorded id, else by the name that gitdeploy gave it, else by its tree: an image that was moved to another engine or
     another image store has another id. Never an image of another tree than the recorded one.
@@ -108,7 +108,7 @@ def image_of(app: App, deployment: Deployment, images: Sequence[Image]) -> Image
 
 
 def find_image(builder: Builder, app: App, release: Deployment, pull: Callable[[str], str]) -> Image | None:
-    """The image of a release, None if it is neither on the engine nor, by its digest, in the registry.
+    """Return the image of a release, None if it is neither on the engine nor, by its digest, in the registry.
 
     Args:
         app: the configuration that the release ran with.
@@ -188,7 +188,7 @@ def prune(
 
 
 def _remove(builder: Builder, app: App, image: Image, output: Output) -> bool:
-    """Removes an image, or only the app's tags of one that somebody else has tagged too. False if it is still there."""
+    """Remove an image, or only the app's tags of one that somebody else has tagged too. False if it is still there."""
     name = image.labels.get("org.opencontainers.image.version") or image.labels.get(VERSION) or image.id[:19]
     foreign = [tag for tag in image.tags if not is_own_tag(app, tag)]
     try:

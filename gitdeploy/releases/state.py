@@ -31,7 +31,7 @@ class State:
     """
 
     def __init__(self, path: Path, first_id: int = 1) -> None:
-        """Opens or makes the file.
+        """Open or make the file.
 
         Args:
             path: of the file, made 0600.
@@ -53,13 +53,13 @@ class State:
         self.close()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         with self._mutex:
             self._db.close()
 
     @contextmanager
     def _transaction(self, *, durable: bool = False) -> Iterator[None]:
-        """Runs the block as one transaction; a `durable` one survives the end of the machine after it."""
+        """Run the block as one transaction; a `durable` one survives the end of the machine after it."""
         with self._mutex, self._understood("written"):
             if durable:
                 self._db.execute("PRAGMA synchronous=FULL")
@@ -90,7 +90,7 @@ class State:
     def enqueue(
         self, app: str, record: str, *, trigger: str, created: float, ref: str = "", commit_id: str = "", pusher: str = ""
     ) -> int:
-        """The deployment of this record, made as "queued" if there is none yet; returns its id."""
+        """Return the deployment of this record, made as "queued" if there is none yet; return its id."""
         with self._transaction():
             row = self._db.execute("SELECT id FROM deployments WHERE record = ?", (record,)).fetchone()
             if row:
@@ -103,7 +103,7 @@ class State:
             return int(cursor.lastrowid or 0)
 
     def count_above(self, deployment: int) -> None:
-        """Gives no new deployment this number or a lower one."""
+        """Give no new deployment this number or a lower one."""
         with self._transaction():
             (highest,) = self._db.execute("SELECT max(seq) FROM sqlite_sequence WHERE name = 'deployments'").fetchone()
             if (highest or 0) < deployment:
@@ -111,11 +111,11 @@ class State:
                 self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('deployments', ?)", (deployment,))
 
     def end(self, deployment: int, status: Status, **values: Any) -> None:
-        """Records the end of a deployment, durably: its push record is removed after that."""
+        """Record the end of a deployment, durably: its push record is removed after that."""
         self._set(deployment, {"status": status, **values}, durable=True)
 
     def update(self, deployment: int, **values: Any) -> None:
-        """Sets columns of one deployment."""
+        """Set columns of one deployment."""
         self._set(deployment, values)
 
     def _set(self, deployment: int, values: Mapping[str, Any], *, durable: bool = False) -> None:
@@ -128,11 +128,11 @@ class State:
             self._db.execute(f"UPDATE deployments SET {assignments} WHERE id = ?", (*shown, deployment))
 
     def forget(self, deployment: int) -> None:
-        """Notes that a deployment is no longer a rollback target."""
+        """Note that a deployment is no longer a rollback target."""
         self.update(deployment, retained=0)
 
     def stage(self, deployment: int, name: str, started: float) -> int:
-        """Notes that a stage has begun; returns a number for `end_stage`."""
+        """Note that a stage has begun; return a number for `end_stage`."""
         with self._transaction():
             self._db.execute("UPDATE deployments SET stage = ? WHERE id = ?", (name, deployment))
             cursor = self._db.execute(
@@ -142,54 +142,54 @@ class State:
             return int(cursor.lastrowid or 0)
 
     def end_stage(self, number: int, seconds: float, status: str) -> None:
-        """Notes that a stage has ended after so many seconds."""
+        """Note that a stage has ended after so many seconds."""
         with self._transaction():
             self._db.execute("UPDATE stages SET seconds = ?, status = ? WHERE rowid = ?", (seconds, status, number))
 
     def end_stages(self, deployment: int) -> None:
-        """Notes that the stages of an attempt that was cut off have failed; nobody knows after how long."""
+        """Note that the stages of an attempt that was cut off have failed; nobody knows after how long."""
         with self._transaction():
             self._db.execute("UPDATE stages SET status = 'failed' WHERE deployment = ? AND status = 'running'", (deployment,))
 
     def deployment(self, deployment: int) -> Deployment | None:
-        """One deployment by its id."""
+        """Return one deployment by its id."""
         return self._one("id = ?", (deployment,))
 
     def by_record(self, record: str) -> Deployment | None:
-        """The deployment that stands for a push record."""
+        """Return the deployment that stands for a push record."""
         return self._one("record = ?", (record,))
 
     def live(self, app: str) -> Deployment | None:
-        """The newest deployment that succeeded: what runs now, as far as records tell."""
+        """Return the newest deployment that succeeded: what runs now, as far as records tell."""
         return self._one("app = ? AND status = 'succeeded'", (app,))
 
     def newest(self, app: str, ref: str) -> Deployment | None:
-        """The newest deployment of a ref that no other took the place of."""
+        """Return the newest deployment of a ref that no other took the place of."""
         return self._one("app = ? AND ref = ? AND status != 'superseded'", (app, ref))
 
     def seen(self, app: str) -> Seen | None:
-        """What was last seen of the refs of an app, None if nobody ever looked."""
+        """Return what was last seen of the refs of an app, None if nobody ever looked."""
         rows = self._query("SELECT patterns, tips FROM seen WHERE app = ?", (app,))
         return Seen(tuple(json.loads(rows[0]["patterns"])), json.loads(rows[0]["tips"])) if rows else None
 
     def remember(self, app: str, seen: Seen) -> None:
-        """Keeps what was seen of an app's refs."""
+        """Keep what was seen of an app's refs."""
         row = (app, json.dumps(seen.patterns), json.dumps(dict(seen.tips)))
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO seen (app, patterns, tips) VALUES (?, ?, ?)", row)
 
     def bound(self, app: str) -> str:
-        """The token of the repository that an app was enrolled from, "" if none is known."""
+        """Return the token of the repository that an app was enrolled from, "" if none is known."""
         rows = self._query("SELECT token FROM bound WHERE app = ?", (app,))
         return str(rows[0]["token"]) if rows else ""
 
     def bind(self, app: str, token: str) -> None:
-        """Keeps the token of the repository that an app is deployed from."""
+        """Keep the token of the repository that an app is deployed from."""
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO bound (app, token) VALUES (?, ?)", (app, token))
 
     def history(self, app: str, limit: int = 20) -> list[Deployment]:
-        """The newest deployments of an app, newest first."""
+        """Return the newest deployments of an app, newest first."""
         return self._many("app = ?", (app,), limit)
 
     def unfinished(self, app: str | None = None) -> list[Deployment]:
@@ -198,19 +198,19 @@ class State:
         return self._many(f"{condition} AND app = ?", (app,)) if app else self._many(condition, ())
 
     def releases(self, app: str) -> list[Deployment]:
-        """What can be rolled back to, newest first: succeeded, with its image kept."""
+        """Return what can be rolled back to, newest first: succeeded, with its image kept."""
         return self._many("app = ? AND status = 'succeeded' AND retained = 1", (app,))
 
     def released(self, app: str, version: str) -> Deployment | None:
-        """The newest deployment that released this version."""
+        """Return the newest deployment that released this version."""
         return self._one("app = ? AND status = 'succeeded' AND version = ?", (app, version))
 
     def apps(self) -> list[str]:
-        """Names of all apps that ever had a deployment."""
+        """Return names of all apps that ever had a deployment."""
         return [row["app"] for row in self._query("SELECT DISTINCT app FROM deployments ORDER BY app")]
 
     def stages(self, deployment: int) -> list[Stage]:
-        """The stages of one deployment, in order."""
+        """Return the stages of one deployment, in order."""
         sql = "SELECT name, started, seconds, status FROM stages WHERE deployment = ? ORDER BY rowid"
         rows = self._query(sql, (deployment,))
         return [Stage(**dict(row)) for row in rows]
@@ -225,5 +225,5 @@ class State:
 
 
 def _text(value: object) -> object:
-    """A value as SQLite takes it: names in git are bytes, and those that are no UTF-8 have no place in a text."""
+    """Return a value as SQLite takes it: names in git are bytes, and those that are no UTF-8 have no place in a text."""
     return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace") if isinstance(value, str) else value

@@ -67,7 +67,7 @@ class State(dict[str, "State"]):
         return following
 
     def after(self, text: str) -> State:
-        """The state that a text leads to from here."""
+        """Return the state that a text leads to from here."""
         state = self
         for character in text:
             state = state[character]
@@ -85,7 +85,7 @@ class Program:
         self.start = self._state({0}, at_start=True)
 
     def step(self, positions: frozenset[int], character: str) -> State:
-        """Where a character leads from these steps."""
+        """Return where a character leads from these steps."""
         self._budget.left -= len(positions)
         if self._budget.left < 0:
             raise BadPattern("its patterns need too much time for the names in this tree")
@@ -97,7 +97,7 @@ class Program:
         return self._state(following)
 
     def _state(self, positions: set[int], at_start: bool = False) -> State:
-        """The state of being at any of these steps, or at one that is reached from them without a character."""
+        """Return the state of being at any of these steps, or at one that is reached from them without a character."""
         todo = list(positions)
         reached = set(positions)
         while todo:
@@ -145,7 +145,7 @@ def _not_newline(character: str) -> bool:
 
 
 def _character(expression: str, i: int) -> tuple[str, int]:
-    """The character at i, escaped or not, and where the next one begins."""
+    """Return the character at i, escaped or not, and where the next one begins."""
     if expression[i] != "\\":
         return expression[i], i + 1
     escaped = expression[i + 1 : i + 2]
@@ -155,7 +155,7 @@ def _character(expression: str, i: int) -> tuple[str, int]:
 
 
 def _parse_class(expression: str, i: int) -> tuple[Test, int]:
-    """What a class accepts; takes and returns where its inside and where the rest begins."""
+    """Return what a class accepts; takes and returns where its inside and where the rest begins."""
     negated = expression.startswith("^", i)
     i += negated
     ranges = []

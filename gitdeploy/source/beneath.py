@@ -53,7 +53,7 @@ class Directory:
 
     @classmethod
     def below(cls, root: Path, path: Path) -> Directory | None:
-        """Opens `path`, which is `root` or below it: links in `root` are followed, others are not; None if it is not there.
+        """Open `path`, which is `root` or below it: links in `root` are followed, others are not; None if it is not there.
 
         Raises:
             StageFailed: it leads out of `root`, a component is no directory, or it may not be opened.
@@ -69,11 +69,11 @@ class Directory:
         return top.into(path.relative_to(root).as_posix()) if path != root else top
 
     def close(self) -> None:
-        """Closes it."""
+        """Close it."""
         os.close(self.fd)
 
     def into(self, below: str) -> Directory | None:
-        """The directory at a path below this one, which is closed; None if it is not there. Raises StageFailed."""
+        """Return the directory at a path below this one, which is closed; None if it is not there. Raises StageFailed."""
         here: Directory | None = self
         for name in below.split("/"):
             assert here
@@ -87,7 +87,7 @@ class Directory:
         return here
 
     def directory(self, name: str) -> Directory | None:
-        """Opens a directory in this one; None if it is not there. Raises StageFailed."""
+        """Open a directory in this one; None if it is not there. Raises StageFailed."""
         path = self.path / name
         try:
             return Directory(path, os.open(name, _DIRECTORY, dir_fd=self.fd))
@@ -97,7 +97,7 @@ class Directory:
             raise self._failed(name, error, "a directory") from None
 
     def exists(self, name: str) -> bool:
-        """Whether anything of that name is there, a link to nothing included."""
+        """Return whether anything of that name is there, a link to nothing included."""
         try:
             os.stat(name, dir_fd=self.fd, follow_symlinks=False)
         except OSError as error:
@@ -105,14 +105,14 @@ class Directory:
         return True
 
     def names(self) -> list[str]:
-        """The names in it, in no order. Raises StageFailed."""
+        """Return the names in it, in no order. Raises StageFailed."""
         try:
             return os.listdir(self.fd)  # noqa: PTH208 (of a descriptor)
         except OSError as error:
             raise StageFailed(f"{self.path} cannot be listed: {error.strerror}", _HINT) from None
 
     def open(self, name: str) -> int | None:
-        """Opens a regular file in it; returns its descriptor, None if it is not there. Raises StageFailed."""
+        """Open a regular file in it; return its descriptor, None if it is not there. Raises StageFailed."""
         *above, last = name.split("/")
         here = self
         try:
@@ -143,7 +143,7 @@ class Directory:
         return fd
 
     def read(self, name: str, limit: int) -> bytes | None:
-        """The content of a regular file of at most `limit` bytes; None if it is not there. Raises StageFailed."""
+        """Return the content of a regular file of at most `limit` bytes; None if it is not there. Raises StageFailed."""
         fd = self.open(name)
         if fd is None:
             return None
@@ -158,7 +158,7 @@ class Directory:
         return data
 
     def _failed(self, name: str, error: OSError, expected: str) -> StageFailed:
-        """The error for a name that could not be opened as what was expected."""
+        """Return the error for a name that could not be opened as what was expected."""
         path = self.path / name
         try:
             mode = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode
@@ -172,7 +172,7 @@ class Directory:
 
 
 def kind_of(mode: int) -> str:
-    """What an `st_mode` stands for, for a message."""
+    """Return what an `st_mode` stands for, for a message."""
     return next((word for test, word in _KINDS if test(mode)), "a regular file")
 
 

@@ -32,7 +32,7 @@ MAX_FAILURE = 4000
 
 
 def main(fd: str, parent: str, temporary: str) -> None:
-    """Serves requests on this socket. Takes the process id of whoever sends them, and the directory for temporary files."""
+    """Serve requests on this socket. Takes the process id of whoever sends them, and the directory for temporary files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     confine(int(parent))
@@ -64,13 +64,13 @@ class Server:
         }
 
     def run(self) -> None:
-        """Answers until the other side closes the connection."""
+        """Answer until the other side closes the connection."""
         while (request := self._receive()) is not None:
             allow(int(request["cpu"]), int(request["file_size"]))
             self._connection.sendall(frames.message({**self._answer(request), "number": request["number"]}))
 
     def _answer(self, request: Request) -> Mapping[str, object]:
-        """The message that ends an answer. A failure of any kind is one; of a defect, the place is told and never the text."""
+        """Return the message that ends an answer, a failure's, too; of a defect, the place is told and never the text."""
         try:
             return self._verbs[request["verb"]](request)
         except StageFailed as failed:
@@ -132,7 +132,7 @@ class Server:
         return {}
 
     def _tips(self, request: Request) -> Mapping[str, object]:
-        """Sends "REF NUL ID" or "REF NUL !REASON" for each ref, NUL between them: what is wrong with one is that one's."""
+        """Send "REF NUL ID" or "REF NUL !REASON" for each ref, NUL between them: what is wrong with one is that one's."""
         found: list[str] = []
         for ref in request["refs"]:
             try:
@@ -176,7 +176,7 @@ class Server:
 
 
 def _place(error: BaseException) -> str:
-    """The last place in gitdeploy that an exception passed: "pack.py, line 12"."""
+    """Return the last place in gitdeploy that an exception passed: "pack.py, line 12"."""
     place, trace = "?", error.__traceback__
     while trace:
         name = trace.tb_frame.f_code.co_filename

@@ -58,7 +58,7 @@ class Commit:
 
 
 def headers(data: bytes) -> tuple[dict[bytes, bytes], bytes]:
-    """The headers and the message of a commit or tag; of a header that comes twice, the first."""
+    """Return the headers and the message of a commit or tag; of a header that comes twice, the first."""
     head, _, message = data.partition(b"\n\n")
     found: dict[bytes, bytes] = {}
     for line in head.split(b"\n"):
@@ -68,13 +68,13 @@ def headers(data: bytes) -> tuple[dict[bytes, bytes], bytes]:
 
 
 def id_in(found: dict[bytes, bytes], key: bytes) -> str | None:
-    """The id that a header holds; None if it holds none."""
+    """Return the id that a header holds; None if it holds none."""
     value = found.get(key, b"")
     return value.decode().lower() if len(value) == 40 and re.fullmatch(rb"[0-9a-fA-F]{40}", value) else None
 
 
 def read_commit(oid: str, data: bytes) -> Commit | None:
-    """A commit from its bytes, however odd its headers are; None if it names no tree."""
+    """Return a commit from its bytes, however odd its headers are; None if it names no tree."""
     found, message = headers(data)
     tree = id_in(found, b"tree")
     if tree is None:
@@ -97,7 +97,7 @@ def person(value: bytes) -> tuple[bytes, int]:
 
 
 def _text(value: bytes, codec: str, limit: int) -> str:
-    """The text, decoded as far as that is possible; what is no UTF-8 is escaped where no known encoding is named."""
+    """Return the text, decoded as far as that is possible; what is no UTF-8 is escaped where no known encoding is named."""
     try:
         text = value.decode(codec, "replace") if codec not in ("", "utf-8") else value.decode("utf-8", "backslashreplace")
     except (LookupError, ValueError):

@@ -28,7 +28,7 @@ class CannotChange(Exception):
 
 
 def confine(parent: int) -> None:
-    """Limits this process for good; it ends when `parent` does. Takes that one's process id."""
+    """Limit this process for good; it ends when `parent` does. Takes that one's process id."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_SET_DUMPABLE, 0)
     end_with(parent)
@@ -38,14 +38,14 @@ def confine(parent: int) -> None:
 
 
 def end_with(parent: int) -> None:
-    """Has the kernel kill this process when its parent ends; a change of user takes that back."""
+    """Have the kernel kill this process when its parent ends; a change of user takes that back."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def become(uid: int, gid: int) -> None:
-    """Goes on as this user, without other groups, unable to start a process. Raises CannotChange."""
+    """Go on as this user, without other groups, unable to start a process. Raises CannotChange."""
     parent = os.getppid()
     try:
         if os.geteuid() == 0:
@@ -59,7 +59,7 @@ def become(uid: int, gid: int) -> None:
 
 
 def allow(seconds: int, file_size: int) -> None:
-    """Sets what the next request may take.
+    """Set what the next request may take.
 
     Args:
         seconds: of processor time; then the kernel kills this process with SIGXCPU.

@@ -19,7 +19,7 @@ DEFAULT_COPY_SIZE = 0x10000
 
 
 def sizes(delta: bytes) -> tuple[int, int]:
-    """Takes a delta, or its first 20 bytes, which is all it needs; returns the sizes of base and result. Raises Damaged."""
+    """Take a delta, or its first 20 bytes, which is all it needs; return the sizes of base and result. Raises Damaged."""
     found, shift, value = [], 0, 0
     for byte in delta[:20]:
         value |= (byte & 0x7F) << shift
@@ -33,7 +33,7 @@ def sizes(delta: bytes) -> tuple[int, int]:
 
 
 def spool(pieces: Iterator[bytes]) -> IO[bytes]:
-    """Writes the pieces to a temporary file without a name; returns it, rewound. Raises StageFailed if that is impossible."""
+    """Write the pieces to a temporary file without a name; return it, rewound. Raises StageFailed if that is impossible."""
     try:
         with ExitStack() as undo:
             file = undo.enter_context(TemporaryFile())
@@ -49,7 +49,7 @@ def spool(pieces: Iterator[bytes]) -> IO[bytes]:
 
 
 def apply(base: IO[bytes], delta: IO[bytes]) -> Iterator[bytes]:
-    """The result of a delta, in pieces. Takes both as files, read from their beginning; raises Damaged."""
+    """Yield the result of a delta, in pieces. Takes both as files, read from their beginning; raises Damaged."""
     head = delta.read(20)
     base_size, size = sizes(head)
     if base_size != os.fstat(base.fileno()).st_size:
@@ -76,7 +76,7 @@ def _after_sizes(head: bytes) -> int:
 
 
 def _copied(base: IO[bytes], delta: IO[bytes], op: int) -> bytes:
-    """What a copy instruction takes from the base: bits 0-3 say which bytes of the offset follow, 4-6 which of the size."""
+    """Return what a copy instruction takes from the base: bits 0-3 say which bytes of the offset follow, 4-6 of the size."""
     present = [bit for bit in range(7) if op & 1 << bit]
     given = delta.read(len(present))
     if len(given) < len(present):

@@ -30,13 +30,13 @@ class BadFrame(Exception):
 
 
 def message(content: Mapping[str, object]) -> bytes:
-    """A message's frame."""
+    """Return a message's frame."""
     data = json.dumps(content, separators=(",", ":")).encode()
     return HEAD.pack(MESSAGE, len(data)) + data
 
 
 def head(data: bytes, most: int) -> tuple[bytes, int]:
-    """The kind and length of a frame from its HEAD.size bytes; a message has at most `most` bytes. Raises BadFrame."""
+    """Return the kind and length of a frame from its HEAD.size bytes; a message has at most `most` bytes. Raises BadFrame."""
     kind, length = HEAD.unpack(data)
     if kind not in (MESSAGE, DATA) or length > (most if kind == MESSAGE else MAX_DATA):
         raise BadFrame("a frame of an unknown kind, or too long")
@@ -44,7 +44,7 @@ def head(data: bytes, most: int) -> tuple[bytes, int]:
 
 
 def read_message(data: bytes) -> dict[str, Any]:
-    """The JSON object of a message. Raises BadFrame."""
+    """Return the JSON object of a message. Raises BadFrame."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
@@ -55,7 +55,7 @@ def read_message(data: bytes) -> dict[str, Any]:
 
 
 def text(content: Mapping[str, object], key: str, most: int) -> str:
-    """A text of a message. Raises BadFrame if it is none, or longer than `most` characters."""
+    """Return a text of a message. Raises BadFrame if it is none, or longer than `most` characters."""
     value = content.get(key)
     if not isinstance(value, str) or len(value) > most:
         raise BadFrame(f"{key} is no text, or too long")
@@ -63,7 +63,7 @@ def text(content: Mapping[str, object], key: str, most: int) -> str:
 
 
 def number(content: Mapping[str, object], key: str, most: int) -> int:
-    """A number of a message from 0 to `most`. Raises BadFrame for anything else."""
+    """Return a number of a message from 0 to `most`. Raises BadFrame for anything else."""
     value = content.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise BadFrame(f"{key} is no number, or too large")

@@ -46,7 +46,7 @@ class Entry(NamedTuple):
 
 
 def read_config(data: bytes) -> list[Entry]:
-    """The settings of a file, in their order. Takes its bytes, which the caller has bounded; raises BadConfig."""
+    """Return the settings of a file, in their order. Takes its bytes, which the caller has bounded; raises BadConfig."""
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if data.count(b"\n") > MAX_LINES:
         raise BadConfig(f"expected at most {MAX_LINES:,} lines")
@@ -109,7 +109,7 @@ class _Reader:
         return Entry(section, subsection, key.decode().lower(), value, line)
 
     def _value(self) -> bytes:
-        """What follows "=": quotes and escapes undone, comments and the spaces at its end left off."""
+        """Return what follows "=": quotes and escapes undone, comments and the spaces at its end left off."""
         parts: list[bytes] = []
         quoted = False
         while True:

@@ -31,7 +31,7 @@ _VALID = re.compile(rf"\**+(?:[^\\\[*]|\\.|\[\^?(?:{_IN_CLASS}(?:-{_IN_CLASS})?)
 
 
 def read_patterns(data: bytes) -> list[str]:
-    """The patterns of a .dockerignore file, cleaned; exceptions begin with "!". As moby's `ignorefile.ReadAll`."""
+    """Return the patterns of a .dockerignore file, cleaned; exceptions begin with "!". As moby's `ignorefile.ReadAll`."""
     patterns = []
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     for line in text.split("\n"):
@@ -63,7 +63,7 @@ class Pattern:
     """
 
     def __init__(self, text: str, budget: Budget) -> None:
-        """Takes a pattern as `read_patterns` returns it. Raises BadPattern."""
+        """Take a pattern as `read_patterns` returns it. Raises BadPattern."""
         text = _clean(text.strip(_SPACE))
         self.exception = text.startswith("!")
         text = text.removeprefix("!")
@@ -77,7 +77,7 @@ class Pattern:
         self.program = Program(expression, budget) if self._kind == "regexp" else None
 
     def matches(self, path: bytes) -> bool:
-        """Whether it matches the whole path, by comparing strings."""
+        """Return whether it matches the whole path, by comparing strings."""
         if self._kind == "exact":
             return path == self._bytes
         if self._kind == "prefix":
@@ -86,14 +86,14 @@ class Pattern:
         return path.endswith(suffix) or (suffix.startswith(b"/") and path == suffix[1:])
 
     def may_match_below(self, directory: bytes) -> bool:
-        """Whether the walk looks for this exception in an ignored directory."""
+        """Return whether the walk looks for this exception in an ignored directory."""
         if _MAGIC.intersection(self._prefix):
             return True
         return (self._prefix + "/").encode("utf-8", "surrogateescape").startswith(directory + b"/")
 
 
 def _expression(pattern: str) -> tuple[str, str]:
-    """How Docker matches a pattern: "exact", "prefix", "suffix" or "regexp"; and the Go expression, without its anchors."""
+    """Return how Docker matches a pattern: "exact", "prefix", "suffix" or "regexp"; and the Go expression, unanchored."""
     kind, expression = "exact", ""
     pattern = pattern.removeprefix("\ufeff")
     i = 0
@@ -138,7 +138,7 @@ class IgnoreFilter:
     """The patterns of one file, asked on a walk from the root of the context downwards."""
 
     def __init__(self, patterns: Sequence[str], source: str) -> None:
-        """Takes what `read_patterns` returned, and the file's name for messages. Raises StageFailed."""
+        """Take what `read_patterns` returned, and the file's name for messages. Raises StageFailed."""
         self._source = source
         budget = Budget()
         self._patterns = []
@@ -151,7 +151,7 @@ class IgnoreFilter:
         self.root = Level(b"", (False,) * len(starts), starts)
 
     def check(self, level: Level, name: bytes) -> tuple[bool, tuple[bool, ...]]:
-        """Whether a name in a directory is ignored, and which patterns matched it, for `enter`. Raises StageFailed."""
+        """Return whether a name in a directory is ignored, and which patterns matched it, for `enter`. Raises StageFailed."""
         if not self._patterns:
             return False, ()
         path, text = level.path + name, _runes(name)
@@ -167,13 +167,13 @@ class IgnoreFilter:
         return ignored, tuple(matched)
 
     def enter(self, level: Level, name: bytes, matched: tuple[bool, ...]) -> Level:
-        """The level of a directory in `level`, from what `check` said of it."""
+        """Return the level of a directory in `level`, from what `check` said of it."""
         text = _runes(name) + "/"
         states = tuple(None if state is None else self._run(state, text) for state in level.states)
         return Level(level.path + name + b"/", matched, states)
 
     def may_except_below(self, directory: bytes) -> bool:
-        """Whether an ignored directory is looked into, because an exception may hold for something in it."""
+        """Return whether an ignored directory is looked into, because an exception may hold for something in it."""
         exceptions = [pattern for pattern in self._patterns if pattern.exception]
         return any(pattern.may_match_below(directory) for pattern in exceptions)
 
@@ -188,5 +188,5 @@ class IgnoreFilter:
 
 
 def _runes(name: bytes) -> str:
-    """A name as Go's regexp sees it: each byte that is no UTF-8 counts as U+FFFD."""
+    """Return a name as Go's regexp sees it: each byte that is no UTF-8 counts as U+FFFD."""
     return _BAD_BYTE.sub("\ufffd", name.decode("utf-8", "surrogateescape"))

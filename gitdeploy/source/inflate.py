@@ -43,7 +43,7 @@ Content = bytes | Large
 
 
 def inflate(compressed: bytes | memoryview, size: int) -> bytes:
-    """The `size` bytes that a zlib stream expands to; what follows the stream is ignored. Raises Damaged."""
+    """Return the `size` bytes that a zlib stream expands to; what follows the stream is ignored. Raises Damaged."""
     try:
         if len(compressed) <= SMALL:
             data = zlib.decompress(compressed, bufsize=size)
@@ -60,7 +60,7 @@ def inflate(compressed: bytes | memoryview, size: int) -> bytes:
 
 
 def inflate_pieces(read: Callable[[], bytes], size: int, stream: zlib._Decompress | None = None) -> Iterator[bytes]:
-    """The same in pieces, for a stream that arrives in pieces.
+    """Yield the same in pieces, for a stream that arrives in pieces.
 
     Args:
         read: returns the next compressed bytes, b"" at the end.

@@ -39,7 +39,7 @@ class Pointer(NamedTuple):
 
 
 def read_pointer(data: bytes, path: bytes) -> Pointer | None:
-    """Takes the content of a file; returns None if it is no pointer. Raises StageFailed if it is a wrong one."""
+    """Take the content of a file; return None if it is no pointer. Raises StageFailed if it is a wrong one."""
     if not data.startswith(_VERSIONS) or len(data) > MAX_POINTER:
         return None
     values = dict(line.partition(b" ")[::2] for line in data.splitlines())
@@ -55,7 +55,7 @@ def read_pointer(data: bytes, path: bytes) -> Pointer | None:
 
 
 def read_object(store: Path | None, pointer: Pointer, path: bytes) -> Iterator[bytes]:
-    """The content that a pointer stands for, in pieces.
+    """Return the content that a pointer stands for, in pieces.
 
     Args:
         store: the Git server's directory of LFS objects, None if it has none.

@@ -36,7 +36,7 @@ class Objects:
     """
 
     def __init__(self, repository: Path, directories: Sequence[Directory], missing: Sequence[Path] = ()) -> None:
-        """Takes the repository, for messages; its open object directory and those it borrows from; and paths of such that are
+        """Take the repository, for messages; its open object directory and those it borrows from; and paths of such that are
         not there."""
         self.largest = MAX_SIZE
         self._repository = repository
@@ -47,13 +47,13 @@ class Objects:
         self._known: set[tuple[Path, str]] = set()
 
     def close(self) -> None:
-        """Closes all packs."""
+        """Close all packs."""
         for pack in self._packs:
             pack.close()
         self._packs.clear()
 
     def read(self, oid: bytes, kind: int, limit: int = LARGE, name: str = "") -> bytes:
-        """The whole content of an object that should be small.
+        """Return the whole content of an object that should be small.
 
         Raises:
             StageFailed: it is missing, damaged, of another kind, or larger than `limit` bytes; then it is called `name`.
@@ -69,7 +69,7 @@ class Objects:
             raise self.damaged(oid, damage) from None
 
     def get(self, oid: bytes, kind: int) -> Content:
-        """The content of an object, in pieces if it is large. Raises StageFailed: missing, damaged, or of another kind."""
+        """Return the content of an object, in pieces if large. Raises StageFailed: missing, damaged, or of another kind."""
         found = self.lookup(oid)
         if found is None:
             raise self.missing(oid, kind)
@@ -86,7 +86,7 @@ class Objects:
             raise self.damaged(oid, damage) from None
 
     def damaged(self, oid: bytes, damage: Damaged) -> StageFailed:
-        """The error for an object whose content turned out damaged while it was read in pieces."""
+        """Return the error for an object whose content turned out damaged while it was read in pieces."""
         if isinstance(damage, TooLarge):
             return StageFailed(f"object {oid.hex()} of {self._repository} is too large: {damage}", "see build.max_context")
         return StageFailed(f"object {oid.hex()} of {self._repository} is damaged: {damage}", self.hint)
@@ -97,7 +97,7 @@ class Objects:
         return f"see what `git -C {self._repository} fsck` says, and push the branch again from a whole clone"
 
     def missing(self, oid: bytes, kind: int) -> StageFailed:
-        """The error for an object that is not there."""
+        """Return the error for an object that is not there."""
         reason = f"{KINDS[kind]} {oid.hex()} is missing in {self._repository}: the repository is not complete"
         if self._missing:
             return StageFailed(
@@ -116,7 +116,7 @@ class Objects:
         return None
 
     def beginning_with(self, digits: str) -> Iterator[bytes]:
-        """The ids of all objects that begin with these hexadecimal digits, at least two. Raises StageFailed."""
+        """Yield the ids of all objects that begin with these hexadecimal digits, at least two. Raises StageFailed."""
         self._look_for_packs()
         seen: set[str] = set()
         for directory in self._directories:
@@ -133,11 +133,11 @@ class Objects:
         yield from (bytes.fromhex(oid) for oid in sorted(seen) if oid.startswith(digits))
 
     def _arrived(self, oid: bytes) -> tuple[int, Content] | None:
-        """Looks into packs that have come since the last look: `git gc` turns loose objects into packs."""
+        """Look into packs that have come since the last look: `git gc` turns loose objects into packs."""
         return self._packed(oid) if self._look_for_packs() else None
 
     def _look_for_packs(self) -> bool:
-        """Opens new packs; returns whether there were any."""
+        """Open new packs; return whether there were any."""
         before = len(self._packs)
         for directory in self._directories:
             packs = directory.directory("pack")
@@ -171,7 +171,7 @@ class Objects:
 
 
 def _checked(oid: bytes, kind: int, content: Content) -> Content:
-    """The content, if its id is of it: who can write to the repository could put other content under an id that was signed.
+    """Return the content, if its id is of it: a writer of the repository could put other content under an id that was signed.
 
     Raises Damaged, for a large object when its last piece has been read.
     """
@@ -196,7 +196,7 @@ def _checked(oid: bytes, kind: int, content: Content) -> Content:
 
 
 def _read_loose(file: IO[bytes]) -> tuple[int, Content]:
-    """A loose object: a zlib stream of "KIND SIZE", a NUL and the content (gitformat-loose(5))."""
+    """Return a loose object: a zlib stream of "KIND SIZE", a NUL and the content (gitformat-loose(5))."""
     stream = zlib.decompressobj()
     try:
         start = stream.decompress(file.read(PEEK), PEEK)

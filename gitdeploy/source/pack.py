@@ -51,14 +51,14 @@ class BaseCache:
         self._objects: OrderedDict[tuple[int, int], tuple[int, bytes]] = OrderedDict()
 
     def get(self, key: tuple[int, int]) -> tuple[int, bytes] | None:
-        """The kind and content of (file descriptor, offset), None if it is not here."""
+        """Return the kind and content of (file descriptor, offset), None if it is not here."""
         if key not in self._objects:
             return None
         self._objects.move_to_end(key)
         return self._objects[key]
 
     def put(self, key: tuple[int, int], kind: int, data: bytes) -> None:
-        """Keeps an object, and forgets the ones that were not asked for the longest."""
+        """Keep an object, and forgets the ones that were not asked for the longest."""
         if key in self._objects:
             return
         self._objects[key] = kind, data
@@ -92,7 +92,7 @@ class Pack:
     """A pack and its index, open until `close`."""
 
     def __init__(self, directory: Directory, name: str, bases: BaseCache) -> None:
-        """Takes where it is and its name without ".idx". Raises FileNotFoundError, Damaged, StageFailed for odd file types."""
+        """Take where it is and its name without ".idx". Raises FileNotFoundError, Damaged, StageFailed for odd file types."""
         self._bases = bases
         index, pack = directory.open(f"{name}.idx"), directory.open(f"{name}.pack")
         if index is None or pack is None:
@@ -110,12 +110,12 @@ class Pack:
             raise Damaged("it has an unknown version, or is cut off") from None
 
     def close(self) -> None:
-        """Closes both files."""
+        """Close both files."""
         self._index.close()
         os.close(self._file)
 
     def find(self, oid: bytes) -> int | None:
-        """The offset of an object (20 bytes), None if it is not in this pack. Raises Damaged."""
+        """Return the offset of an object (20 bytes), None if it is not in this pack. Raises Damaged."""
         try:
             offset = self._index.object_offset(RawObjectID(oid))
         except KeyError:
@@ -127,7 +127,7 @@ class Pack:
         return offset
 
     def beginning_with(self, prefix: bytes) -> list[bytes]:
-        """The first ids in it, in order, that begin with these bytes, at most MAX_MATCHES. Raises Damaged."""
+        """Return the first ids in it, in order, that begin with these bytes, at most MAX_MATCHES. Raises Damaged."""
         try:
             at = bisect_left(range(len(self._index)), prefix, key=self._index.object_sha_at_position)
             found = map(self._index.object_sha_at_position, range(at, min(at + MAX_MATCHES, len(self._index))))
@@ -136,7 +136,7 @@ class Pack:
             raise Damaged("the index of a pack is damaged") from None
 
     def read(self, offset: int, largest: int = MAX_SIZE) -> tuple[int, Content]:
-        """The kind (1 commit, 2 tree, 3 blob, 4 tag) and content of the object at an offset.
+        """Return the kind (1 commit, 2 tree, 3 blob, 4 tag) and content of the object at an offset.
 
         Raises:
             Damaged: also while pieces are read.
@@ -197,7 +197,7 @@ class Pack:
         return inflate_pieces(read, entry.size)
 
     def _delta_in_memory(self, entry: _Entry) -> tuple[int, bytes] | None:
-        """Resolves a chain of deltas from the nearest base that is at hand; None if anything in it is large."""
+        """Resolve a chain of deltas from the nearest base that is at hand; None if anything in it is large."""
         known = self._bases.get((self._file, entry.offset))
         chain: list[_Entry] = []
         while entry.base and not known:
@@ -219,7 +219,7 @@ class Pack:
         return kind, data
 
     def _delta_on_disk(self, entry: _Entry, largest: int) -> tuple[int, Large]:
-        """The same for large objects. All sizes are looked at before anything is expanded."""
+        """Return the same for large objects. All sizes are looked at before anything is expanded."""
         chain: list[_Entry] = []
         while entry.base:
             self._follow(chain, entry)
@@ -235,7 +235,7 @@ class Pack:
             raise Damaged("a chain of deltas without an end")
 
     def _applied(self, base: _Entry, chain: list[_Entry]) -> Iterator[bytes]:
-        """The pieces of the object that begins `chain`; every object below it is a temporary file for as long as needed."""
+        """Yield the pieces of the object that begins `chain`; every object below it is a temporary file meanwhile."""
         below = delta.spool(self._pieces(base))
         try:
             for link in reversed(chain[1:]):

@@ -61,7 +61,7 @@ class Process:
     """One such process; `kill` ends it."""
 
     def __init__(self, temporary: str) -> None:
-        """Starts it, without waiting. Takes the directory for temporary files, "" for the system's. Raises StageFailed."""
+        """Start it, without waiting. Takes the directory for temporary files, "" for the system's. Raises StageFailed."""
         ours, theirs = socket.socketpair()
         places = dict.fromkeys([str(Path(gitdeploy.__file__).parent.parent), *_place_of("dulwich")])
         command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", START]
@@ -98,14 +98,14 @@ class Process:
         return self._socket.fileno() >= 0 and self.owner == os.getpid() and self._process.poll() is None
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """End it at once."""
         self._socket.close()
         if self.owner == os.getpid() and self._process.returncode is None:
             self._process.kill()
             self._process.wait()
 
     def ask(self, request: Mapping[str, object], what: str, limits: Limits, cancelled: Cancel) -> tuple[dict[str, Any], bytes]:
-        """Sends a request and returns its answer: the message and the data before it. Raises as `stream` does."""
+        """Send a request and return its answer: the message and the data before it. Raises as `stream` does."""
         data = bytearray()
         answer = self.stream(request, what, limits, cancelled)
         while True:
@@ -116,7 +116,7 @@ class Process:
             data += part
 
     def stream(self, request: Mapping[str, object], what: str, limits: Limits, cancelled: Cancel) -> Answer:
-        """Sends a request; yields the data of its answer, and returns the message at its end.
+        """Send a request; yield the data of its answer, and return the message at its end.
 
         Args:
             what: is being done, for messages: "reading commit 1234".
@@ -149,7 +149,7 @@ class Process:
         return self._checked(message, what)
 
     def _death(self, limits: Limits) -> str:
-        """How it ended, as a part of a sentence."""
+        """Return how it ended, as a part of a sentence."""
         try:
             status = self._process.wait(1)
         except subprocess.TimeoutExpired:
@@ -163,7 +163,7 @@ class Process:
         return f"failed: the reader ended with status {status}"
 
     def _checked(self, message: dict[str, Any], what: str) -> dict[str, Any]:
-        """A message that is no failure; raises StageFailed for one that is."""
+        """Return a message that is no failure; raises StageFailed for one that is."""
         if message.get("memory"):
             self.kill()
             raise StageFailed(f"{what} needed more memory than it may have ({MEMORY})", HINT)
@@ -204,7 +204,7 @@ class _Exchange:
                 self._wait(select.POLLOUT, deadline)
 
     def receive(self) -> Answer:
-        """Yields the data frames of an answer and returns its message."""
+        """Yield the data frames of an answer and return its message."""
         size = 0
         while True:
             deadline = time.monotonic() + self._limits.wait
@@ -232,7 +232,7 @@ class _Exchange:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _wait(self, event: int, deadline: float) -> None:
-        """Waits until the socket is ready. Raises _TooSlow, Cancelled."""
+        """Wait until the socket is ready. Raises _TooSlow, Cancelled."""
         self._poll.register(self._socket, event)
         while True:
             left = deadline - time.monotonic()
@@ -245,6 +245,6 @@ class _Exchange:
 
 
 def _place_of(package: str) -> list[str]:
-    """The directory that a package lies in, without importing it."""
+    """Return the directory that a package lies in, without importing it."""
     found = importlib.util.find_spec(package)
     return [str(Path(found.origin).parent.parent)] if found and found.origin else []

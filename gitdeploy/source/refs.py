@@ -50,17 +50,17 @@ class Refs(Protocol):
     """The refs of an open repository."""
 
     def names(self) -> set[bytes]:
-        """The full names of all refs. Raises StageFailed."""
+        """Return the full names of all refs. Raises StageFailed."""
 
     def get(self, name: bytes) -> bytes | None:
-        """What a ref holds, symbolic ones followed: 40 digits if all is well; None if there is none. Raises StageFailed."""
+        """Return what a ref holds, symbolic ones followed: an id if all is well; None if there is none. Raises StageFailed."""
 
 
 class FileRefs(RefsContainer):
     """Refs in files."""
 
     def __init__(self, directory: Directory) -> None:
-        """Takes the repository's directory, open for as long as this is used."""
+        """Take the repository's directory, open for as long as this is used."""
         super().__init__()
         self._directory = directory
         self._packed: dict[Ref, ObjectID] = {}
@@ -75,7 +75,7 @@ class FileRefs(RefsContainer):
         return found
 
     def _collect(self, directory: Directory, prefix: bytes, found: set[bytes], depth: int) -> None:
-        """Adds the names of what lies below a directory, of whatever type it is, and closes the directory."""
+        """Add the names of what lies below a directory, of whatever type it is, and close the directory."""
         try:
             for name in directory.names():
                 full = prefix + os.fsencode(name)
@@ -100,7 +100,7 @@ class FileRefs(RefsContainer):
             raise StageFailed("symbolic refs lead to one another in a circle", _HINT) from None
 
     def read_loose_ref(self, name: Ref) -> bytes | None:
-        """What the file of a ref holds, without the end of its line; None if it has none. Raises StageFailed."""
+        """Return what the file of a ref holds, without the end of its line; None if it has none. Raises StageFailed."""
         if name != b"HEAD" and not (name.startswith(b"refs/") and check_ref_format(name)):
             return None
         try:
@@ -112,7 +112,7 @@ class FileRefs(RefsContainer):
         return None if data is None else data.split(b"\n", 1)[0].rstrip(b"\r")
 
     def get_packed_refs(self) -> dict[Ref, ObjectID]:
-        """The refs in packed-refs, which is read again when it has been replaced. Raises StageFailed."""
+        """Return the refs in packed-refs, which is read again when it has been replaced. Raises StageFailed."""
         key = _key(self._directory, "packed-refs")
         if key != self._packed_key:
             self._packed = self._read_packed()
@@ -135,7 +135,7 @@ class TableRefs:
     """Refs in reftables, which git 3 writes unless it is told otherwise."""
 
     def __init__(self, directory: Directory) -> None:
-        """Takes the repository's directory, open for as long as this is used."""
+        """Take the repository's directory, open for as long as this is used."""
         self._directory = directory
         self._refs: dict[bytes, tuple[int, bytes]] = {}
         self._key: tuple[int, ...] = ()
@@ -185,7 +185,7 @@ class TableRefs:
 
 
 def _key(directory: Directory, name: str) -> tuple[int, ...]:
-    """What changes when git replaces a file; () if there is none."""
+    """Return what changes when git replaces a file; () if there is none."""
     try:
         facts = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
     except OSError:

@@ -44,7 +44,7 @@ class Repository:
         self._others: dict[Path, Repository] = {}
 
     def close(self) -> None:
-        """Closes its files."""
+        """Close its files."""
         for other in self._others.values():
             other.close()
         self._opened.close()
@@ -56,7 +56,7 @@ class Repository:
         self.close()
 
     def resolve(self, rev: str) -> Commit:
-        """The commit that a name means.
+        """Return the commit that a name means.
 
         Takes a full ref name, a branch, a tag, an id or its first digits (at least 4); none of Git's operators (`~`, `@{…}`).
         Tags are followed to their commit.
@@ -67,21 +67,21 @@ class Repository:
         return self._commit(self._object_id(rev))
 
     def holds(self, oid: str) -> bool:
-        """Whether there is an object of that id, 40 hexadecimal digits. Raises StageFailed if that cannot be known."""
+        """Return whether there is an object of that id, 40 hexadecimal digits. Raises StageFailed if that cannot be known."""
         return ID.fullmatch(oid) is not None and self.objects.lookup(bytes.fromhex(oid)) is not None
 
     def refs(self) -> list[str]:
-        """The full names of all refs, in order. Raises StageFailed."""
+        """Return the full names of all refs, in order. Raises StageFailed."""
         names = self._refs.names()
         return sorted(name.decode("utf-8", "surrogateescape") for name in names if name.startswith(b"refs/"))
 
     def tip(self, ref: str) -> str | None:
-        """The id of the commit that a full ref name points at; None if there is no such ref. Raises StageFailed."""
+        """Return the id of the commit that a full ref name points at; None if there is no such ref. Raises StageFailed."""
         oid = self._ref(ref)
         return None if oid is None else self._commit(oid).id
 
     def read_file(self, commit: Commit, path: str, limit: int) -> bytes | None:
-        """The content of a file of a commit.
+        """Return the content of a file of a commit.
 
         Takes its path from the root of the tree, and the bytes that it may have; returns None if there is nothing at that path.
 
@@ -129,7 +129,7 @@ class Repository:
                 yield oid
 
     def _ref(self, name: str) -> bytes | None:
-        """The id that a ref holds, tags not followed."""
+        """Return the id that a ref holds, tags not followed."""
         try:
             ref = Ref(name.encode("utf-8", "surrogateescape"))
         except UnicodeEncodeError:
@@ -149,7 +149,7 @@ class Repository:
         return bytes.fromhex(value)
 
     def _commit(self, oid: bytes) -> Commit:
-        """The commit of that id, or that the tag of that id leads to."""
+        """Return the commit of that id, or that the tag of that id leads to."""
         kind, target = TAG, oid
         for _ in range(MAX_TAGS):
             found = self.objects.lookup(target)
@@ -172,7 +172,7 @@ class Repository:
 
 
 def open_repository(path: Path, root: Path | None = None) -> Repository:
-    """Opens a repository, bare or not.
+    """Open a repository, bare or not.
 
     Args:
         path: of the repository.
@@ -200,7 +200,7 @@ def open_repository(path: Path, root: Path | None = None) -> Repository:
 
 
 def _git_directory(root: Path, path: Path, opened: ExitStack) -> Directory:
-    """The directory with objects/ and refs/: the repository itself, or .git in it."""
+    """Return the directory with objects/ and refs/: the repository itself, or .git in it."""
     top = Directory.below(root, path)
     if top is None:
         raise StageFailed(f"there is no repository at {path}", "was it renamed or deleted? enrol it again under its new name")

@@ -42,16 +42,16 @@ class SameServer:
     prefix: str = ""
 
     def plain(self) -> dict[str, object]:
-        """What `from_plain` makes it of again: texts and lists."""
+        """Return what `from_plain` makes it of again: texts and lists."""
         return {"root": str(self.root), "owner": self.owner, "hosts": sorted(self.hosts), "prefix": self.prefix}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> SameServer:
-        """The same from what `plain` returned."""
+        """Return the same from what `plain` returned."""
         return cls(Path(plain["root"]), plain["owner"], frozenset(plain["hosts"]), plain["prefix"])
 
     def __call__(self, url: str, parent: Path) -> Path:
-        """Where the repository of a submodule is on this machine.
+        """Return where the repository of a submodule is on this machine.
 
         Takes a URL from .gitmodules and the repository whose .gitmodules it is. Raises StageFailed.
         """

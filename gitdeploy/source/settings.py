@@ -26,7 +26,7 @@ _IGNORED = {"noop", "preciousobjects", "partialclone", "relativeworktrees"}
 
 
 def refs_are_in_tables(git: Directory) -> bool:
-    """Looks at a repository's config; returns whether its refs are in reftables.
+    """Look at a repository's config; return whether its refs are in reftables.
 
     Raises:
         StageFailed: it has a format that cannot be read, or settings that lead to other files.
@@ -47,7 +47,7 @@ def refs_are_in_tables(git: Directory) -> bool:
 
 
 def _require_format(path: Path, entries: Sequence[Entry]) -> None:
-    """Raises StageFailed unless it is a format that gitdeploy reads (gitrepository-layout(5), "repository-version")."""
+    """Raise StageFailed unless it is a format that gitdeploy reads (gitrepository-layout(5), "repository-version")."""
     if _last(entries, "core", "repositoryformatversion") not in (None, b"0", b"1"):
         raise StageFailed(f"{path}: core.repositoryformatversion: expected 0 or 1", "gitdeploy reads no other format")
     if _last(entries, "extensions", "objectformat") not in (None, b"sha1"):
@@ -62,7 +62,7 @@ def _require_format(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def _last(entries: Sequence[Entry], section: str, key: str) -> bytes | None:
-    """The value of a setting, in lower case; of several, the last, as git takes it."""
+    """Return the value of a setting, in lower case; of several, the last, as git takes it."""
     values = [e.value or b"true" for e in entries if (e.section, e.subsection, e.key) == (section, None, key)]
     return values[-1].lower() if values else None
 
@@ -76,7 +76,7 @@ class ObjectDirectories:
     """
 
     def __init__(self, root: Path, own: Directory) -> None:
-        """Takes the open object directory, which belongs to this object from now on. Raises StageFailed."""
+        """Take the open object directory, which belongs to this object from now on. Raises StageFailed."""
         self.opened: list[Directory] = []
         self.missing: list[Path] = []
         self._root = root
@@ -87,7 +87,7 @@ class ObjectDirectories:
             raise
 
     def close(self) -> None:
-        """Closes them."""
+        """Close them."""
         for directory in self.opened:
             directory.close()
 

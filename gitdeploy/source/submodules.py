@@ -20,12 +20,12 @@ class Submodules:
     """Finds what the submodules of a tree, and theirs, refer to."""
 
     def __init__(self, server: SameServer | None) -> None:
-        """Takes the server whose repositories they may be, None for no submodules."""
+        """Take the server whose repositories they may be, None for no submodules."""
         self._server = server
         self._urls: dict[tuple[Path, bytes], dict[bytes, str]] = {}
 
     def enter(self, parent: Source, path: bytes, commit: bytes) -> Source:
-        """The tree of a submodule. Takes what `walk.Enter` does; raises StageFailed, naming the submodule and its URL."""
+        """Return the tree of a submodule. Takes what `walk.Enter` does; raises StageFailed with the submodule and its URL."""
         url = self._urls_of(parent).get(parent.path(path))
         if url is None:
             raise StageFailed(f"submodule {show(path)}: .gitmodules has no URL for it", HINT)
@@ -49,7 +49,7 @@ class Submodules:
 
 
 def has_submodules(source: Source) -> bool:
-    """Whether a tree declares submodules."""
+    """Return whether a tree declares submodules."""
     return find(source.repository.objects, source.tree, [b".gitmodules"]) is not None
 
 

@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
 
 def read_tree(objects: Objects, oid: bytes, path: bytes) -> list[Entry]:
-    """The entries of the directory at `path` (for messages), in Git's order.
+    """Return the entries of the directory at `path` (for messages), in Git's order.
 
     Raises:
         StageFailed: the tree is missing or damaged, or holds what Git would not check out: the names ".", ".." and ".git",
@@ -64,7 +64,7 @@ def read_tree(objects: Objects, oid: bytes, path: bytes) -> list[Entry]:
 
 
 def _mode(mode: bytes, path: bytes) -> int:
-    """The canonical mode of one that is not: old versions of Git wrote 100664, some tools write 040000."""
+    """Return the canonical mode of one that is not: old versions of Git wrote 100664, some tools write 040000."""
     kind = int(mode, 8) & 0o170000
     if kind == 0o100000:
         return EXECUTABLE if int(mode, 8) & 0o100 else FILE
@@ -82,7 +82,7 @@ def _refused(path: bytes, what: str) -> StageFailed:
 
 
 def split(path: str, what: str) -> list[bytes]:
-    """Takes a path in the tree as a config file has it ("./docker/Dockerfile"); returns its names, [] for the root.
+    """Take a path in the tree as a config file has it ("./docker/Dockerfile"); return its names, [] for the root.
 
     Raises:
         StageFailed: it leaves the tree; `what` it is comes first in the message.
@@ -94,7 +94,7 @@ def split(path: str, what: str) -> list[bytes]:
 
 
 def find(objects: Objects, root: bytes, names: list[bytes]) -> Entry | None:
-    """The entry at a path below the tree `root`, symlinks not followed; None if there is none."""
+    """Return the entry at a path below the tree `root`, symlinks not followed; None if there is none."""
     entry = Entry(DIRECTORY, b"", root)
     for i, name in enumerate(names):
         if entry.mode != DIRECTORY:
@@ -108,7 +108,7 @@ def find(objects: Objects, root: bytes, names: list[bytes]) -> Entry | None:
 
 
 def follow(objects: Objects, root: bytes, names: list[bytes]) -> tuple[list[bytes], Entry] | None:
-    """The same with symlinks followed as far as they stay in the tree.
+    """Return the same with symlinks followed as far as they stay in the tree.
 
     Returns:
         The path that was arrived at, and what is there; None if there is nothing.

@@ -36,7 +36,7 @@ class Source:
     inside: bytes = b""
 
     def path(self, path: bytes) -> bytes:
-        """The path in this tree of a path in the context."""
+        """Return the path in this tree of a path in the context."""
         return self.inside + path[len(self.mount) :]
 
 
@@ -81,7 +81,7 @@ class Walk:
     """A walk over a context, from its root downwards, in Git's order, a directory before what is in it."""
 
     def __init__(self, ignore: IgnoreFilter, enter: Enter) -> None:
-        """Takes the filter, and what is asked for every submodule that passes it."""
+        """Take the filter, and what is asked for every submodule that passes it."""
         self._ignore = ignore
         self._enter = enter
         self._stack: list[_Directory] = []
@@ -89,7 +89,7 @@ class Walk:
         self._count = 0
 
     def run(self, source: Source, directory: bytes) -> Iterator[Item]:
-        """Everything that is not ignored in a directory of `source`, given as the id of its tree.
+        """Yield everything that is not ignored in a directory of `source`, given as the id of its tree.
 
         Raises:
             StageFailed: a tree is missing, or holds what is refused.
@@ -116,7 +116,7 @@ class Walk:
     def _directory(
         self, here: _Directory, entry: Entry, path: bytes, ignored: bool, matched: tuple[bool, ...]
     ) -> Iterable[Item]:
-        """Goes into a directory or submodule, if need be; returns what is to be announced now."""
+        """Go into a directory or submodule, if need be; return what is to be announced now."""
         if ignored and not self._ignore.may_except_below(path):
             return ()
         below, tree = here.source, entry.oid

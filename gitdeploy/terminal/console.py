@@ -33,7 +33,7 @@ class Console:
     def __init__(
         self, log: Path, size: int, clock: Callable[[], float] = time.monotonic, redact: Redactor | None = None
     ) -> None:
-        """Opens the log file, 0600, to be cut at `size` bytes."""
+        """Open the log file, 0600, to be cut at `size` bytes."""
         self.log = log
         self.redact = redact or Redactor()
         self.full = False
@@ -53,12 +53,12 @@ class Console:
         )
 
     def attach(self, relay: Relay) -> None:
-        """Lets one more pusher listen."""
+        """Let one more pusher listen."""
         with self._mutex:
             self._relays.append(relay)
 
     def line(self, text: str, *, detail: bool = False) -> None:
-        """Says one or more lines; `detail` goes to the log, and to pushers only when the app asks for full output."""
+        """Say one or more lines; `detail` goes to the log, and to pushers only when the app asks for full output."""
         for part in text.splitlines() or [""]:
             shown = self.redact(part)
             with self._mutex:
@@ -67,7 +67,7 @@ class Console:
                     self._send(f"{shown}\n")
 
     def progress(self, key: str, text: str) -> None:
-        """Shows the state of something long in place of its last one; the log gets none of it."""
+        """Show the state of something long in place of its last one; the log gets none of it."""
         now = self._clock()
         with self._mutex:
             if now - self._shown.get(key, -1.0) >= PROGRESS_INTERVAL:
@@ -88,13 +88,13 @@ class Console:
             self._log.info("… the log is cut here: it reached server.log_size")
 
     def close(self) -> None:
-        """Closes the log. Pushers still listen: they go when the push has left the spool, for until then a hook takes the
+        """Close the log. Pushers still listen: they go when the push has left the spool, for until then a hook takes the
         end of its console for the death of the worker."""
         logger.remove(self._sink)
 
 
 def setup(path: Path | None, *, stderr: bool = False) -> None:
-    """Sends gitdeploy's own log, with tracebacks but no values of variables, to `path` (rotated) and optionally to stderr."""
+    """Send gitdeploy's own log, with tracebacks but no values of variables, to `path` (rotated) and optionally to stderr."""
     logger.remove()
     if path:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

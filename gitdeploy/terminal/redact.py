@@ -69,7 +69,7 @@ class Redactor:
 
 
 def _spans(value: str, line: str) -> Iterator[tuple[int, int]]:
-    """Where the value stands in the line, also where it overlaps itself. Pure."""
+    """Yield where the value stands in the line, also where it overlaps itself. Pure."""
     start = line.find(value)
     while start >= 0:
         yield start, start + len(value)

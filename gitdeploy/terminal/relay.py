@@ -38,7 +38,7 @@ class Relay:
     """Writes text to one FIFO from a thread of its own. Never raises and never blocks, except `close`, for a bounded time."""
 
     def __init__(self, fd: int, *, held_back: bool = False, announce: bool = True) -> None:
-        """Takes the FIFO's descriptor; with -1 the relay is closed from the start.
+        """Take the FIFO's descriptor; with -1 the relay is closed from the start.
 
         Args:
             held_back: whether output is to be pushed through the buffers of a Git server.
@@ -75,7 +75,7 @@ class Relay:
             self._ready.notify()
 
     def close(self) -> None:
-        """Sends what is queued, as far as the reader takes it within FLUSH_TIMEOUT, and closes."""
+        """Send what is queued, as far as the reader takes it within FLUSH_TIMEOUT, and close."""
         if self._fd < 0:
             return
         with self._ready:
@@ -128,7 +128,7 @@ def filling(size: int) -> bytes:
 
 
 def open_fifo(name: str, directory: int) -> int:
-    """A descriptor to write to a FIFO with, without waiting; -1 if nobody reads it, or it is no FIFO.
+    """Return a descriptor to write to a FIFO with, without waiting; -1 if nobody reads it, or it is no FIFO.
 
     `directory`: the descriptor of the one that it is in.
     """

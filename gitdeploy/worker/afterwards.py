@@ -27,7 +27,7 @@ HISTORY = 1000
 
 @contextmanager
 def harmless_failure(a: Attempt, what: str) -> Iterator[None]:
-    """Runs the block; whatever it raises is noted and goes no further."""
+    """Run the block; whatever it raises is noted and go no further."""
     try:
         yield
     except Exception:
@@ -35,7 +35,7 @@ def harmless_failure(a: Attempt, what: str) -> Iterator[None]:
 
 
 def follow_up(a: Attempt, result: Outcome | GitdeployError, row: Deployment) -> None:
-    """Does what comes after the end that is on record: audit, prune, a last word to the pusher, notify."""
+    """Do what comes after the end that is on record: audit, prune, a last word to the pusher, notify."""
     with harmless_failure(a, "the audit log"):
         a.audited(row)
     if isinstance(result, Outcome):
@@ -48,7 +48,7 @@ def follow_up(a: Attempt, result: Outcome | GitdeployError, row: Deployment) -> 
 
 
 def _prune(a: Attempt, row: Deployment) -> None:
-    """Removes what is no longer needed for a rollback; a failure is told and changes nothing."""
+    """Remove what is no longer needed for a rollback; a failure is told and changes nothing."""
     try:
         app = snapshot.load(row.config) or a.job.app
         freed = prune(
@@ -81,7 +81,7 @@ def _tell(a: Attempt, result: Outcome | GitdeployError, row: Deployment) -> None
 
 
 def _serves(a: Attempt, live: Deployment) -> bool:
-    """Whether anything of the app serves, by what the engine says: bringing back the old release may have failed too."""
+    """Return whether anything of the app serves, by what the engine says: bringing back the old release may have failed too."""
     try:
         return a.target.serving(snapshot.load(live.config) or a.job.app) != 0
     except GitdeployError:

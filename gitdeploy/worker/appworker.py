@@ -56,7 +56,7 @@ class Worker:
         self._connecting = threading.Lock()
 
     def run(self) -> frozenset[str]:
-        """Puts right what a crash left, then deploys until no record of this app waits.
+        """Put right what a crash left, then deploys until no record of this app waits.
 
         Returns:
             names of the records it has dealt with; one that is still in the spool is for the next run.
@@ -88,7 +88,7 @@ class Worker:
         return frozenset(tried)
 
     def _put_right(self, interrupted: Sequence[Deployment]) -> None:
-        """Brings what a crash left into order; people who push meanwhile are told what they wait for."""
+        """Bring what a crash left into order; people who push meanwhile are told what they wait for."""
         telling = f"gitdeploy: deployment {interrupted[0].id} of {self.name} was interrupted and is being put right"
         with self.pushers.watching(telling, frozenset(), on_push=lambda _: None, look=lambda: None):
             ended = put_right(self.site, self.state, self.name, interrupted, self.target)
@@ -105,7 +105,7 @@ class Worker:
         return [record for record in self.spool.pending()[0] if record.app == self.name and record.name not in tried]
 
     def engine(self) -> Engine:
-        """The engine, connected at the first call."""
+        """Return the engine, connected at the first call."""
         with self._connecting:
             if self._engine is None:
                 self._engine = self.site.connect()
@@ -115,12 +115,12 @@ class Worker:
         return self.redact.credentials(self.site.credentials(app))
 
     def _hold(self, tried: Container[str]) -> bool:
-        """Stays while blue-green keeps the old release for `hold`, and removes that after it; returns whether a push came."""
+        """Stay while blue-green keeps the old release for `hold`, and remove that after it; return whether a push came."""
         app = holding(self.state.live(self.name))
         return app is not None and hold(self.site, app, self.target, lambda: bool(self._waiting(tried)), self.stop)
 
     def _round(self, waiting: Sequence[PushRecord], known: frozenset[str]) -> None:
-        """Chooses among the waiting records, ends all but the chosen one, and deploys that."""
+        """Choose among the waiting records, end all but the chosen one, and deploys that."""
         self.ledger.see_config()
         try:
             config = self.site.load_config()
@@ -167,7 +167,7 @@ class Worker:
             return choose(waiting, full_patterns(app.branch), repository.tip, repository.holds)
 
     def _choose_good(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
-        """Chooses among all; where that fails, each is looked at alone, and what fails alone is refused."""
+        """Choose among all; where that fails, each is looked at alone, and what fails alone is refused."""
         try:
             return self._choose(app, path, waiting)
         except Cancelled:
@@ -187,8 +187,10 @@ class Worker:
         return self._choose(app, path, good)
 
     def _overtakes(self, newer: PushRecord, job: Job) -> bool:
-        """Whether a push that came during a deployment asks for another one: it may tell of the same commit once more, or late,
-        or of a ref that is gone, or ask to be skipped."""
+        """Return whether a push that came during a deployment asks for another one.
+
+        It may tell of the same commit once more, or late, or of a ref that is gone, or ask to be skipped.
+        """
         try:
             _, skip = apply_options(job.app, newer.options)
             choice = self._choose(job.app, job.repository, [newer])
@@ -198,7 +200,7 @@ class Worker:
         return not skip and choice.record is not None and (not newer.follows_ref or choice.commit != job.commit)
 
     def _attempt(self, record: PushRecord, row: Deployment, config: Config, job: Job, known: frozenset[str]) -> None:
-        """Deploys, with an eye on who pushes meanwhile; the record goes when the end is recorded."""
+        """Deploy, with an eye on who pushes meanwhile; the record goes when the end is recorded."""
         cancel = CancelFlag(self.stop)
         queue: list[PushRecord] = []
         stopped = threading.Lock()

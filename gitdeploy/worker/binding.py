@@ -16,7 +16,7 @@ from gitdeploy.worker.site import Site
 
 
 def require_same(state: State, app: str, repository: Path) -> None:
-    """Raises UsageError if the app was enrolled from another repository than this one."""
+    """Raise UsageError if the app was enrolled from another repository than this one."""
     bound = state.bound(app)
     if bound and token_of(repository) != bound:
         reason = f"{repository} is another repository than the one that was enrolled as {app}"
@@ -24,7 +24,7 @@ def require_same(state: State, app: str, repository: Path) -> None:
 
 
 def bound_repository(site: Site, state: State, app: App, config: Config, seen: str) -> Path:
-    """The app's repository, its hook up to date; `seen` is where the push record says it is. Raises UsageError."""
+    """Return the app's repository, its hook up to date; `seen` is where the push record says it is. Raises UsageError."""
     path = site.repository(app, seen)
     require_same(state, app.name, path)
     site.refresh_hook(app, config, path)

@@ -44,7 +44,7 @@ class Ledger:
         self._state.count_above(newest)
 
     def enqueue(self, record: PushRecord, ref: str, commit: str) -> Deployment:
-        """The deployment that stands for a record, made if there is none yet."""
+        """Return the deployment that stands for a record, made if there is none yet."""
         created = float(record.order[0])
         number = self._state.enqueue(
             self._app,
@@ -64,7 +64,7 @@ class Ledger:
         return row
 
     def told_twice(self, record: PushRecord, choice: Choice) -> Deployment | None:
-        """The deployment that this record tells of once more: the hook and whoever watches the refs may both tell of a push."""
+        """Return the deployment that this record tells of once more: the hook and the watcher may both tell of a push."""
         newest = self._state.newest(self._app, choice.ref)
         if newest is None or not newest.ended or newest.record == record.name or newest.commit_id != choice.commit:
             return None

@@ -109,7 +109,7 @@ def put_right(
 
 
 def _configured(site: Site, name: str) -> App | None:
-    """The app as the config has it: the deployment was cut off before it had a configuration of its own."""
+    """Return the app as the config has it: the deployment was cut off before it had a configuration of its own."""
     try:
         return site.load_config().apps.get(name)
     except GitdeployError:

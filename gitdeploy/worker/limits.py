@@ -18,7 +18,7 @@ SLOT_INTERVAL = 0.05
 
 
 def require_space(site: Site, minimum: int, engine: EngineInfo | None = None) -> None:
-    """Raises UnfitError when a disk has less than `minimum` bytes free: the data directory's, and the engine's if it is here.
+    """Raise UnfitError when a disk has less than `minimum` bytes free: the data directory's, and the engine's if it is here.
 
     An engine behind a socket file is on this machine. Where its data root is not to be seen, as from within a container, or
     the engine is elsewhere, nothing is known and nothing is said.
@@ -40,7 +40,7 @@ def require_space(site: Site, minimum: int, engine: EngineInfo | None = None) ->
 
 @contextmanager
 def build_slot(spool: Spool, parallel: int, console: Console, cancel: Cancel) -> Iterator[None]:
-    """Holds one of `parallel` build slots of this box; waits for one. Raises Cancelled."""
+    """Hold one of `parallel` build slots of this box; wait for one. Raises Cancelled."""
     told = False
     while True:
         for number in range(parallel):

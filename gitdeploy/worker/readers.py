@@ -25,21 +25,21 @@ class Readers:
     """The readers of one installation: one is kept, and more are started while that is busy."""
 
     def __init__(self, place_of: Callable[[Path], Place], temporary: str = "") -> None:
-        """Takes what says where a repository is and whose, and the directory for temporary files, "" for the system's."""
+        """Take what says where a repository is and whose, and the directory for temporary files, "" for the system's."""
         self._place_of = place_of
         self._temporary = temporary
         self._lock = threading.Lock()
         self._kept: tuple[Process, tuple[int, int] | None] | None = None
 
     def warm(self) -> None:
-        """Starts a process ahead of the first question, so that both sides start at the same time."""
+        """Start a process ahead of the first question, so that both sides start at the same time."""
         with self._lock:
             if self._kept is None or not self._kept[0].alive:
                 with suppress(StageFailed):  # whoever asks will be told
                     self._kept = Process(self._temporary), None
 
     def open(self, repository: Path, cancelled: Cancel = lambda: False) -> Repository:
-        """Opens a repository.
+        """Open a repository.
 
         Args:
             repository: its path.
@@ -73,7 +73,7 @@ class Readers:
         process.kill()
 
     def close(self) -> None:
-        """Ends the process that is kept."""
+        """End the process that is kept."""
         with self._lock:
             kept, self._kept = self._kept, None
         if kept:
@@ -81,7 +81,7 @@ class Readers:
 
 
 def place_of(repository: Path, gogs: Gogs | None) -> Place:
-    """Where a repository really is, and as whom to read it.
+    """Return where a repository really is, and as whom to read it.
 
     Below the Git server's ROOT that is the owner of ROOT, or of app.ini where ROOT is root's: either is the Git server's own
     user, whatever the other says. Elsewhere config.toml names the repository, and it is read as its owner.

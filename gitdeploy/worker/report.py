@@ -9,7 +9,7 @@ from gitdeploy.releases.release import address
 
 
 def opening(deployment: Deployment) -> str:
-    """The first line: what is deployed, and as which deployment."""
+    """Return the first line: what is deployed, and as which deployment."""
     ref = deployment.ref.removeprefix("refs/heads/").removeprefix("refs/")
     what = f"{ref} at {deployment.commit_id[:12]}" if ref else deployment.trigger
     by = f" by {deployment.pusher}" if deployment.pusher else ""
@@ -17,13 +17,13 @@ def opening(deployment: Deployment) -> str:
 
 
 def success(app: App, version: str, host: str, seconds: float, outage: float | None) -> str:
-    """The last line of a deployment that went well."""
+    """Return the last line of a deployment that went well."""
     gap = "" if outage is None else f", outage {outage:.1f} s" if outage else ", no outage"
     return f"{app.name} {version} is live at {address(app, host)} ({seconds:.1f} s{gap})"
 
 
 def failure(error: GitdeployError, deployment: Deployment, live: Deployment | None, *, lost: bool = False) -> list[str]:
-    """The last lines of one that did not: stage, reason, last lines, what to do, and what serves; `lost`: not even `live`."""
+    """Return the last lines of one that did not: step, reason, last lines, what to do, what serves; `lost`: not even `live`."""
     version = f" {deployment.version}" if deployment.version else ""
     verb = "was cancelled" if type(error).__name__ == "Cancelled" else "FAILED"
     stage = f" at {error.stage}" if error.stage else ""

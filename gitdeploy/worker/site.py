@@ -69,7 +69,7 @@ class Site:
     clock: Callable[[], float] = time.monotonic
 
     def repository(self, app: App, seen: str = "") -> Path:
-        """The app's bare repository; `seen` is the directory that a push record names. Raises UsageError if there is none."""
+        """Return the app's bare repository; `seen` is the directory that a push record names. Raises UsageError for none."""
         return app.repository or self.find_repository(app.name, seen)
 
     def target(self, engine: Callable[[], Engine], credentials: Callable[[App], Credentials] | None = None) -> Target:
@@ -78,7 +78,7 @@ class Site:
         return TARGETS[DEFAULT](Surroundings(engine, credentials or self.credentials, here, self.now, self.clock))
 
     def open_state(self) -> State:
-        """Opens state.db. A new one goes on counting above the logs that are there, so that no log is written twice."""
+        """Open state.db. A new one goes on counting above the logs that are there, so that no log is written twice."""
         path = self.home / "state.db"
         if path.exists():
             return State(path)
@@ -86,15 +86,15 @@ class Site:
         return State(path, first_id=max(ids, default=0) + 1)
 
     def log_path(self, app: str, deployment: int) -> Path:
-        """The console log of one deployment."""
+        """Return the console log of one deployment."""
         return self.home / "logs" / app / f"{deployment}.log"
 
     def latest_log(self, app: str) -> Path:
-        """The link to an app's newest console log."""
+        """Return the link to an app's newest console log."""
         return self.home / "logs" / app / "latest.log"
 
     def point_latest_log(self, app: str, deployment: int) -> None:
-        """Makes that link lead to this deployment's log."""
+        """Make that link lead to this deployment's log."""
         link = self.latest_log(app)
         temporary = link.with_name(".latest.tmp")
         temporary.unlink(missing_ok=True)  # of a run that was killed between the next two lines
@@ -102,7 +102,7 @@ class Site:
         temporary.rename(link)
 
     def drop_old_logs(self, app: str, keep: int) -> None:
-        """Removes all but the newest `keep` logs of an app."""
+        """Remove all but the newest `keep` logs of an app."""
         logs = sorted(self.latest_log(app).parent.glob("[0-9]*.log"), key=lambda path: int(path.stem))
         for path in logs[: max(0, len(logs) - keep)]:
             with contextlib.suppress(OSError):

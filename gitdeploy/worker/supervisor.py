@@ -84,7 +84,7 @@ class Supervisor:
         self._ear = Ear()
 
     def run(self, unfinished: frozenset[str], *, watch: bool) -> int:
-        """Works until nothing waits, or, to watch, until a stop signal.
+        """Work until nothing waits, or, to watch, until a stop signal.
 
         Args:
             unfinished: apps whose last deployment was cut off, to be put right even if no push waits.
@@ -124,7 +124,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _noting(self, about: str) -> Iterator[None]:
-        """Runs the block; whatever it raises is noted, once, and counts as a failure: the others' work goes on."""
+        """Run the block; whatever it raises is noted, once, and counts as a failure: the others' work goes on."""
         try:
             yield
         except Exception as error:
@@ -136,7 +136,7 @@ class Supervisor:
             self._failed = True
 
     def _start_waiting(self) -> None:
-        """Starts a child for each app with a waiting record that none has looked at yet."""
+        """Start a child for each app with a waiting record that none has looked at yet."""
         records, bad = self.spool.pending()
         for name in bad:
             with contextlib.suppress(OSError):
@@ -158,7 +158,7 @@ class Supervisor:
         return self._looked_at.get(app, frozenset())
 
     def _start(self, apps: set[str], records: Sequence[PushRecord] | None = None) -> None:
-        """Starts a child for each app, whose consoles it inherits; `records` are those that wait, if they are at hand."""
+        """Start a child for each app, whose consoles it inherits; `records` are those that wait, if they are at hand."""
         if apps:
             with self._noting("the consoles"):
                 waiting = self.spool.pending()[0] if records is None else records
@@ -179,7 +179,7 @@ class Supervisor:
         return due - set(self._children.values())
 
     def _start_watcher(self) -> None:
-        """Starts the watcher if there is to be one and none runs, a moment after the last one at the earliest."""
+        """Start the watcher if there is to be one and none runs, a moment after the last one at the earliest."""
         if self.watcher and WATCHER not in self._children.values() and time.monotonic() - self._watched >= RESTART:
             self._watched = time.monotonic()
             self._fork(WATCHER, self.watcher)
@@ -206,13 +206,13 @@ class Supervisor:
             return 1
 
     def _status(self, watch: bool) -> int:
-        """The hook waits for a console that no worker may ever open, unless it is told that none will."""
+        """Return the hook waits for a console that no worker may ever open, unless it is told that none will."""
         if self._stopping:
             return 0 if watch else STOPPED
         return 1 if self._failed else 0
 
     def _reap(self, watch: bool) -> set[str]:
-        """Collects children that ended; returns the apps to start again because theirs died."""
+        """Collect children that ended; return the apps to start again because theirs died."""
         died: set[str] = set()
         for pid in list(self._children):
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -243,7 +243,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, self._stop)
 
     def _stop(self, *_: object) -> None:
-        """Asks the children to stop; they leave their app in order and their push in the spool."""
+        """Ask the children to stop; they leave their app in order and their push in the spool."""
         self._stopping = True
         for pid in self._children:
             with contextlib.suppress(ProcessLookupError):

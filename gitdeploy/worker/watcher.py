@@ -78,13 +78,13 @@ class Watcher:
         self._told: dict[str, str] = {}
 
     def run(self) -> None:
-        """Looks again and again, for ever."""
+        """Look again and again, for ever."""
         while True:
             self.look()
             time.sleep(INTERVAL)
 
     def look(self) -> None:
-        """Looks once at every app of the config. What is wrong with one of them goes to gitdeploy's log, once."""
+        """Look once at every app of the config. What is wrong with one of them goes to gitdeploy's log, once."""
         edited = False
         with self._noting("config.toml"):
             edited = self._read_config()
@@ -97,7 +97,7 @@ class Watcher:
 
     @contextmanager
     def _noting(self, about: str) -> Iterator[None]:
-        """Notes a failure of the block in gitdeploy's log, unless it is the same as last time."""
+        """Note a failure of the block in gitdeploy's log, unless it is the same as last time."""
         text = ""
         try:
             yield
@@ -110,7 +110,7 @@ class Watcher:
         self._told[about] = text
 
     def _read_config(self) -> bool:
-        """Reads config.toml if it was edited, and returns whether it was; one in error leaves what was read before."""
+        """Read config.toml if it was edited, and return whether it was; one in error leaves what was read before."""
         path = self.site.home / "config.toml"
         changed = path.stat().st_mtime_ns if path.exists() else 0
         if changed and changed != self._config_time:
@@ -138,7 +138,7 @@ class Watcher:
             self._judge(app, watched)
 
     def _find(self, app: App, watched: _Watched) -> None:
-        """Finds the app's repository and sees to its hook; leaves `path` None unless it is enrolled."""
+        """Find the app's repository and sees to its hook; leave `path` None unless it is enrolled."""
         assert self._config
         if watched.path is not None and enrolled_app(watched.path) != app.name:
             watched.path, watched.searched, watched.mark = None, float("-inf"), ()  # renamed, deleted, or taken out
@@ -159,7 +159,7 @@ class Watcher:
             remember(self.state, app.name, watched.path)
 
     def _tips(self, watched: _Watched, patterns: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """The tips of all refs that match, and of those that cannot be read the reason; their tip is what it last was."""
+        """Return the tips of all refs that match, and why some cannot be read; their tip is what it last was."""
         assert watched.path
         with self.site.readers.open(watched.path) as repository:
             tips, wrong = repository.tips([ref for ref in repository.refs() if matches(ref, patterns)])
@@ -213,7 +213,7 @@ def ref_files(repository: Path, patterns: Sequence[str]) -> Iterator[tuple[objec
 
 
 def _walk(parent: int, name: str, shown: str, left: list[int], depth: int = MAX_DEPTH) -> Iterator[tuple[object, ...]]:
-    """What lies below a directory of `parent`, shown by the full names; counts down what is left of all that are looked at."""
+    """Yield what lies below a directory of `parent`, by full names; counts down what is left of all that are looked at."""
     above, _, rest = name.partition("/")
     try:
         directory = os.open(above, _DIRECTORY, dir_fd=parent)

@@ -12,7 +12,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers every GET with one line of text."""
 
     def do_GET(self) -> None:
-        """The version."""
+        """Answer with the version."""
         text = f"hello from dev-app {VERSION}\n".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")

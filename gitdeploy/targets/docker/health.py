@@ -52,7 +52,7 @@ class Check:
 
 
 def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
-    """The check that applies: explicit, else the image's HEALTHCHECK, else a TCP connect, else "stays up". Pure."""
+    """Return the check that applies: explicit, else the image's HEALTHCHECK, else a TCP connect, else "stays up". Pure."""
     tcp = [p.container_port for p in publish if p.protocol == "tcp"]
     exposed = sorted(int(p.partition("/")[0]) for p in image.ports if p.endswith("/tcp"))
     port = health.port or (tcp or exposed or [0])[0]
@@ -66,7 +66,7 @@ def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
 
 
 def gone_wrong(container: Container | None) -> str:
-    """Why this container can never get healthy any more, "" if it still can. Pure."""
+    """Return why this container can never get healthy any more, "" if it still can. Pure."""
     if container is None:
         return "the new container disappeared while it was starting"
     killed = " (killed for using too much memory)" if container.oom_killed else ""
@@ -78,7 +78,7 @@ def gone_wrong(container: Container | None) -> str:
 
 
 def failure(engine: Engine, container_id: str, reason: str, answers: Iterable[str] = ()) -> StageFailed:
-    """The error for a container that does not serve, with its last log lines and the last health answers."""
+    """Return the error for a container that does not serve, with its last log lines and the last health answers."""
     log = engine.logs(container_id, LOG_LINES) if engine.container(container_id) else []
     return StageFailed(reason, HINT, [*(f"log: {line}" for line in log), *(f"health: {answer}" for answer in answers)])
 
@@ -101,7 +101,7 @@ class Waiter:
     elsewhere: Callable[[], str] | None = None
 
     def wait(self, container_id: str, check: Check, health: Health) -> None:
-        """Returns when the container is healthy.
+        """Return when the container is healthy.
 
         Raises:
             StageFailed: it exited, restarted, or was not healthy in time; with its last log lines and health answers.
@@ -138,7 +138,7 @@ class Waiter:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, pool: ThreadPoolExecutor, container_id: str, check: Check, health: Health, answers: Iterable[str]) -> str:
-        """Asks once, in a thread, with an eye on the container: one that died would keep the question waiting."""
+        """Ask once, in a thread, with an eye on the container: one that died would keep the question waiting."""
         future: Future[str] = pool.submit(self._reach, self._alive(container_id, answers), check, health)
         while True:
             try:
@@ -150,7 +150,7 @@ class Waiter:
                 return answer
 
     def _reach(self, container: Container, check: Check, health: Health) -> str:
-        """Asks at the first of the container's addresses that is within reach."""
+        """Ask at the first of the container's addresses that is within reach."""
         published = probe.published_addresses(container, check.port, probe.engine_host())
         silent = "it has no address"
         for address in [*probe.own_addresses(container, check.port), *published]:
@@ -163,7 +163,7 @@ class Waiter:
         return self.elsewhere() if self.elsewhere else f"out of reach from here: {silent}"
 
     def _follow_healthcheck(self, container_id: str, longest: float) -> None:
-        """The engine asks, with the times that the image sets: a Dockerfile may say years."""
+        """Wait for the engine, which asks with the times that the image sets: a Dockerfile may say years."""
         end = self.clock() + longest
         while self.clock() < end:
             container = self._alive(container_id, ())
@@ -186,7 +186,7 @@ class Waiter:
         self.cancel.wait(seconds)
 
     def _alive(self, container_id: str, answers: Iterable[str]) -> Container:
-        """The container, if it can still get healthy. Raises StageFailed, Cancelled."""
+        """Return the container, if it can still get healthy. Raises StageFailed, Cancelled."""
         if self.cancel.is_set():
             raise Cancelled("cancelled while waiting for the new container to get healthy")
         container = self.engine.container(container_id)

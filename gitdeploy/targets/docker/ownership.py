@@ -22,7 +22,7 @@ SOCKETS = (PurePosixPath("/run/docker.sock"), PurePosixPath("/var/run/docker.soc
 
 
 def name_problem(app: App, named: Container) -> str:
-    """Why the container that bears the app's name is not the app's, and must not become so; "" if it is or may. Pure."""
+    """Return why the container that bears the app's name is not the app's, and must not become so; "" if it is or may. Pure."""
     owner = named.labels.get(APP, "")
     if owner:
         return f"the container name {app.container} is taken by {owner}" if owner != app.name else ""
@@ -33,7 +33,7 @@ def name_problem(app: App, named: Container) -> str:
 
 
 def _part(app: App, named: Container) -> str:
-    """What a container is that no app may take the place of, "" if it is none of that kind. Pure."""
+    """Return what a container is that no app may take the place of, "" if it is none of that kind. Pure."""
     port = registry_port(app)
     if ROLE in named.labels:
         return f"it is a {named.labels[ROLE]} of gitdeploy"
@@ -45,20 +45,20 @@ def _part(app: App, named: Container) -> str:
 
 
 def commands_engine(mount: Volume) -> bool:
-    """Whether a mount shows a container the socket of an engine. Pure."""
+    """Return whether a mount shows a container the socket of an engine. Pure."""
     path = PurePosixPath(mount.source)
     return mount.is_path and (path.name.endswith("docker.sock") or any(p.is_relative_to(path) for p in SOCKETS))
 
 
 def registry_port(app: App) -> int:
-    """The port that the app's image names its registry by, 0 for none. Pure."""
+    """Return the port that the app's image names its registry by, 0 for none. Pure."""
     found = parse(app.image)
     port = found.domain.rpartition(":")[2] if found else ""
     return int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
 
 
 def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
-    """Raises StageFailed if the app would take a container's place, a volume or a network that is not its own.
+    """Raise StageFailed if the app would take a container's place, a volume or a network that is not its own.
 
     Args:
         app: its configuration, with what the tree says.
@@ -73,7 +73,7 @@ def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
 
 
 def _reserved(engine: Engine, named: Container, here: Here) -> str:
-    """Why a container that is not the app's keeps its place although the app may adopt others, "" if it does not."""
+    """Return why a container that is not the app's keeps its place although the app may adopt others, "" if it does not."""
     if named.labels.get(APP):
         return ""
     ours = next((c for c in engine.containers({}) if here.container and c.id.startswith(here.container)), None)
@@ -86,7 +86,7 @@ def _reserved(engine: Engine, named: Container, here: Here) -> str:
 
 
 def overlapping(mounts: Sequence[Volume], sources: Collection[str]) -> Iterator[str]:
-    """The mounts that hold one of these directories or volumes, or lie in one. Pure."""
+    """Yield the mounts that hold one of these directories or volumes, or lie in one. Pure."""
     for mount in mounts:
         for source in sources:
             inside = PurePosixPath(mount.source), PurePosixPath(source)
@@ -100,12 +100,12 @@ def _either_way(one: PurePosixPath, other: PurePosixPath) -> bool:
 
 
 def _volume_path(mount: Volume) -> str:
-    """What the path of a volume's files has in it on the engine's own machine; of a path, something that none has."""
+    """Return what the path of a volume's files has in it on the engine's own machine; of a path, something that none has."""
     return "\0" if mount.is_path else f"/volumes/{mount.source}/_data"
 
 
 def _require_own_volumes(engine: Engine, app: App, granted: App) -> None:
-    """Looks at the named volumes that the tree asks for. One that is made now is marked as this app's."""
+    """Look at the named volumes that the tree asks for. One that is made now is marked as this app's."""
     granted_names = {volume.source for volume in granted.volumes}
     names = sorted({volume.source for volume in app.volumes if not volume.is_path} - granted_names)
     users = engine.containers({}) if names else []
@@ -120,7 +120,7 @@ def _require_own_volumes(engine: Engine, app: App, granted: App) -> None:
 
 
 def _require_own_networks(engine: Engine, app: App, granted: App) -> None:
-    """Looks at the networks that the tree asks for. gitdeploy makes none of them: the server does, with this app's label."""
+    """Look at the networks that the tree asks for. gitdeploy makes none of them: the server does, with this app's label."""
     names = [name for name in app.networks if name not in granted.networks]
     users = engine.containers({}) if names else []
     for name in names:

@@ -25,7 +25,7 @@ class OutOfReachError(Exception):
 
 
 def status_accepted(status: int, accepted: Iterable[str]) -> bool:
-    """Whether an HTTP status is among "200" or "200-399" entries. Pure."""
+    """Return whether an HTTP status is among "200" or "200-399" entries. Pure."""
     for entry in accepted:
         low, _, high = entry.partition("-")
         if int(low) <= status <= int(high or low):
@@ -34,12 +34,12 @@ def status_accepted(status: int, accepted: Iterable[str]) -> bool:
 
 
 def own_addresses(container: Container, port: int) -> list[Address]:
-    """Where a container port is on the container's networks. Pure."""
+    """Return where a container port is on the container's networks. Pure."""
     return [(ip, port) for ip in container.addresses.values() if ip]
 
 
 def published_addresses(container: Container, port: int, host: str) -> list[Address]:
-    """Where a container port is published on `host`, the engine's machine. Pure."""
+    """Return where a container port is published on `host`, the engine's machine. Pure."""
     return [
         (p.host_ip if p.host_ip not in ("", "0.0.0.0", "::") else host, p.host_port)
         for p in container.publish
@@ -48,7 +48,7 @@ def published_addresses(container: Container, port: int, host: str) -> list[Addr
 
 
 def engine_host() -> str:
-    """The engine's machine as seen from here: loopback, or the default gateway for a worker that runs in a container itself.
+    """Return the engine's machine as seen from here: loopback, or the default gateway for a worker in a container.
 
     Such a worker has a virtual Ethernet pair (veth) for its default route, whose other end has another index on the host.
     """
@@ -64,7 +64,7 @@ def engine_host() -> str:
 
 
 def ask_http(address: Address, health: Health) -> str:
-    """GETs `health.path`; returns "" for an accepted status, else the answer in words. Raises OutOfReachError."""
+    """GET `health.path`; return "" for an accepted status, else the answer in words. Raises OutOfReachError."""
     connection = http.client.HTTPConnection(*address)
     ended = threading.Event()
     late = f"GET {health.path}: no answer in {health.timeout:g} s"
@@ -85,7 +85,7 @@ def ask_http(address: Address, health: Health) -> str:
 
 @contextmanager
 def _ended_after(seconds: float, connection: socket.socket, ended: threading.Event) -> Iterator[None]:
-    """Ends what is read from the connection inside the block when so many seconds have passed, and sets `ended` then.
+    """End what is read from the connection inside the block when so many seconds have passed, and set `ended` then.
 
     The connection's own timeout begins anew with every byte, and a broken app may send one now and then for ever.
     """
@@ -105,7 +105,7 @@ def _ended_after(seconds: float, connection: socket.socket, ended: threading.Eve
 
 
 def ask_tcp(address: Address, health: Health, published: bool = False) -> str:
-    """Connects; returns "" if the connection stands, else what happened. Raises OutOfReachError.
+    """Connect; return "" if the connection stands, else what happened. Raises OutOfReachError.
 
     `published`: Docker's proxy accepts for a container that does not listen, and hangs up at once, so that is waited for.
     """
@@ -122,7 +122,7 @@ def ask_tcp(address: Address, health: Health, published: bool = False) -> str:
 
 
 def _connected(address: Address, timeout: float) -> socket.socket:
-    """A connection with that timeout for what follows. Raises OutOfReachError, or OSError if it was refused."""
+    """Return a connection with that timeout for what follows. Raises OutOfReachError, or OSError if it was refused."""
     try:
         connection = socket.create_connection(address, min(CONNECT, timeout))
     except ConnectionError:

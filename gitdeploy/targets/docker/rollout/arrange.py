@@ -16,7 +16,7 @@ from gitdeploy.targets.undo import Undo
 
 
 def arrange(r: Rollout) -> tuple[Group | None, Switch]:
-    """The group that serves now, None for none, and the way requests will take to the new one; the router is put right.
+    """Return the group that serves now, None for none, and the way requests will take to the new one; the router is put right.
 
     Nothing that serves is touched. Raises StageFailed for an app that cannot overlap, a taken port, no router to be had.
     """
@@ -45,7 +45,7 @@ def arrange(r: Rollout) -> tuple[Group | None, Switch]:
 
 
 def require_overlap(app: App) -> None:
-    """Raises StageFailed for an app whose containers cannot run side by side."""
+    """Raise StageFailed for an app whose containers cannot run side by side."""
     change = f'change `publish` of {app.name} in config.toml, or use strategy "recreate"'
     if has_router(app) and (udp := [p for p in app.publish if p.protocol == "udp"]):
         raise StageFailed(f'strategy "{app.strategy}": HAProxy has no UDP, and {udp[0]} is to be published', change)
@@ -54,7 +54,7 @@ def require_overlap(app: App) -> None:
 
 
 def revive(r: Rollout, found: Found, wanted: Settings) -> Haproxy | None:
-    """The app's router, running and answering; None if there is none, or none that can be started."""
+    """Return the app's router, running and answering; None if there is none, or none that can be started."""
     if not found.routers:
         return None
     container = found.routers[0]
@@ -77,7 +77,7 @@ def revive(r: Rollout, found: Found, wanted: Settings) -> Haproxy | None:
 
 
 def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Settings, image: str) -> Switch:
-    """A new router: started now where the containers behind the old one lost it, else when the new release is ready."""
+    """Return a new router: started now where the containers behind the old one lost it, else when the new release is ready."""
     app = r.release.app
     direct = [c for group in found.groups if not group.routed for c in group.containers]
     require_free_ports(r, direct)
@@ -96,7 +96,7 @@ def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Setting
 
 
 def require_free_ports(r: Rollout, own: list[Container]) -> None:
-    """Raises StageFailed if a port of the app is held by a container that will not be stopped for it."""
+    """Raise StageFailed if a port of the app is held by a container that will not be stopped for it."""
     mine = {c.id for c in own}
     others = [c for c in r.engine.containers({}, all=False) if c.id not in mine]
     for port in r.release.app.publish:

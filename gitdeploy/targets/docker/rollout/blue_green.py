@@ -8,7 +8,7 @@ from gitdeploy.targets.target import Outcome
 
 
 def blue_green(r: Rollout) -> Outcome:
-    """Brings the release live without an outage; the old one serves until all of the new one does."""
+    """Bring the release live without an outage; the old one serves until all of the new one does."""
     overlap = Overlap(r)
     if overlap.serves_already:
         return overlap.confirm()

@@ -37,14 +37,14 @@ class Judgement:
 
 
 def weights(old: int, new: int, percent: int) -> tuple[int, int]:
-    """The weight of each old and of each new container, so that the new ones together get `percent` of the requests. Pure."""
+    """Return the weight of each old and each new container; the new ones together get `percent` of the requests. Pure."""
     exact_old, exact_new = (100 - percent) * new, percent * old
     scale = min(1.0, HEAVIEST / max(exact_old, exact_new))
     return round(exact_old * scale), max(1, round(exact_new * scale))
 
 
 def judge(canary: Canary, old: Counts, new: Counts) -> Judgement:
-    """Compares what both did in a step. Pure."""
+    """Compare what both did in a step. Pure."""
     total = new.answers + new.errors
     rate, usual = _rate(new), _rate(old)
     text = f"{new.bad} of {new.answers} answers were 5xx and {new.errors} failed ({rate:.1%}; old release: {usual:.1%})"
@@ -59,7 +59,7 @@ def _rate(counts: Counts) -> float:
 
 
 def canary(r: Rollout) -> Outcome:
-    """Brings the release live in steps, without an outage; undone as soon as it does worse than the old one.
+    """Bring the release live in steps, without an outage; undone as soon as it does worse than the old one.
 
     A rollback goes to what has been tried already, and in a hurry: that takes one step.
     """
@@ -86,7 +86,7 @@ def canary(r: Rollout) -> Outcome:
 
 
 def _step(overlap: Overlap, percent: int) -> None:
-    """Gives the new release its share for one step. Raises StageFailed if it does worse than the old one, Cancelled."""
+    """Give the new release its share for one step. Raises StageFailed if it does worse than the old one, Cancelled."""
     r = overlap.r
     limits = r.release.app.canary
     old, new = weights(len(overlap.old), len(overlap.new), percent)
@@ -110,6 +110,6 @@ def _step(overlap: Overlap, percent: int) -> None:
 
 
 def _since(before: Mapping[str, Counts], after: Mapping[str, Counts], containers: Iterable[Container]) -> Counts:
-    """What these containers did together between two looks."""
+    """Return what these containers did together between two looks."""
     aliases = [alias(c) for c in containers]
     return reduce(add, (after[a].since(before[a]) for a in aliases if a in after and a in before), Counts())

@@ -34,21 +34,21 @@ class Rollout(Incoming):
         return pick(self.release.app.health, self.image, self.release.app.publish)
 
     def wait_healthy(self, container: str, elsewhere: Callable[[], str] | None = None) -> None:
-        """Waits for one container, `elsewhere` as in `Waiter`. Raises StageFailed with its last lines, or Cancelled."""
+        """Wait for one container, `elsewhere` as in `Waiter`. Raises StageFailed with its last lines, or Cancelled."""
         Waiter(self.engine, self.cancel, self.clock, elsewhere).wait(container, self.check, self.release.app.health)
 
     def require_published(self) -> None:
-        """Waits for the image to be in the registry. Raises what went wrong there, or Cancelled."""
+        """Wait for the image to be in the registry. Raises what went wrong there, or Cancelled."""
         self.published()
         if self.cancel.is_set():
             raise Cancelled("cancelled before the switch")
 
     def containers(self) -> list[Container]:
-        """All app containers of this app that gitdeploy made, newest release first."""
+        """Return all app containers of this app that gitdeploy made, newest release first."""
         return self.engine.containers({APP: self.release.app.name, ROLE: "app"})
 
     def spec(self, replica: int = 1) -> ContainerSpec:
-        """A container of this release with the published ports of the app."""
+        """Return a container of this release with the published ports of the app."""
         app = self.release.app
         return ContainerSpec(
             name=container_name(self.release, replica),
@@ -65,7 +65,7 @@ class Rollout(Incoming):
         )
 
     def routed_spec(self, replica: int) -> ContainerSpec:
-        """A container of this release without published ports: gitdeploy's router finds it, or the user's own proxy."""
+        """Return a container of this release without published ports: gitdeploy's router finds it, or the user's own proxy."""
         app = self.release.app
         spec = replace(self.spec(replica), publish=(), labels={**container_labels(self.release), REPLICA: str(replica)})
         if has_router(app):

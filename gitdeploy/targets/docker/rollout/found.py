@@ -66,22 +66,22 @@ class Found:
 
 
 def alias(container: Container) -> str:
-    """The name of a container on the app's network, whatever its own name is at the moment."""
+    """Return the name of a container on the app's network, whatever its own name is at the moment."""
     return alias_of(container.labels.get(RELEASE, "0"), container.labels.get(REPLICA, "0"))
 
 
 def alias_of(release: int | str, replica: int | str) -> str:
-    """The name on the app's network of a release's container."""
+    """Return the name on the app's network of a release's container."""
     return f"r{release}-{replica}"
 
 
 def version_of(container: Container) -> str:
-    """The version a container runs, for people."""
+    """Return the version a container runs, for people."""
     return container.labels.get(VERSION) or container.image_ref
 
 
 def look(engine: Engine, app: App) -> Found:
-    """Asks the engine."""
+    """Ask the engine."""
     own = engine.containers({APP: app.name})
     named = engine.container(app.container)
     taken = name_problem(app, named) if named else ""
@@ -89,7 +89,7 @@ def look(engine: Engine, app: App) -> Found:
 
 
 def look_to_deploy(engine: Engine, app: App) -> Found:
-    """The same before a deployment. Raises StageFailed if the app's container name is not its own to take."""
+    """Return the same before a deployment. Raises StageFailed if the app's container name is not its own to take."""
     found = look(engine, app)
     if found.taken:
         raise StageFailed(found.taken, f"set another `container` for {app.name} in config.toml")
@@ -97,7 +97,7 @@ def look_to_deploy(engine: Engine, app: App) -> Found:
 
 
 def sort_out(own: Iterable[Container], named: Container | None) -> Found:
-    """Puts an app's containers, newest first as the engine lists them, into groups. Pure."""
+    """Put an app's containers, newest first as the engine lists them, into groups. Pure."""
     routers: list[Container] = []
     strays: list[Container] = []
     grouped: dict[tuple[int, bool], list[Container]] = {}
@@ -120,12 +120,12 @@ def sort_out(own: Iterable[Container], named: Container | None) -> Found:
 
 
 def serves_directly(container: Container) -> bool:
-    """Whether a container with ports of its own can be reached: it runs, and has not been cut off from its networks. Pure."""
+    """Return whether a container with ports of its own can be reached: it runs, and is on its networks. Pure."""
     return container.running and bool(container.addresses or not container.publish)
 
 
 def serving(found: Found, active: Collection[str]) -> Group | None:
-    """The group that serves, or served last. Pure.
+    """Return the group that serves, or served last. Pure.
 
     Args:
         active: aliases that a running router sends requests to.
@@ -145,22 +145,22 @@ def serving(found: Found, active: Collection[str]) -> Group | None:
 
 
 def room(app: App, found: Found) -> int:
-    """How many containers the router may have to know at the same time. Pure."""
+    """Return how many containers the router may have to know at the same time. Pure."""
     largest = max((len(group.containers) for group in found.groups), default=0)
     return max(largest, app.replicas) + app.replicas
 
 
 def active(servers: Iterable[Server]) -> frozenset[str]:
-    """The aliases that get requests. Pure."""
+    """Return the aliases that get requests. Pure."""
     return frozenset(server.alias for server in servers if server.weight)
 
 
 def carries(servers: Iterable[Server], group: Group) -> bool:
-    """Whether this group gets all requests, each of its containers the same share. Pure."""
+    """Return whether this group gets all requests, each of its containers the same share. Pure."""
     return {server.alias: server.weight for server in servers if server.weight} == dict.fromkeys(group.aliases, FULL)
 
 
 def everyone(groups: Iterable[Group]) -> Iterator[Container]:
-    """The containers of all groups."""
+    """Yield the containers of all groups."""
     for group in groups:
         yield from group.containers

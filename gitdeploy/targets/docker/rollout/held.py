@@ -17,13 +17,13 @@ from gitdeploy.targets.docker.router.haproxy import Haproxy
 
 
 def serving_release(engine: Engine, app: App) -> int:
-    """The release that serves now, as the router or a container's own ports tell; 0 for none, or one gitdeploy did not make."""
+    """Return the release that serves, as the router or a container's own ports tell; 0 for none, or one of somebody else's."""
     group, _ = serving_now(engine, app, look(engine, app))
     return group.release if group and any(c.running for c in group.containers) else 0
 
 
 def release_held(engine: Engine, app: App, output: Output, now: float) -> float:
-    """Removes the old release that blue-green kept for `hold`, once that time is over.
+    """Remove the old release that blue-green kept for `hold`, once that time is over.
 
     Args:
         now: seconds since the epoch.
@@ -51,7 +51,7 @@ def release_held(engine: Engine, app: App, output: Output, now: float) -> float:
 
 
 def serving_now(engine: Engine, app: App, found: Found) -> tuple[Group | None, Haproxy | None]:
-    """The group that serves, and the router if it answers; nothing is started for it."""
+    """Return the group that serves, and the router if it answers; nothing is started for it."""
     router = None
     with suppress(GitdeployError):
         if found.routers and found.routers[0].running:
@@ -62,12 +62,12 @@ def serving_now(engine: Engine, app: App, found: Found) -> tuple[Group | None, H
 
 
 def hold_left(app: App, live: Group, now: float) -> float:
-    """Seconds for which the release before `live` is still to be kept; counted from the start of the live one. Pure."""
+    """Return seconds for which the release before `live` is still to be kept; counted from the start of the live one. Pure."""
     started = [datetime.fromisoformat(c.started).timestamp() for c in live.containers if c.started]
     return max(started, default=0.0) + app.hold - now if app.strategy == "blue-green" else 0.0
 
 
 def router_settings(engine: Engine, app: App, found: Found) -> Settings:
-    """The router's settings, with the check that the newest release has."""
+    """Return the router's settings, with the check that the newest release has."""
     image = engine.image(found.groups[-1].containers[0].image) if found.groups else None
     return settings(app, pick(app.health, image, app.publish) if image else Check("uptime"), room(app, found))

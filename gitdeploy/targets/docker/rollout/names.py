@@ -13,7 +13,7 @@ from gitdeploy.targets.docker.rollout.takeover import rejoin
 
 
 def take_name(engine: Engine, app: App, container: Container) -> None:
-    """Gives the app's name to this container; who had it gets another. One that is not the app's to take stays where it is."""
+    """Give the app's name to this container; who had it gets another. One that is not the app's to take stays where it is."""
     holder = engine.container(app.container)
     if holder and (holder.id == container.id or name_problem(app, holder)):
         return
@@ -23,7 +23,7 @@ def take_name(engine: Engine, app: App, container: Container) -> None:
 
 
 def _step_aside(engine: Engine, app: App, holder: Container) -> None:
-    """Frees the name. A container that gitdeploy did not make is stopped, and stays as it was otherwise."""
+    """Free the name. A container that gitdeploy did not make is stopped, and stays as it was otherwise."""
     if holder.labels.get(APP):
         engine.rename(holder.id, f"{app.container}.{holder.labels.get(RELEASE, '0')}.{holder.labels.get(REPLICA, '1')}")
         return

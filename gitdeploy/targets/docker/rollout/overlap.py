@@ -40,7 +40,7 @@ class Overlap:
     """
 
     def __init__(self, r: Rollout) -> None:
-        """Raises StageFailed if the app cannot overlap, or its router cannot be had."""
+        """Raise StageFailed if the app cannot overlap, or its router cannot be had."""
         self.r = r
         group, self.switch = arrange(r)
         self.group = group if group and any(c.running for c in group.containers) else None
@@ -75,7 +75,7 @@ class Overlap:
             self.r.output.line(f"{self.r.release.app.container} {version_of(self.old[0])} serves")
 
     def reuse(self) -> bool:
-        """Takes the containers of the release that is rolled back to, if all of them still run."""
+        """Take the containers of the release that is rolled back to, if all of them still run."""
         group = find_group(self.r, self.r.reuse) if self.r.reuse else None
         if group is None or len(group.containers) < self.r.release.app.replicas or not all(c.running for c in group.containers):
             return False
@@ -85,7 +85,7 @@ class Overlap:
         return True
 
     def bring_up(self, count: int) -> list[Container]:
-        """Starts so many more replicas and waits until they are healthy and the router reaches them; returns them."""
+        """Start so many more replicas and wait until they are healthy and the router reaches them; return them."""
         r = self.r
         first = len(self.new) + 1
         r.output.line(f"starting {r.release.app.container} {r.release.version}" + (f" (x{count})" if count > 1 else ""))
@@ -113,14 +113,14 @@ class Overlap:
             self._await_router(batch)
 
     def _verdict(self, container: Container) -> str:
-        """What the router says of a container that cannot be asked from here, "" for good."""
+        """Return what the router says of a container that cannot be asked from here, "" for good."""
         if not self.switch.verifies:
             return ""  # it has no say before the switch, and is listened to after it
         counts = self.switch.counts().get(alias(container))
         return "" if counts and counts.up else f"HAProxy: {counts.check if counts else 'no check yet'}"
 
     def _await_router(self, batch: Sequence[Container]) -> None:
-        """Waits until HAProxy's own checks of these containers pass."""
+        """Wait until HAProxy's own checks of these containers pass."""
         end = self.r.clock() + self.r.release.app.health.patience
         while True:
             counts = self.switch.counts()
@@ -135,13 +135,13 @@ class Overlap:
                 raise Cancelled("cancelled while waiting for the router to reach the new containers")
 
     def move_all(self) -> float | None:
-        """Sends all requests to the new containers; returns the outage in seconds, None if nothing served before."""
+        """Send all requests to the new containers; return the outage in seconds, None if nothing served before."""
         outage = self.switch.commit(self.new)
         self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves")
         return outage if self.old else None
 
     def drain(self, leaving: Sequence[Container]) -> None:
-        """Waits until what runs in `leaving` has ended, with an eye on the new containers. Raises StageFailed if they break."""
+        """Wait until what runs in `leaving` has ended, with an eye on the new containers. Raises StageFailed if they break."""
         if not leaving:
             return
         limit = self.r.release.app.router.drain_timeout
@@ -165,7 +165,7 @@ class Overlap:
             self.r.output.line(f"{busy} were still running after {limit:.0f} s and are cut")
 
     def _report(self, leaving: Sequence[Container]) -> int:
-        """How much runs in `leaving`. Raises StageFailed for a new container that HAProxy finds down."""
+        """Return how much runs in `leaving`. Raises StageFailed for a new container that HAProxy finds down."""
         counts = self.switch.counts()
         for container in self.new if counts else ():
             mine = counts.get(alias(container))
@@ -180,7 +180,7 @@ class Overlap:
                 raise failure(self.r.engine, container.id, wrong)
 
     def require_serving(self) -> None:
-        """Raises StageFailed if a new container has ended, or HAProxy finds it down."""
+        """Raise StageFailed if a new container has ended, or HAProxy finds it down."""
         self._require_alive(self.new)
         self._report(())
 
@@ -194,12 +194,12 @@ class Overlap:
         return Outcome(0.0)
 
     def stop(self, leaving: Sequence[Container]) -> None:
-        """Stops old containers; they are kept until `finish`, to be started again if the rest fails."""
+        """Stop old containers; they are kept until `finish`, to be started again if the rest fails."""
         enter_way_back(self.r, self.undo, leaving)
         stop_all(self.r.engine, leaving, self.r.release.app.stop_timeout)
 
     def finish(self, hold: bool = False) -> None:
-        """Gives the app's name to the new release and removes everything older, the last one not if it is held.
+        """Give the app's name to the new release and remove everything older, the last one not if it is held.
 
         The new release serves: what fails here is said, and done by the next deployment.
         """
@@ -238,11 +238,11 @@ def enter_way_back(r: Rollout, undo: Undo, leaving: Sequence[Container]) -> None
 
 
 def stop_all(engine: Engine, containers: Sequence[Container], timeout: float) -> None:
-    """Stops containers side by side: one that ignores its stop signal takes `timeout` seconds. Raises EngineError."""
+    """Stop containers side by side: one that ignores its stop signal takes `timeout` seconds. Raises EngineError."""
     with ThreadPoolExecutor(max(1, len(containers)), "stop") as pool:
         list(pool.map(lambda c: engine.stop(c.id, timeout), containers))
 
 
 def find_group(r: Rollout, release: int) -> Group | None:
-    """The containers of a release behind the router, None if there are none."""
+    """Return the containers of a release behind the router, None if there are none."""
     return next((g for g in look(r.engine, r.release.app).groups if g.routed and g.release == release), None)

@@ -54,7 +54,7 @@ def recover(
     now: Callable[[], float] = time.time,
     credentials: Credentials = lambda _: None,
 ) -> int:
-    """Brings an app into order whose deployment was interrupted; does nothing to one that is in order.
+    """Bring an app into order whose deployment was interrupted; do nothing to one that is in order.
 
     Returns:
         the release that serves afterwards, 0 for none or for a container that gitdeploy did not make.
@@ -86,7 +86,7 @@ def recover(
 
 
 def _router(r: Recovery, found: Found) -> Haproxy | None:
-    """The router, running if nobody else holds the ports; its file says what it served last. None if there is none."""
+    """Return the router, running if nobody else holds the ports; its file says what it served last. None if there is none."""
     if not found.routers:
         return None
     router = Haproxy(r.engine, found.routers[0].id, router_settings(r.engine, r.app, found))
@@ -105,7 +105,7 @@ def _router(r: Recovery, found: Found) -> Haproxy | None:
 
 
 def _candidates(found: Found, chosen: Group) -> list[Group]:
-    """What may serve, best first: what does, then what bears the name, then the oldest. Pure."""
+    """Return what may serve, best first: what does, then what bears the name, then the oldest. Pure."""
     rest = [group for group in found.groups if group is not chosen]
     return [chosen, *sorted(rest, key=lambda group: not _named(found, group))]
 
@@ -115,7 +115,7 @@ def _named(found: Found, group: Group) -> bool:
 
 
 def _make_whole(r: Recovery, found: Found, group: Group) -> None:
-    """Makes all containers of the group run, on ports of their own if they have such. Raises EngineError."""
+    """Make all containers of the group run, on ports of their own if they have such. Raises EngineError."""
     if group.routed:
         for container in group.containers:
             if not container.running:
@@ -138,7 +138,7 @@ def _require_healthy(r: Recovery, group: Group) -> None:
 
 
 def _free_the_ports(r: Recovery, found: Found, group: Group) -> None:
-    """Stops whoever holds the ports that the group needs."""
+    """Stop whoever holds the ports that the group needs."""
     for router in found.routers:
         r.engine.stop(router.id, 0)
     others = [c for g in found.groups if not g.routed and g is not group for c in g.containers]
@@ -146,7 +146,7 @@ def _free_the_ports(r: Recovery, found: Found, group: Group) -> None:
 
 
 def _route(r: Recovery, found: Found, group: Group, router: Haproxy | None) -> None:
-    """Makes the router send all requests to the group."""
+    """Make the router send all requests to the group."""
     now = [c for c in (r.engine.container(c.id) for c in group.containers) if c]
     if router is None:
         r.output.line(f"a new router takes {group.version} to the ports")
@@ -167,7 +167,7 @@ def _route(r: Recovery, found: Found, group: Group, router: Haproxy | None) -> N
 
 
 def _tidy(r: Recovery, found: Found, group: Group) -> None:
-    """Gives the name to the group that serves and removes the rest; what is held for a way back stays."""
+    """Give the name to the group that serves and remove the rest; what is held for a way back stays."""
     first = r.engine.container(group.containers[0].id)
     if first:
         take_name(r.engine, r.app, first)
@@ -183,7 +183,7 @@ def _complete(group: Group) -> bool:
 
 
 def _clear(r: Recovery, found: Found) -> None:
-    """Removes what a deployment left that never got anything to serve; what gitdeploy did not make stays."""
+    """Remove what a deployment left that never got anything to serve; what gitdeploy did not make stays."""
     _remove(r, [*everyone(g for g in found.groups if g.release), *found.strays])
     discard(r.engine, r.app)
 

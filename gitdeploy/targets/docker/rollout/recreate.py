@@ -23,7 +23,7 @@ from gitdeploy.targets.undo import Undo
 
 
 def recreate(r: Rollout) -> Outcome:
-    """Brings the release live with an outage. On any failure the old containers serve again before the error leaves."""
+    """Bring the release live with an outage. On any failure the old containers serve again before the error leaves."""
     app = r.release.app
     found = look_to_deploy(r.engine, app)
     old = list(everyone(found.groups))
@@ -69,7 +69,7 @@ def _swap(r: Rollout, old: Sequence[Container], routers: Sequence[Container], ne
 
 
 def _retire(r: Rollout, new: Sequence[str]) -> None:
-    """Gives the app's name to the new release and removes what gitdeploy made before; the new release serves already."""
+    """Give the app's name to the new release and remove what gitdeploy made before; the new release serves already."""
     try:
         if first := r.engine.container(new[0]):
             take_name(r.engine, r.release.app, first)

@@ -12,7 +12,7 @@ from gitdeploy.targets.target import Outcome
 
 
 def batches(old: int, new: int, surge: int) -> Iterator[tuple[int, int]]:
-    """How many new containers to start, and then how many old ones to stop, step by step, from `old` to `new` of them. Pure.
+    """Yield how many new containers to start, and then how many old ones to stop, step by step. Pure.
 
     At no time more than `surge` above the larger number run, and never fewer than the smaller number serve.
     """
@@ -27,7 +27,7 @@ def batches(old: int, new: int, surge: int) -> Iterator[tuple[int, int]]:
 
 
 def rolling(r: Rollout) -> Outcome:
-    """Brings the release live without an outage, replica by replica; on failure the old ones take over again."""
+    """Bring the release live without an outage, replica by replica; on failure the old ones take over again."""
     overlap = Overlap(r)
     if overlap.serves_already:
         return overlap.confirm()
@@ -50,7 +50,7 @@ def rolling(r: Rollout) -> Outcome:
 
 
 def _at_once(overlap: Overlap) -> Outcome:
-    """Where old and new cannot share the requests: nothing ran before, or the router itself has to change."""
+    """Bring it live where old and new cannot share the requests: nothing ran before, or the router itself has to change."""
     with overlap.undone_on_failure():
         overlap.bring_up(overlap.r.release.app.replicas)
         overlap.r.require_published()

@@ -43,22 +43,22 @@ class Switch(Protocol):
     verifies: bool
 
     def introduce(self, new: Sequence[Container]) -> None:
-        """Makes new containers known, without requests."""
+        """Make new containers known, without requests."""
 
     def weigh(self, weights: Mapping[str, int]) -> None:
-        """Gives containers, by alias, their share."""
+        """Give containers, by alias, their share."""
 
     def commit(self, new: Sequence[Container]) -> float | None:
-        """Sends all requests to these; returns the seconds in which nothing answered, None if nothing had before."""
+        """Send all requests to these; return the seconds in which nothing answered, None if nothing had before."""
 
     def revert(self) -> None:
-        """Brings back what was, wherever it had come to."""
+        """Bring back what was, wherever it had come to."""
 
     def keep(self, known: Sequence[Container]) -> None:
-        """Forgets all containers but these."""
+        """Forget all containers but these."""
 
     def counts(self) -> Mapping[str, Counts]:
-        """What each container does, by alias; {} where nobody counts."""
+        """Return what each container does, by alias; {} where nobody counts."""
 
 
 class ByWeight:
@@ -97,7 +97,7 @@ class ByWeight:
         self._router.restart()
 
     def _take_back(self) -> None:
-        """Lets requests that the new containers were given end there, but gives them no more."""
+        """Let requests that the new containers were given end there, but gives them no more."""
         before = {server.alias for server in self._before}
         newcomers = [replace(s, weight=0) for s in self._router.servers if s.alias not in before]
         self._router.apply([*self._before, *newcomers])
@@ -223,6 +223,6 @@ class ByOthers:
 
 
 def servers(app: App, containers: Sequence[Container], weight: int) -> list[Server]:
-    """The containers as the router knows them, all with that weight. Pure."""
+    """Return the containers as the router knows them, all with that weight. Pure."""
     network = network_name(app)
     return [Server(alias(c), c.addresses.get(network, ""), weight) for c in containers]

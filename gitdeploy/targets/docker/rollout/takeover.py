@@ -22,7 +22,7 @@ BRIDGE = "bridge"
 
 
 def memberships(app: App, container: Container) -> dict[str, tuple[str, ...]] | None:
-    """The networks that a container with ports is on, with its aliases there; None if the aliases are not known. Pure."""
+    """Return the networks of a container with ports, with its aliases there; None if the aliases are not known. Pure."""
     if container.labels.get(APP):
         names = app.networks or (BRIDGE,)
         return {name: (app.container,) if app.networks and name == names[0] else () for name in names}
@@ -30,7 +30,7 @@ def memberships(app: App, container: Container) -> dict[str, tuple[str, ...]] | 
 
 
 def free_ports(engine: Engine, app: App, containers: Iterable[Container]) -> None:
-    """Makes containers give up the ports they publish."""
+    """Make containers give up the ports they publish."""
     for container in containers:
         if not (container.running and container.publish):
             continue
@@ -42,7 +42,7 @@ def free_ports(engine: Engine, app: App, containers: Iterable[Container]) -> Non
 
 
 def rejoin(engine: Engine, app: App, container: Container) -> None:
-    """Puts a container back on its networks, if `free_ports` took it off them; it has its ports again as soon as it runs."""
+    """Put a container back on its networks, if `free_ports` took it off them; it has its ports again as soon as it runs."""
     now = engine.container(container.id)
     if now is None or (now.running and serves_directly(now)):
         return

@@ -79,7 +79,7 @@ class Settings:
 
 
 def settings(app: App, check: Check, servers: int) -> Settings:
-    """The settings for an app that may have `servers` containers at the same time."""
+    """Return the settings for an app that may have `servers` containers at the same time."""
     slots = -(-servers // SLOTS_STEP) * SLOTS_STEP
     # With one server a failing check could only turn its answers into 503s.
     http_check = check.kind == "http" and app.replicas > 1
@@ -87,12 +87,12 @@ def settings(app: App, check: Check, servers: int) -> Settings:
 
 
 def published_ports(app: App) -> tuple[int, ...]:
-    """The container ports behind the router, each once, in the order of the configuration."""
+    """Return the container ports behind the router, each once, in the order of the configuration."""
     return tuple(dict.fromkeys(p.container_port for p in app.publish if p.protocol == "tcp"))
 
 
 def published(app: App) -> tuple[Publish, ...]:
-    """What the router's container publishes in the app's place."""
+    """Return what the router's container publishes in the app's place."""
     ports = published_ports(app)
     return tuple(
         Publish(p.host_ip, p.host_port, LISTEN + ports.index(p.container_port)) for p in app.publish if p.protocol == "tcp"
@@ -100,22 +100,22 @@ def published(app: App) -> tuple[Publish, ...]:
 
 
 def backend(port: int) -> str:
-    """The name of the backend of a container port."""
+    """Return the name of the backend of a container port."""
     return f"port-{port}"
 
 
 def health_backend(s: Settings) -> str:
-    """The backend whose checks tell whether a server is up: that of the port that is asked, else of the first."""
+    """Return the backend whose checks tell whether a server is up: that of the port that is asked, else of the first."""
     return backend(s.check.port if s.check.port in s.ports else next(iter(s.ports), 0))
 
 
 def shape(s: Settings) -> str:
-    """Names the configuration whatever the servers are: HAProxy must read its file again when this changes."""
+    """Return names the configuration whatever the servers are: HAProxy must read its file again when this changes."""
     return hashlib.sha256("\n".join(_lines(s, {}, "")).encode()).hexdigest()[:12]
 
 
 def render(s: Settings, table: Table) -> bytes:
-    """The configuration file. Raises StageFailed for a health check that cannot be written into it."""
+    """Return the configuration file. Raises StageFailed for a health check that cannot be written into it."""
     return ("\n".join(_lines(s, table, shape(s))) + "\n").encode()
 
 
@@ -218,7 +218,7 @@ def _server(s: Settings, port: int, slot: int, server: Server | None) -> str:
 
 
 def quoted(text: str) -> str:
-    """One argument, taken literally. Raises StageFailed for what would end the line.
+    """Return one argument, taken literally. Raises StageFailed for what would end the line.
 
     Quoting: https://docs.haproxy.org/2.6/configuration.html#2.2
     """

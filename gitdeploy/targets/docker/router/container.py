@@ -30,37 +30,37 @@ exec haproxy -c -f {DIRECTORY}/{FILE}"""
 
 
 def router_name(app: App) -> str:
-    """The name of the app's router container."""
+    """Return the name of the app's router container."""
     return f"{app.container}.router"
 
 
 def network_name(app: App) -> str:
-    """The app's own network, on which the router finds its containers."""
+    """Return the app's own network, on which the router finds its containers."""
     return f"gitdeploy.{app.container}"
 
 
 def has_router(app: App) -> bool:
-    """Whether an app with an overlapping strategy gets a router of gitdeploy's: one that publishes something does."""
+    """Return whether an app with an overlapping strategy gets a router of gitdeploy's: one that publishes something does."""
     return app.router.kind == "haproxy" and bool(app.publish)
 
 
 def find(engine: Engine, app: str) -> list[Container]:
-    """The app's router containers, running ones first; more than one only after a crash while one was replaced."""
+    """Return the app's router containers, running ones first; more than one only after a crash while one was replaced."""
     return sorted(engine.containers({APP: app, ROLE: "router"}), key=lambda c: not c.running)
 
 
 def image_name(router: Container) -> str:
-    """What router.image was when this router was made. Pure."""
+    """Return what router.image was when this router was made. Pure."""
     return router.labels.get(IMAGE) or router.image_ref
 
 
 def fits(container: Container, app: App) -> bool:
-    """Whether a router has the ports and the image that the app asks for, which cannot be changed once it is made. Pure."""
+    """Return whether a router has the ports and the image that the app asks for; neither can be changed later. Pure."""
     return image_name(container) == app.router.image and set(container.publish) == set(published(app))
 
 
 def require_image(engine: Engine, app: App, routers: Sequence[Container], credentials: Credentials, output: Output) -> str:
-    """The id of the image that a router of the app is made of.
+    """Return the id of the image that a router of the app is made of.
 
     That is what the app's own routers run, or other apps' of the same name, although the tag may have moved since; what has
     the name now where there is no such router, or its image is gone. It is pulled if the engine has none.
@@ -87,7 +87,7 @@ def require_image(engine: Engine, app: App, routers: Sequence[Container], creden
 
 
 def _kept(engine: Engine, name: str, routers: Sequence[Container]) -> str:
-    """The id of the image that one of these runs under that name and that is still there, "" for none."""
+    """Return the id of the image that one of these runs under that name and that is still there, "" for none."""
     images = (engine.image(router.image) for router in routers if image_name(router) == name)
     return next((image.id for image in images if image), "")
 
@@ -102,7 +102,7 @@ def _pull(engine: Engine, name: str, credentials: Credentials, output: Output) -
 
 
 def check(engine: Engine, app: App, settings: Settings, image: str) -> None:
-    """Lets the router's own image check the configuration in a container of no consequence. Raises StageFailed."""
+    """Let the router's own image check the configuration in a container of no consequence. Raises StageFailed."""
     name = f"{app.container}.0.check"
     engine.remove(name, force=True)
     spec = ContainerSpec(name=name, image=image, command=("sh", "-c", CHECK), labels={APP: app.name, ROLE: "check"})
@@ -126,7 +126,7 @@ def check(engine: Engine, app: App, settings: Settings, image: str) -> None:
 
 
 def create(engine: Engine, app: App, settings: Settings, image: str) -> Haproxy:
-    """A new router of that image, without servers, not started yet, on the app's network; its name says so until `settle`."""
+    """Return a new router of that image, without servers, not started, on the app's network; named so until `settle`."""
     network = network_name(app)
     engine.ensure_network(network, {APP: app.name})
     name = f"{app.container}.0.router"
@@ -147,7 +147,7 @@ def create(engine: Engine, app: App, settings: Settings, image: str) -> Haproxy:
 
 
 def settle(engine: Engine, app: App, container: str) -> None:
-    """Makes this the app's only router, under the router's name."""
+    """Make this the app's only router, under the router's name."""
     for other in find(engine, app.name):
         if other.id != container:
             engine.remove(other.id, force=True)
@@ -157,7 +157,7 @@ def settle(engine: Engine, app: App, container: str) -> None:
 
 
 def discard(engine: Engine, app: App) -> None:
-    """Removes the app's routers, and its network once no container is on it."""
+    """Remove the app's routers, and its network once no container is on it."""
     for router in find(engine, app.name):
         engine.remove(router.id, force=True)
     if network_name(app) in engine.networks({APP: app.name}):

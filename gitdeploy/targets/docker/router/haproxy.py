@@ -67,7 +67,7 @@ class Haproxy:
         return self._digest == shape(self.settings)
 
     def look(self) -> None:
-        """Asks a running HAProxy for its servers and its configuration. Raises StageFailed if it does not answer."""
+        """Ask a running HAProxy for its servers and its configuration. Raises StageFailed if it does not answer."""
         text = self._ask(["show info", runtime.STATE])
         self._digest = _digest(text.encode())
         self._seen = runtime.servers_state(text)
@@ -76,11 +76,11 @@ class Haproxy:
         self._table = dict(slots)
 
     def load(self, servers: Iterable[Server]) -> None:
-        """Writes the file for HAProxy to read at its next start."""
+        """Write the file for HAProxy to read at its next start."""
         self._write(servers, {})
 
     def apply(self, servers: Iterable[Server]) -> None:
-        """Brings a running HAProxy to exactly these servers, the file first, and looks whether it has them.
+        """Bring a running HAProxy to exactly these servers, the file first, and look whether it has them.
 
         Raises:
             StageFailed: HAProxy is gone, or refused.
@@ -96,7 +96,7 @@ class Haproxy:
         raise StageFailed("HAProxy did not take over its servers", tail=[line for line in text.splitlines() if line][-5:])
 
     def counts(self) -> dict[str, Counts]:
-        """What every container does and has done since HAProxy was started, by alias."""
+        """Return what every container does and has done since HAProxy was started, by alias."""
         found = runtime.statistics(self._ask([runtime.STATISTICS]))
         order = sorted(found, key=lambda name: name != health_backend(self.settings))  # whose checks count comes first
         together: dict[str, Counts] = {}
@@ -107,24 +107,24 @@ class Haproxy:
         return together
 
     def start(self) -> None:
-        """Starts the container and waits until HAProxy answers. Raises EngineError for a taken port, StageFailed."""
+        """Start the container and wait until HAProxy answers. Raises EngineError for a taken port, StageFailed."""
         self.engine.start(self.container)
         self._await_answer("start")
 
     def restart(self) -> None:
-        """Ends HAProxy at once, if it runs, and starts it with its file as it is. Raises EngineError, StageFailed."""
+        """End HAProxy at once, if it runs, and start it with its file as it is. Raises EngineError, StageFailed."""
         self.engine.stop(self.container, 0)
         self.start()
 
     def file(self, name: str = FILE) -> bytes:
-        """The file that a running HAProxy will read at its next start. Raises StageFailed if it cannot be read."""
+        """Return the file that a running HAProxy will read at its next start. Raises StageFailed if it cannot be read."""
         code, content = self._exec(["cat", f"{DIRECTORY}/{name}"])
         if code != 0:
             raise StageFailed(f"the router's file {name} cannot be read: {content.decode(errors='replace').strip()}")
         return content
 
     def reload(self, servers: Iterable[Server], previous: bytes) -> None:
-        """Makes HAProxy read its settings anew, with these servers; running requests go on in its old process.
+        """Make HAProxy read its settings anew, with these servers; running requests go on in its old process.
 
         `previous`: the file until now, kept beside the new one until HAProxy has read that.
         """
@@ -133,7 +133,7 @@ class Haproxy:
         self._await_answer("read its new configuration", shape(self.settings))
 
     def restore(self, previous: bytes) -> None:
-        """Undoes `reload`, whether HAProxy has read the new file, has not, or was ended meanwhile."""
+        """Undo `reload`, whether HAProxy has read the new file, has not, or was ended meanwhile."""
         self.engine.put_files(self.container, DIRECTORY, {FILE: previous})
         if _alive(self.engine.container(self.container)):
             self.engine.signal(self.container, "HUP")
@@ -142,7 +142,7 @@ class Haproxy:
             self.restart()
 
     def mend(self) -> None:
-        """Puts the file back that a running HAProxy has read, if a crash came between a new file and the reload."""
+        """Put the file back that a running HAProxy has read, if a crash came between a new file and the reload."""
         if _digest(self.file()) == self._digest:
             return
         with suppress(StageFailed):
@@ -154,7 +154,7 @@ class Haproxy:
         self.engine.put_files(self.container, DIRECTORY, {**more, FILE: render(self.settings, self._table)})
 
     def _await_answer(self, what: str, digest: str = "") -> None:
-        """Waits until HAProxy answers, with that configuration if a digest is given."""
+        """Wait until HAProxy answers, with that configuration if a digest is given."""
         end = time.monotonic() + READY
         silence = "it still runs with the old one"
         while time.monotonic() < end:
@@ -170,7 +170,7 @@ class Haproxy:
         raise StageFailed(f"HAProxy did not {what}: {silence}", tail=self.engine.logs(self.container, 10))
 
     def _ask(self, commands: Sequence[str]) -> str:
-        """The answers to these commands, together. Raises StageFailed if HAProxy is not there to answer."""
+        """Return the answers to these commands, together. Raises StageFailed if HAProxy is not there to answer."""
         answers = [self._ask_line(line) for line in _lines(commands)]
         return "".join(answers)
 
@@ -196,7 +196,7 @@ def _essence(table: Mapping[int, Server]) -> dict[int, tuple[str, int]]:
 
 
 def _digest(text: bytes) -> str:
-    """The digest of a configuration file, or of an answer to `show info`."""
+    """Return the digest of a configuration file, or of an answer to `show info`."""
     found = re.search(rb"^\s*description:? ([0-9a-f]+)$", text, re.MULTILINE)
     return found[1].decode() if found else ""
 
@@ -206,7 +206,7 @@ def _alive(container: Container | None) -> bool:
 
 
 def _lines(commands: Sequence[str]) -> list[str]:
-    """The commands in lines short enough for HAProxy."""
+    """Return the commands in lines short enough for HAProxy."""
     lines = [""]
     for command in commands:
         if lines[-1] and len(lines[-1]) + len(command) > LINE:

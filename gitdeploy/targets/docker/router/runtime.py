@@ -45,13 +45,13 @@ class Counts:
         return Counts(self.up, *numbers, self.errors + other.errors, self.check)
 
     def since(self, earlier: Counts) -> Counts:
-        """The same without what had been counted earlier."""
+        """Return the same without what had been counted earlier."""
         answers, bad, errors = self.answers - earlier.answers, self.bad - earlier.bad, self.errors - earlier.errors
         return Counts(self.up, self.current, answers, bad, errors, self.check)
 
 
 def place(table: Table, servers: Iterable[Server], slots: int) -> dict[int, Server]:
-    """The wanted servers in slots: each keeps the slot it has, new ones take free ones. Raises StageFailed for too many."""
+    """Return the wanted servers in slots: each keeps its own, new ones take free ones. Raises StageFailed for too many."""
     wanted = {server.alias: server for server in servers}
     placed = {slot: wanted.pop(server.alias) for slot, server in table.items() if server.alias in wanted}
     free = (slot for slot in range(1, slots + 1) if slot not in table)
