@@ -11,15 +11,14 @@ import itertools
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitdeploy.engine.directives import BOM, directives
+from gitdeploy.engine.lengths import Lengths
 from gitdeploy.engine.variables import Variables
+from gitdeploy.engine.words import words_of
 from gitdeploy.errors import BuildFailed
 
-SPACE = " \t\v\f\r\n"
-PLAIN = re.compile(r"""[^ \t\v\f\r\n"'\\]+""")
-QUOTED = {'"': re.compile(r'"(?:[^"\\]|\\.)*"', re.S), "'": re.compile(r"'[^']*'")}
 HEREDOC = re.compile(r"""\d*<<-?["']?([^<"']+)["']?""")
 
 MOST_IMAGES = 200
@@ -29,15 +28,13 @@ LONGEST_DOCKERFILE = 1 << 20
 """Bytes."""
 
 LONGEST_VALUE = 1 << 18
-"""Characters of one word of an instruction, variables filled in: twice what Linux takes for a variable of a process."""
+"""Characters of one instruction, variables filled in: twice what Linux takes for a variable of a process."""
 
 MOST_FILLED_IN = 1 << 24
 """Characters of all of them."""
 
 LEFT_TO_A_SHELL = frozenset({"RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK"})
 """Instructions in which the builder fills in nothing."""
-
-REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
     "FROM": frozenset({"platform"}),
@@ -66,6 +63,7 @@ class Instruction:
         flags: name → value of "--name=value", "" without a value.
         words: what follows the flags.
         heredocs: its here-documents' delimiters.
+        text: all behind the keyword as it stands there, bodies of here-documents included.
     """
 
     line: int
@@ -73,6 +71,7 @@ class Instruction:
     flags: Mapping[str, str]
     words: tuple[str, ...]
     heredocs: tuple[str, ...] = ()
+    text: str = ""
 
 
 def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
@@ -96,11 +95,14 @@ def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
     return head[tarfile.BLOCKSIZE : size].decode("utf-8", "replace"), itertools.chain([bytes(head)], context)
 
 
-def parse(text: str) -> Iterator[Instruction]:
-    """All instructions of a Dockerfile, with continuation lines joined and without the bodies of here-documents."""
+def parse(text: str, *, heredocs: bool = True) -> Iterator[Instruction]:
+    """Yield all instructions of a Dockerfile, with continuation lines joined.
+
+    `heredocs`: whether what follows `<<EOF` is a here-document; builders before BuildKit 0.9 take it for instructions.
+    """
     lines = [line.rstrip("\r") for line in text.removeprefix(BOM).split("\n")]
     escape = directives(lines).get("escape", "\\")
-    return _instructions(iter(enumerate(lines, 1)), escape if escape == "`" else "\\")
+    return _instructions(iter(enumerate(lines, 1)), escape if escape == "`" else "\\", heredocs=heredocs)
 
 
 def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
@@ -137,29 +139,25 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def require_modest(text: str, args: Mapping[str, str]) -> None:
-    """Raise BuildFailed for a Dockerfile with a word that grows beyond LONGEST_VALUE, or all of them beyond MOST_FILLED_IN.
+    """Raise BuildFailed for an instruction that grows beyond LONGEST_VALUE, or all of them beyond MOST_FILLED_IN.
 
-    Lines that double each other's value keep an engine busy for hours. What a value is does not matter here, so that no
-    spelling hides it: it is at most as long as its text and all that the text refers to.
+    What a newer builder takes for a here-document, an older one takes for instructions: both are looked at.
     """
-    lengths = {name: len(value) for name, value in args.items()}
-    total = 0
-    for instruction in parse(text):
-        if instruction.keyword in LEFT_TO_A_SHELL:
-            continue
-        words = [*instruction.words, *instruction.flags.values()]
-        if instruction.keyword == "ENV" and words and "=" not in words[0]:  # ENV NAME the whole rest
-            words = [f"{words[0]}={' '.join(words[1:])}"]
-        for word in words:
-            length = len(word) + sum(lengths.get(name, 0) for name in REFERENCE.findall(word))
-            total += length
-            if length > LONGEST_VALUE or total > MOST_FILLED_IN:
+    for heredocs in (True, False):
+        lengths, total = Lengths(args, LONGEST_VALUE), 0
+        for instruction in parse(text, heredocs=heredocs):
+            if instruction.keyword in LEFT_TO_A_SHELL:
+                length = grown = lengths.of(" ".join(instruction.flags.values()))
+            else:
+                length = lengths.of(instruction.text)
+                grown = length - len(instruction.text)
+            total += grown
+            if (grown and length > LONGEST_VALUE) or total > MOST_FILLED_IN:
                 reason = f"line {instruction.line} of the Dockerfile: with its variables filled in, {instruction.keyword} has"
                 reason += f" more than {LONGEST_VALUE:,} characters, or the file more than {MOST_FILLED_IN:,}"
                 raise BuildFailed(reason, hint="shorten the values, or set them in RUN")
             if instruction.keyword in ("ARG", "ENV"):
-                name = word.partition("=")[0]
-                lengths[name] = max(lengths.get(name, 0), length)
+                lengths.set(instruction.text)
 
 
 def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -176,7 +174,7 @@ def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, st
                 yield instruction.line, f"{instruction.keyword} --{flag}"
 
 
-def _instructions(numbered: Iterator[tuple[int, str]], escape: str) -> Iterator[Instruction]:
+def _instructions(numbered: Iterator[tuple[int, str]], escape: str, *, heredocs: bool) -> Iterator[Instruction]:
     for start, first in numbered:
         if not first.strip() or first.lstrip().startswith("#"):
             continue
@@ -185,15 +183,17 @@ def _instructions(numbered: Iterator[tuple[int, str]], escape: str) -> Iterator[
             parts.append(shown.removesuffix(escape))
             line = next((more for _, more in numbered if more.strip() and not more.lstrip().startswith("#")), "")
         instruction = _instruction(start, "".join([*parts, line]))
-        for delimiter in instruction.heredocs:
+        bodies: list[str] = []
+        for delimiter in instruction.heredocs if heredocs else ():
             for _, body in numbered:
                 if body.lstrip("\t") == delimiter:
                     break
-        yield instruction
+                bodies.append(body)
+        yield replace(instruction, text="\n".join([instruction.text, *bodies])) if bodies else instruction
 
 
 def _instruction(line: int, text: str) -> Instruction:
-    words = _words(text) or [""]
+    words = words_of(text) or [""]
     first = 1 if words[0].upper() == "ONBUILD" and len(words) > 1 else 0
     keyword = words[first].upper()
     given: dict[str, list[str]] = {}
@@ -204,31 +204,8 @@ def _instruction(line: int, text: str) -> Instruction:
         rest += 1
     flags = {name: ",".join(values) for name, values in given.items()}
     heredocs = [found[1] for word in words[rest:] if (found := HEREDOC.fullmatch(word))]
-    return Instruction(line, keyword, flags, tuple(words[rest:]), tuple(heredocs if keyword in HEREDOCS else ()))
-
-
-def _words(text: str) -> list[str]:
-    """The text cut at spaces that are not within quotes; a quotation mark without a second one stands for itself."""
-    words: list[str] = []
-    start = position = 0
-    single: set[str] = set()  # marks that have no second one in what follows, so that nobody looks for it again
-    while position < len(text):
-        character = text[position]
-        if character in SPACE:
-            if start < position:
-                words.append(text[start:position])
-            start = position = position + 1
-        elif character == "\\":
-            position += 2
-        elif character in QUOTED:
-            quoted = None if character in single else QUOTED[character].match(text, position)
-            if quoted is None:
-                single.add(character)
-            position = quoted.end() if quoted else position + 1
-        else:
-            plain = PLAIN.match(text, position)
-            position = plain.end() if plain else position + 1
-    return [*words, text[start:]] if start < len(text) else words
+    behind = "".join(text.split(None, first + 1)[first + 1 :])
+    return Instruction(line, keyword, flags, tuple(words[rest:]), tuple(heredocs if keyword in HEREDOCS else ()), behind)
 
 
 def _sources(instruction: Instruction) -> Iterator[str]:

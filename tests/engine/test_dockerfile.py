@@ -154,6 +154,13 @@ DOUBLING = "ARG A0=" + "x" * 8 + "\n" + "".join(f"ARG A{n + 1}=$A{n}$A{n}\n" for
         "FROM a\n" * 140_000,
         "RUN " + "<<a " * 250_000,
         "RUN x\\" + " " * 1_000_000 + "y",
+        "ENV " + "$" * 1_000_000,
+        "ENV " + "${a//" * 200_000,
+        "ENV " + "${a//x/y}" * 100_000,
+        "ENV a=1" + " b" * 500_000,
+        "ENV " + "a=" * 500_000,
+        "ENV a=$a\n" * 100_000,
+        "COPY <<a b\n" * 80_000,
     ],
     ids=lambda text: text[:9],
 )
@@ -187,6 +194,68 @@ def test_values_of_variables_have_a_length() -> None:
 def test_no_spelling_makes_the_engine_fill_in_gigabytes(text: str) -> None:
     with pytest.raises(BuildFailed, match="with its variables filled in"):
         base_images(text, {})
+
+
+def doubling(name: str, reference: str, keyword: str = "ENV") -> str:
+    """Thirty lines that double one value, under any spelling of its name and of what refers to it."""
+    return "FROM a\n" + f"{keyword} {name}=xxxxxxxxxxxxxxxx\n" + f"{keyword} {name}={reference}{reference}\n" * 30
+
+
+EVASIONS = {
+    "quoted name": doubling('"A1"', "$A1"),
+    "half quoted name": doubling('A"1"', "$A1"),
+    "escaped name": doubling("A\\1", "$A1"),
+    "name in a variable": "FROM a\nENV N=A\n" + doubling("$N", "$A"),
+    "number for a name": doubling("1", "$1"),
+    "number before text": doubling("1", "$1abc"),
+    "letter beyond ASCII": doubling("é", "$é"),
+    "letter and what only Python takes for one": doubling("A", "$A\u2167"),
+    "sign for a name": doubling("?", "$?"),
+    "braces with a sign": doubling("@", "${@}"),
+    "the sign itself": doubling("$", "$$"),
+    "default": doubling("A", "${A:-x}"),
+    "all replaced": "FROM a\nENV A=xxxx\n" + "ENV A=${A//x/xxxxxxxx}\n" * 30,
+    "all replaced by a variable": "FROM a\nENV A=xxxx\n" + "ENV A=${A//x/$A}\n" * 12,
+    "replaced by what is quoted": "FROM a\nENV A=xxxx\n" + "ENV A=${A//x/\\}xxxxxxxx}\n" * 30,
+    "first ones replaced": "FROM a\nENV A=xxxx\n" + "ENV A=${A/x/$A$A}\n" * 30,
+    "space beyond ASCII": "FROM a\nENV A=xxxxxxxx\n" + "ENV Z=1\u2003A=$A$A\n" * 30,
+    "space beyond ASCII in a value": "FROM a\nENV A=1\u2003" + "x" * 200_000 + "\n" + "ENV A=$A$A\n" * 4,
+    "spaces in a value": "FROM a\nENV A 1" + " " * 200_000 + "x\n" + "ENV A $A$A\n" * 4,
+    "old form": "FROM a\nENV A xxxxxxxx\n" + "ENV A $A$A\n" * 30,
+    "other escape": "# escape=`\nFROM a\nENV A=xxxxxxxx\n" + 'ENV B="C:\\" A=$A$A\n' * 30,
+    "escaped by the other escape": "# escape=`\n" + doubling("A`1", "$A1"),
+    "build argument": doubling("A", "$A", "ARG"),
+    "instruction behind ONBUILD": doubling("A", "$A", "ONBUILD ENV"),
+    "flag of RUN": doubling("A", "$A").replace("ENV A=$A$A\n" * 17, "")
+    + "RUN --mount=type=bind,target="
+    + "$A" * 99
+    + " true\n",
+    "flag of COPY": "FROM a\nENV A=" + "x" * 9000 + "\nCOPY --chown=" + "$A" * 99 + " a b\n",
+    "here-document": "FROM a\nENV A=" + "x" * 9000 + "\nCOPY <<EOF /x\n" + "$A\n" * 99 + "EOF\n",
+    "what an old builder takes for instructions": "FROM a\nENV A=xxxxxxxx\nCOPY <<EOF /x\n" + "ENV A=$A$A\n" * 30 + "EOF\n",
+}
+
+
+@pytest.mark.parametrize("text", EVASIONS.values(), ids=EVASIONS)
+def test_no_odd_spelling_hides_growth(text: str) -> None:
+    with pytest.raises(BuildFailed, match="with its variables filled in"):
+        base_images(text, {})
+
+
+ORDINARY = {
+    "parts of a version": "ARG V=1.2.3\nFROM a\nARG V\nENV M=${V%.*} N=${V##*.} D=${V//./-}\nENV E=${D//-/_}\n",
+    "a long RUN": "FROM a\nENV A=" + "x" * 1000 + "\nRUN " + 'echo "$A$A$A" && ' * 20_000 + "true\n",
+    "a long LABEL": "FROM a\nLABEL text=" + "x" * 400_000 + "\n",
+    "many quoted": "FROM a\n" + "".join(f'ENV P{n}="/opt/p{n}" PATH="$P{n - 1}/bin:$PATH"\n' for n in range(50)),
+    "a here-document that is a script": "FROM a\nENV A=/opt\nRUN <<EOF\n" + 'export B="$A:$A:$B"\n' * 500 + "EOF\n",
+    "a password with signs": "FROM a\nENV A='^$' B='$'\n" * 20,
+    "words in another alphabet": "FROM a\nENV 이름=값\n" + "LABEL 설명=$이름값\n" * 30,
+}
+
+
+@pytest.mark.parametrize("text", ORDINARY.values(), ids=ORDINARY)
+def test_what_people_write_is_no_fault(text: str) -> None:
+    assert len(base_images(text, {})) == 1
 
 
 def test_ordinary_growth_is_no_fault() -> None:
