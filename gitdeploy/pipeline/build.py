@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
-from gitdeploy.engine.dockerfile import base_images, peek
+from gitdeploy.engine.dockerfile import base_images
 from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import EngineError, StageFailed
@@ -19,6 +19,7 @@ from gitdeploy.releases.imagenames import is_own
 from gitdeploy.releases.release import APP, RECIPE, TREE, image_labels, recipe
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.reader import Repository
+from gitdeploy.source.received import checked
 from gitdeploy.terminal.console import Console
 
 
@@ -92,9 +93,7 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     )
 
     def make() -> str:
-        sent, stream = peek(iter(context), context.dockerfile)
-        if sent != dockerfile:
-            raise StageFailed(f"{app.build.dockerfile} changed while it was read", "the repository is being tampered with")
+        stream = checked(iter(context), context.dockerfile, context.content)
         return builder.build(request, stream, tools.credentials(app), tools.console, stage.cancel)
 
     with tools.build_slot():

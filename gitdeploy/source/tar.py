@@ -16,7 +16,9 @@ MAX_PLAIN = 100
 """Bytes of a name or link target that fit into a header; longer ones come in an entry before it."""
 
 _HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s8s247x")
-_LONG_NAME = b"././@LongLink"
+LONG_NAME = b"././@LongLink"
+"""The name of an entry that holds the next one's."""
+
 _NOBODY, _TIME, _MAGIC = b"0000000\0", b"00000000000\0", b"ustar  \0"
 
 
@@ -42,19 +44,20 @@ def padding(size: int) -> bytes:
 
 def _entry(name: bytes, kind: bytes, mode: int, size: int = 0, link: bytes = b"") -> bytes:
     if len(name) <= MAX_PLAIN and len(link) <= MAX_PLAIN:
-        return _header(name, kind, mode, size, link)
+        return header(name, kind, mode, size, link)
     long = _long(b"L", name) if len(name) > MAX_PLAIN else b""
     if len(link) > MAX_PLAIN:
         long += _long(b"K", link)
-    return long + _header(name[:MAX_PLAIN], kind, mode, size, link[:MAX_PLAIN])
+    return long + header(name[:MAX_PLAIN], kind, mode, size, link[:MAX_PLAIN])
 
 
 def _long(kind: bytes, value: bytes) -> bytes:
     size = len(value) + 1
-    return _header(_LONG_NAME, kind, 0o644, size, b"") + value + b"\0" + padding(size)
+    return header(LONG_NAME, kind, 0o644, size, b"") + value + b"\0" + padding(size)
 
 
-def _header(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes:
+def header(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes:
+    """Return one block, the header of an entry of that kind (one byte); name and link have at most MAX_PLAIN bytes."""
     digits = b"%011o\0" % size if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
     checksum = _fixed_sum(kind, mode) + sum(name) + sum(digits) + sum(link)
     return _HEADER.pack(name, b"%07o\0" % mode, _NOBODY, _NOBODY, digits, _TIME, b"%06o\0 " % checksum, kind, link, _MAGIC)

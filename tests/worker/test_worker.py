@@ -6,6 +6,7 @@ The engine is the one in memory: here it is only there to go away, or to be wait
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.intake.push import RefUpdate
 from gitdeploy.releases.state import StateUnfit
+from gitdeploy.source import tar
 from gitdeploy.source.reader import Repository
 from tests.support.net import wait_until
 from tests.worker.scene import APP, DOCKERFILE, EXTRA, Scene, raising
@@ -225,3 +227,18 @@ def test_every_end_is_audited(scene: Scene) -> None:
         ("push", "unchanged"),
     ]
     assert {scene.row(record).status for record in (first, second, again)} == {"superseded", "succeeded", "unchanged"}
+
+
+def test_a_reader_that_lies_has_nothing_built(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = scene.push("1")
+    lie = b"FROM evil\n"
+
+    def stream(context: object) -> Iterator[bytes]:
+        yield tar.file(b"Dockerfile", len(lie)) + lie + tar.padding(len(lie)) + tar.END
+
+    monkeypatch.setattr("gitdeploy.source.reader.Context.__iter__", stream)
+    before = scene.engine.images({})
+    scene.worker().run()
+    assert (scene.row(record).status, scene.row(record).stage) == ("failed", "Build")
+    assert "the build context changed while it was read" in scene.row(record).error
+    assert scene.engine.images({}) == before
