@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from gitdeploy.engine import mapping
 from gitdeploy.engine.diagnosis import start_failure
 from gitdeploy.engine.networks import inspect_network
-from gitdeploy.engine.transport import Api, TimedOut, part
+from gitdeploy.engine.transport import SLOW, TIMEOUT, Api, TimedOut, part
 from gitdeploy.engine.types import Container, ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
+
+OWN_STOP = 3600.0
+"""Seconds for a stop whose time is the container's own."""
 
 REMOVAL = 60.0
 """Seconds for a removal that was begun by someone else, such as a run that was killed meanwhile."""
@@ -87,12 +90,13 @@ class Containers:
 
     def stop(self, container: str, timeout: float | None = None) -> None:
         params = {} if timeout is None else {"t": mapping.whole_seconds(timeout)}
-        self._api.call("POST", f"/containers/{part(container)}/stop", params=params)
+        patience = OWN_STOP if timeout is None else timeout
+        self._api.call("POST", f"/containers/{part(container)}/stop", params=params, timeout=patience + TIMEOUT)
 
     def remove(self, container: str, *, force: bool = False) -> bool:
         path = f"/containers/{part(container)}"
         try:
-            self._api.call("DELETE", path, params={"v": 1, "force": int(force)})
+            self._api.call("DELETE", path, params={"v": 1, "force": int(force)}, timeout=SLOW)
         except NotFound:
             return False
         except EngineError as error:

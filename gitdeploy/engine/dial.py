@@ -24,6 +24,9 @@ from gitdeploy.errors import EngineError, UnfitError
 TIMEOUT = 30.0
 """Seconds for a connection to be there, and again for it to be upgraded: a busy engine takes its time."""
 
+GRACE = 2.0
+"""Seconds for ssh to end when it is asked to."""
+
 LONGEST_HEAD = 64 * 1024
 """Bytes of an HTTP answer's head."""
 
@@ -166,4 +169,8 @@ def _ssh(where: Endpoint) -> Iterator[socket.socket]:
             yield ours
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

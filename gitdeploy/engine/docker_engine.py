@@ -11,6 +11,9 @@ from gitdeploy.engine.registry import Registry
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import EngineInfo
 
+PING = 2.0
+"""Seconds for a sign of life."""
+
 
 class DockerEngine(Containers, Inside, Images, Networks, Registry, Builds):
     """An engine that answers; safe to use from several threads."""
@@ -33,6 +36,9 @@ class DockerEngine(Containers, Inside, Images, Networks, Registry, Builds):
             local=self._api.host.startswith("unix://"),
             ignored=tuple(key for key, fact in kept.items() if info.get(fact) is False),
         )
+
+    def ping(self) -> None:
+        self._api.call("GET", "/_ping", timeout=PING)
 
     def close(self) -> None:
         self._api.close()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from gitdeploy.config.imagereference import split
 from gitdeploy.engine import mapping
-from gitdeploy.engine.transport import Api, part
+from gitdeploy.engine.transport import SLOW, Api, part
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import EngineError, NotFound
 
@@ -47,13 +47,13 @@ class Images:
         return True
 
     def prune_build_cache(self, keep: int) -> int:
-        answer = self._api.call("POST", "/build/prune", params={"keep-storage": keep}).json()
+        answer = self._api.call("POST", "/build/prune", params={"keep-storage": keep}, timeout=SLOW).json()
         freed: int = answer.get("SpaceReclaimed") or 0
         return freed
 
     def _remove_image(self, ref: str) -> bool:
         try:
-            self._api.call("DELETE", f"/images/{part(ref)}")
+            self._api.call("DELETE", f"/images/{part(ref)}", timeout=SLOW)
         except NotFound:
             return False
         return True

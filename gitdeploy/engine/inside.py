@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import io
+import socket
 import struct
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import IO
 
-from gitdeploy.engine.dial import endpoint, upgrade
+from gitdeploy.engine.dial import endpoint, hang_up, upgrade
 from gitdeploy.engine.lines import Lines
 from gitdeploy.engine.transport import Api, part
+from gitdeploy.errors import EngineError
+
+MOST_OUTPUT = 4_000_000
+"""Bytes of a command's output: what runs in a container may be a pusher's and never end."""
 
 
 class Inside:
@@ -22,20 +29,53 @@ class Inside:
         lines = Lines()
         return lines.feed(self._api.logs(container, tail=tail)) + lines.rest()
 
-    def exec(self, container: str, command: Sequence[str]) -> tuple[int, bytes]:
+    def exec(self, container: str, command: Sequence[str], timeout: float = 30.0) -> tuple[int, bytes]:
         wanted = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
         run: str = self._api.call("POST", f"/containers/{part(container)}/exec", json=wanted).json()["Id"]
         how = {"Content-Type": "application/json"}
-        with upgrade(endpoint(self._api), f"/exec/{run}/start", how, protocol="tcp", body=b"{}") as streams:
+        with (
+            upgrade(endpoint(self._api), f"/exec/{run}/start", how, protocol="tcp", body=b"{}") as streams,
+            ended_after(timeout, streams) as late,
+        ):
             try:
-                output = b"".join(frames(streams.makefile("rb")))
+                output = joined(frames(streams.makefile("rb")))
             except OSError as error:
                 raise self._api.broken(error) from error
+        if late.is_set():
+            raise EngineError(f"{command[0]} in container {container[:12]} did not end in {timeout:g} s")
         code: int = self._api.call("GET", f"/exec/{run}/json").json()["ExitCode"]
         return code, output
 
     def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
         self._api.put_archive(container, directory, archive(files, mode))
+
+
+@contextmanager
+def ended_after(seconds: float, connection: socket.socket) -> Iterator[threading.Event]:
+    """Hang up when so many seconds have passed, in whatever thread somebody reads; the event that this yields is set then."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        hang_up(connection)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+def joined(pieces: Iterable[bytes]) -> bytes:
+    """Return the pieces as one, all but what comes behind MOST_OUTPUT."""
+    kept, size = [], 0
+    for piece in pieces:
+        if size < MOST_OUTPUT:
+            kept.append(piece)
+        size += len(piece)
+    return b"".join(kept)[:MOST_OUTPUT]
 
 
 def frames(reader: IO[bytes]) -> Iterator[bytes]:

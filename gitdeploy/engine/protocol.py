@@ -27,6 +27,9 @@ class Builder(Protocol):
 
     def info(self) -> EngineInfo: ...
 
+    def ping(self) -> None:
+        """Ask for a sign of life, and wait for it for a moment only. Raises UnfitError."""
+
     def image(self, ref: str) -> Image | None:
         """The image of that id or reference, None if the engine has none."""
 
@@ -95,8 +98,11 @@ class Engine(Builder, Protocol):
     def logs(self, container: str, tail: int) -> list[str]:
         """The last lines of its output, stdout and stderr as they came."""
 
-    def exec(self, container: str, command: Sequence[str]) -> tuple[int, bytes]:
-        """Runs a command in it, without input; returns exit code and combined output."""
+    def exec(self, container: str, command: Sequence[str], timeout: float = 30.0) -> tuple[int, bytes]:
+        """Run a command in it, without input; return exit code and combined output, of which some megabytes count.
+
+        One that has not ended after `timeout` seconds is an EngineError; it may run on.
+        """
 
     def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
         """Writes files (name → content) into a directory that exists in it, running or not."""

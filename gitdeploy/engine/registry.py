@@ -15,7 +15,7 @@ from typing import Any
 from gitdeploy.config.imagereference import HUB, registry, split
 from gitdeploy.engine.credentials import HUB_SERVER, TOKEN, Login
 from gitdeploy.engine.diagnosis import registry_failure
-from gitdeploy.engine.transport import Api, part
+from gitdeploy.engine.transport import SLOW, Api, part
 from gitdeploy.engine.types import NEVER, Cancel, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError
 
@@ -61,7 +61,7 @@ class Registry:
         login = credentials(registry(transfer.ref))
         headers = {"X-Registry-Auth": authorization(login)}
         try:
-            answer = self._api.call("POST", path, params=params, headers=headers, stream=True)
+            answer = self._api.call("POST", path, params=params, headers=headers, stream=True, timeout=SLOW)
             for message in self._api.messages(answer, cancel):
                 transfer.take(message)
         except EngineError as error:

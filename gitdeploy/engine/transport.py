@@ -26,6 +26,9 @@ from gitdeploy.errors import Cancelled, EngineError, EngineGone, UnfitError
 TIMEOUT = 120
 """Seconds for calls that a working engine answers at once; a busy disk may delay them."""
 
+SLOW = 600.0
+"""Seconds for what an engine may work at for long without a word: large removals, and the silence within a push or pull."""
+
 CANCEL_INTERVAL = 0.05
 """Seconds after which a wish to stop is noticed at the latest."""
 
@@ -69,17 +72,16 @@ class Api(docker.APIClient):
         json: object = None,
         headers: Mapping[str, str] | None = None,
         stream: bool = False,
-        timeout: float | None = None,
+        timeout: float = TIMEOUT,
     ) -> requests.Response:
         """A request for which docker-py has no method, or none without a read timeout.
 
-        Takes a path without the API version, and seconds to wait for the next byte (None: for ever).
+        Takes a path without the API version, and seconds to wait for the connection, and for each next byte.
         Docker Engine API: https://docs.docker.com/reference/api/engine/
         """
         url = f"{self.base_url}/v{self.api_version}{path}"
-        return self.request(
-            method, url, params=params, json=json, headers=headers, stream=stream, timeout=(self.timeout, timeout)
-        )
+        patience = (min(self.timeout, timeout), timeout)
+        return self.request(method, url, params=params, json=json, headers=headers, stream=stream, timeout=patience)
 
     def speak(self, version: str) -> None:
         """Uses that version of the API from now on; docker-py takes it at construction only, before anything is known."""

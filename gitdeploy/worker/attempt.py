@@ -167,7 +167,7 @@ def _await_engine(a: Attempt) -> bool:
     """Returns True when the engine answers again, False when the worker is to stop or somebody asked to cancel."""
     while not a.stop.is_set() and a.cancel.reason != "request":  # after a newer push there is still something to put right
         try:
-            a.engine().info()
+            a.engine().ping()
         except (EngineGone, EngineError):
             a.stop.wait(ENGINE_INTERVAL)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.docker_engine import DockerEngine
+from gitdeploy.engine.inside import MOST_OUTPUT
 from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
 from tests.support import tcp_engine
@@ -55,6 +57,20 @@ def test_commands(engine: DockerEngine, container: str, script: str, answer: tup
         answer[0],
         b"".join(sorted(answer[1].splitlines(True))),
     )
+
+
+@pytest.mark.parametrize("command", [["sleep", "30"], ["yes"]])
+def test_a_command_that_does_not_end_has_a_deadline(engine: DockerEngine, container: str, command: list[str]) -> None:
+    began = time.monotonic()
+    with pytest.raises(EngineError, match=f"{command[0]} in container {container[:12]} did not end in 0.3 s"):
+        engine.exec(container, command, timeout=0.3)
+    assert time.monotonic() - began < 5
+    engine.exec(container, ["killall", command[0]])
+
+
+def test_output_beyond_some_megabytes_is_left_out(engine: DockerEngine, container: str) -> None:
+    code, output = engine.exec(container, ["head", "-c", str(MOST_OUTPUT + 100_000), "/dev/zero"])
+    assert (code, len(output)) == (0, MOST_OUTPUT)
 
 
 def test_many_short_commands_lose_no_output(engine: DockerEngine, container: str) -> None:

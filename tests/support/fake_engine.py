@@ -133,6 +133,10 @@ class FakeEngine:
         return EngineInfo("0.0.0", "1.41", "memory", True, "/nowhere")
 
     @_call
+    def ping(self) -> None:
+        pass
+
+    @_call
     def image(self, ref: str) -> Image | None:
         return self._image(ref)
 
@@ -293,7 +297,7 @@ class FakeEngine:
         return output[max(0, len(output) - tail) :]
 
     @_call
-    def exec(self, container: str, command: Sequence[str]) -> tuple[int, bytes]:
+    def exec(self, container: str, command: Sequence[str], timeout: float = 30.0) -> tuple[int, bytes]:
         found = self._found(container)
         if not found.running:
             raise EngineError(f"container {found.name} is not running", 409)

@@ -38,6 +38,9 @@ fi"""
 LINE = 8000
 """Bytes of commands in one line: HAProxy takes less than tune.bufsize."""
 
+ASK = 10.0
+"""Seconds for one question to HAProxy: it answers at once, and must not hold the app if it does not."""
+
 READY = 15.0
 """Seconds in which HAProxy has to answer after a start or a reload."""
 
@@ -182,7 +185,7 @@ class Haproxy:
 
     def _exec(self, command: Sequence[str]) -> tuple[int, bytes]:
         try:
-            return self.engine.exec(self.container, command)
+            return self.engine.exec(self.container, command, ASK)
         except EngineError as error:
             container = self.engine.container(self.container)
             if container is None:
