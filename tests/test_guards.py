@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,28 @@ def test_reading_a_private_file_raises() -> None:
         (guards.REAL_HOME / ".docker/config.json").read_text()
 
 
-def test_a_changed_private_file_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(guards, "REAL_HOME", tmp_path)
-    before = guards.private_files()
-    (tmp_path / ".docker").mkdir()
-    (tmp_path / ".docker/config.json").write_text("{}")
-    made = guards.private_files()
-    (tmp_path / ".docker/config.json").write_text('{"auths": {}}')
+def test_children_see_nothing_of_the_persons_files() -> None:
+    """What is not there yet cannot be hidden; then nothing of it can be read either."""
+    for path in (guards.REAL_HOME / name for name in guards.PRIVATE):
+        listed = subprocess.run(["find", path, "-type", "f", "-size", "+0"], check=False, capture_output=True, text=True).stdout
+        assert listed == ""
 
-    assert before == {}
-    assert made != guards.private_files()
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_a_private_file_that_a_child_writes_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(guards, "REAL_HOME", tmp_path)
+    (tmp_path / ".docker").mkdir()
+    with mounted(tmp_path / ".docker"):
+        assert guards.private_files() == {}
+        subprocess.run(["touch", tmp_path / ".docker/config.json"], check=True)
+        assert list(guards.private_files()) == [str(tmp_path / ".docker/config.json")]
+
+
+@contextmanager
+def mounted(directory: Path) -> Iterator[None]:
+    """A file system of its own there, as `hide_private_files` makes one."""
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True)

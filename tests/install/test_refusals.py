@@ -52,9 +52,7 @@ def test_not_a_gogs(installer: Installer, tmp_path: Path) -> None:
 def test_root_of_the_repositories_is_wrong(installer: Installer, gogs: Gogs) -> None:
     ini = gogs.data / "gogs/conf/app.ini"
     ini.write_text(ini.read_text().replace("/home/git/gogs-repositories", "/mnt/repositories"))
-    assert "[repository] ROOT: expected a directory of this machine, found none there" in installer.install(
-        gogs.data, check=3
-    )
+    assert "[repository] ROOT: expected a directory of this machine, found none there" in installer.install(gogs.data, check=3)
 
 
 def test_no_such_repository(installer: Installer, prepared: Gogs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import sys
@@ -12,6 +13,9 @@ import pytest
 
 REAL_HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
 PRIVATE = (".docker", ".gitconfig", ".ssh", ".netrc", ".config/git")
+
+CLONE_NEWNS = 0x00020000  # linux/sched.h
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 1 << 18  # linux/mount.h
 
 # What Git, SSH, Docker, pip and HTTP clients would take from the person's own environment.
 FOREIGN = ("GIT_", "GOGS_", "SSH_", "DOCKER_", "BUILDKIT_", "BUILDX_", "XDG_", "GITDEPLOY_", "PYTEST_ADDOPTS")
@@ -63,10 +67,33 @@ def forbid_reading_private_files() -> None:
     sys.addaudithook(watch)
 
 
+def hide_private_files() -> None:
+    """Mount something empty over the person's own private files, for this process and its children alone.
+
+    So they cannot be read or changed by a test, and what the person does with them meanwhile is not taken for a test's doing.
+    Raises OSError where that is not permitted.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+        words = [word.encode() if word is not None else None for word in (source, target, kind)]
+        if libc.mount(*words, flags, options.encode() if options else None) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
+
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    for path in (path for path in (REAL_HOME / name for name in PRIVATE) if path.exists()):
+        if path.is_dir():
+            mount("tmpfs", str(path.resolve()), "tmpfs", 0, "mode=700,size=1m")
+        else:
+            mount("/dev/null", str(path.resolve()), None, MS_BIND)
+
+
 def private_files() -> dict[str, tuple[int, int]]:
-    """The person's own private files as they are now: path → (mtime in ns, size)."""
-    tops = [REAL_HOME / name for name in PRIVATE]
-    paths = [path for top in tops if top.exists() for path in (top, *(top.iterdir() if top.is_dir() else ()))]
+    """What a test could have changed of the person's own private files: path → (mtime in ns, size)."""
+    tops = [top for name in PRIVATE if (top := REAL_HOME / name).is_dir() and top.is_mount()]
+    paths = [path for top in tops for path in top.rglob("*")]
     return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in paths}
 
 
