@@ -134,7 +134,7 @@ def _help(verb: str) -> int:
     out = sys.stdout if known else sys.stderr
     if not known:
         print(f"gitdeploy: unknown verb {verb!r}\n", file=out)
-    print("usage: gitdeploy VERB [APP] …    (APP is owner/repo; `gitdeploy VERB --help` tells more)\n", file=out)
+    print("usage: gitdeploy VERB [APP] …    (APP is owner/repo; `gitdeploy VERB --help` says more)\n", file=out)
     for name, text in VERBS.items():
         print(f"  {name:<20}{text}", file=out)
     return 0 if known else 2

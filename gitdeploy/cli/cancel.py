@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 print(f"deployment {row.id} of {app}: {row.status}")
                 return 0 if row.status == "cancelled" else 1
             time.sleep(0.02)
-    print(f"deployment {running.id} of {app} has been asked to stop and has not yet: see `gitdeploy logs {app} {running.id}`")
+    print(f"deployment {running.id} of {app} was asked to stop and still runs: see `gitdeploy logs {app} {running.id}`")
     return 1

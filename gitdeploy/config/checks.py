@@ -111,7 +111,7 @@ def pusher_problems(app: App, layer: Layer, above: Layer = NOTHING) -> Iterator[
 
 
 def _too_long(app: App, keys: Sequence[str]) -> Iterator[Problem]:
-    """Time that are short by themselves and long together: whoever may push could hold a deployment for weeks."""
+    """Yield times that are short by themselves and long together: a pusher could hold a deployment for weeks."""
     health, canary = app.health, app.canary
     each = max(health.patience, health.min_uptime) + app.stop_timeout
     times = (
@@ -149,7 +149,7 @@ def cross_problems(apps: Sequence[App], defaults: Layer = NOTHING) -> Iterator[t
 
 
 def _bases_taken(apps: Sequence[App], defaults: Layer) -> Iterator[tuple[App, str, str]]:
-    """Apps that take nobody's place and have an image that others may build on: whoever made the repository chose its name."""
+    """Apps that take nobody's place and have an image that others may build on: the maker of the repository chose its name."""
     shared = [(None, image) for image in cast(tuple[str, ...], defaults.get("build.bases", ()))]
     bases = [*shared, *((app.name, image) for app in apps for image in app.build.bases)]
     for app in [app for app in apps if not app.adopt]:

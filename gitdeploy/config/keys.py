@@ -68,7 +68,7 @@ _APP = (
     Key("replicas", whole(1, MAX_REPLICAS), "containers that serve at the same time", "yes"),
     Key("max_surge", whole(1, MAX_REPLICAS), "rolling: how many replicas above that may run for a moment", "yes"),
     Key(
-        "hold", duration("0s", "1d"), "blue-green: the old release waits so long for an instant rollback", "yes", option="hold"
+        "hold", duration("0s", "1d"), "blue-green: how long the old release waits for an instant rollback", "yes", option="hold"
     ),
     Key("env", named(f.NAME, SETTING), "environment of the container", "yes", {"GREETING": "hi"}, secret=True),
     Key("env_file", f.PATH, "NAME=VALUE lines, mode 0600; wins over env", example="/var/lib/gitdeploy/secrets/dev-app.env"),
@@ -154,10 +154,10 @@ _APP = (
     Key(
         "health.start_period",
         duration("0s", "1h"),
-        "failures do not count so long; a tree gets 1h for this + retries x (interval + timeout)",
+        "failures do not count yet; a tree gets 1h for this + retries x (interval + timeout)",
         "yes",
     ),
-    Key("health.min_uptime", duration("0s", "1h"), "must stay up so long where nothing can be asked", "yes"),
+    Key("health.min_uptime", duration("0s", "1h"), "how long it must stay up where nothing can be asked", "yes"),
     Key("canary.weight", many(f.WEIGHT, at_least=1), "percent of the traffic, ascending steps", "yes", option="canary.weight"),
     Key(
         "canary.duration",
@@ -187,7 +187,7 @@ _APP = (
 _ALLOWABLE = tuple(key.path for key in _APP if key.tree == "allow")
 
 APP_KEYS = _table(
-    [*_APP, Key("allow", many(choice(*_ALLOWABLE)), "keys that the tree's gitdeploy.toml may set besides", example=["publish"])]
+    [*_APP, Key("allow", many(choice(*_ALLOWABLE)), "keys that the tree's gitdeploy.toml may set, too", example=["publish"])]
 )
 
 SERVER_KEYS = _table(

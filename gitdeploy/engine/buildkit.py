@@ -66,7 +66,7 @@ def build(
     cancel: Cancel = NEVER,
     fetch: Callable[[str], object],
 ) -> str:
-    """Builds from a tar stream and returns the image's id, "sha256:…".
+    """Build from a tar stream and return the image's id, "sha256:…".
 
     The first entry of the stream must be the Dockerfile, with a plain header: BuildKit looks at the first bytes to tell a tar
     stream from a Dockerfile. `fetch` brings an image to the engine; it is used where the engine refuses sessions.
@@ -116,7 +116,7 @@ def _stop(api: Api, build_id: str) -> None:
 
 
 def query(request: BuildRequest, build_id: str, session_id: str) -> Query:
-    """The parameters of POST /build. Pure.
+    """Return the parameters of POST /build. Pure.
 
     BuildKit has one cache for all: what a step made is taken again for an equal step, though its secrets and proxies, which are
     no part of what it compares, were another app's. An extra host is such a part, and nothing in the image.
@@ -147,13 +147,13 @@ class Answer:
         self._bases: dict[str, bool] = {}  # image → whether it was handed out
 
     def miss(self, secret: str) -> None:
-        """Says, once, that nobody configured a secret that the Dockerfile names."""
+        """Say, once, that nobody configured a secret that the Dockerfile names."""
         if secret not in self._missed:
             self._missed.add(secret)
             self._output.line(f'the Dockerfile asks for the secret "{secret}", which is not in build.secrets')
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Takes the next message and passes on what is to be said about it."""
+        """Take the next message and pass on what is to be said about it."""
         kind, aux = message.get("id"), message.get("aux")
         if reason := failure(message):
             self._error = reason
@@ -163,22 +163,22 @@ class Answer:
             self.image = str(aux.get("ID", ""))
 
     def new_bases(self) -> list[str]:
-        """Names of images that the build takes and that were not given out before; no step has run by then."""
+        """Return the names of images that the build takes and that were not given out before; no step has run by then."""
         new = [image for image, given in self._bases.items() if not given]
         self._bases.update(dict.fromkeys(new, True))
         return new
 
     def finish(self) -> None:
-        """Says what is left when no more comes."""
+        """Say what is left when no more comes."""
         report(self._progress.finish(), self._output)
 
     def placed(self, error: BuildFailed) -> BuildFailed:
-        """The same error with the step that was running."""
+        """Return the same error with the step that was running."""
         step = self._progress.failure()
         return BuildFailed(f"{error.reason}; it was at {step.step}", hint=error.hint, tail=step.tail) if step else error
 
     def result(self, credentials: Credentials) -> str:
-        """The image's id; raises BuildFailed or RegistryError if there is none."""
+        """Return the image's id; raise BuildFailed or RegistryError if there is none."""
         if self._error:
             raise failed(self._error, self._progress.failure(), credentials)
         if not self.image:
@@ -201,7 +201,7 @@ class Answer:
 
 
 def failed(message: str, step: Failure | None, credentials: Credentials) -> BuildFailed | RegistryError:
-    """The error of a build, from the engine's message and the step that failed, if one did."""
+    """Return the error of a build, from the engine's message and the step that failed, if one did."""
     message = WRAPPING.sub("", message).replace("not found: not found", "not found")
     if step is None:
         return BuildFailed(message, hint=_hint(message))

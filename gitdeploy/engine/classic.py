@@ -55,7 +55,7 @@ def build(
     *,
     cancel: Cancel = NEVER,
 ) -> str:
-    """Builds from a tar stream and returns the image's id, "sha256:…". The first entry of the stream must be the Dockerfile.
+    """Build from a tar stream and return the image's id, "sha256:…". The first entry of the stream must be the Dockerfile.
 
     Raises BuildFailed, before anything runs where the Dockerfile or the request needs BuildKit; RegistryError, Cancelled,
     EngineError, UnfitError, and what `context` raises.
@@ -83,14 +83,14 @@ def build(
 
 
 def unable(request: BuildRequest, text: str) -> list[str]:
-    """What this builder cannot do, with the Dockerfile's lines. Pure."""
+    """Return what this builder cannot do, with the Dockerfile's lines. Pure."""
     found = [f"{request.dockerfile} line {line}: {what}" for line, what in beyond_classic(text, request.args)]
     settings = {"build.secrets": bool(request.secrets), "build.inline_cache": request.inline_cache}
     return [*found, *(name for name, wanted in settings.items() if wanted)]
 
 
 def registry_config(images: Iterable[str], credentials: Credentials) -> str:
-    """The X-Registry-Config header: base64url of a login for each registry that these images come from."""
+    """Return the X-Registry-Config header: base64url of a login for each registry that these images come from."""
     logins: dict[str, dict[str, str]] = {}
     for host in {registry(image) for image in images}:
         if login := credentials(host):
@@ -101,7 +101,7 @@ def registry_config(images: Iterable[str], credentials: Credentials) -> str:
 
 
 def _remove(api: Api, container: str) -> None:
-    """Removes the container of a step at once; the engine does it too, some time after it noticed that nobody listens.
+    """Remove the container of a step at once; the engine does it too, some time after it noticed that nobody listens.
 
     A step can print what the builder prints: the id may be made up, so no other kind of container is ever removed.
     """
@@ -130,7 +130,7 @@ class Answer:
         self._error = ""
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Takes the next message and passes on what is to be said about it."""
+        """Take the next message and pass on what is to be said about it."""
         if reason := failure(message):
             self._error = reason
         elif isinstance(message.get("stream"), str):
@@ -146,14 +146,14 @@ class Answer:
         return self._steps.container
 
     def placed(self, error: BuildFailed) -> BuildFailed:
-        """The same error with the step that was running."""
+        """Return the same error with the step that was running."""
         step = self._steps
         if not step.heading:
             return error
         return BuildFailed(f"{error.reason}; it was at {step.heading}", hint=error.hint, tail=tuple(step.tail))
 
     def result(self) -> str:
-        """The image's id; raises BuildFailed or RegistryError if there is none."""
+        """Return the image's id; raise BuildFailed or RegistryError if there is none."""
         report(self._steps.finish(failed=bool(self._error)), self._output)
         if self._error:
             raise self._failed()
@@ -191,13 +191,13 @@ class Steps:
         self._cached = False
 
     def feed(self, text: str) -> list[Said | State]:
-        """Takes the next piece of text; returns what is to be said about it."""
+        """Take the next piece of text; return what is to be said about it."""
         before = self._lines.rest() if STEP.match(text) or CHATTER.match(text) else []  # the builder's own words stand alone
         lines = [*before, *self._lines.feed(COLOR.sub("", text).encode())]
         return [event for line in lines for event in self._line(line)]
 
     def finish(self, *, failed: bool) -> list[Said | State]:
-        """Says what is left when no more comes."""
+        """Say what is left when no more comes."""
         rest = [event for line in self._lines.rest() for event in self._line(line)]
         return [*rest, *self._end("failed after " if failed else "")]
 

@@ -27,7 +27,7 @@ VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
 def connect(environ: Mapping[str, str]) -> DockerEngine:
-    """The engine named by DOCKER_HOST (unix://, tcp:// or ssh://), DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the local one.
+    """Return the engine that DOCKER_HOST names, with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the local one.
 
     Raises UnfitError, with what to do, if there is none, it may not be used, or it is too old.
     """
@@ -43,7 +43,7 @@ def connect(environ: Mapping[str, str]) -> DockerEngine:
 
 
 def _open(host: str, environ: Mapping[str, str]) -> Api:
-    """A client of the engine at `host`; of all transports, only ssh:// connects by now."""
+    """Return a client of the engine at `host`; of all transports, only ssh:// connects already."""
     from docker.errors import DockerException  # noqa: PLC0415
     from docker.utils import kwargs_from_env, parse_host  # noqa: PLC0415
 
@@ -71,7 +71,7 @@ def _open(host: str, environ: Mapping[str, str]) -> Api:
 
 
 def _greet(api: Api, environ: Mapping[str, str]) -> bool:
-    """Asks the engine for the versions that it speaks, and agrees on one; returns whether it builds with BuildKit.
+    """Ask the engine for the versions that it speaks, and agree on one; return whether it builds with BuildKit.
 
     /_ping answers in headers: https://docs.docker.com/reference/api/engine/ (SystemPing).
     """

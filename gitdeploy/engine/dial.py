@@ -54,7 +54,7 @@ class Endpoint:
 
 
 def endpoint(api: Api) -> Endpoint:
-    """The endpoint of a docker-py client, with the client's certificates."""
+    """Return the endpoint of a docker-py client, with the client's certificates."""
     name, version = api.host, str(api.api_version)
     adapter = api.get_adapter(api.base_url)
     if path := getattr(adapter, "socket_path", None):
@@ -76,7 +76,7 @@ def endpoint(api: Api) -> Endpoint:
 
 @contextlib.contextmanager
 def dial(where: Endpoint) -> Iterator[socket.socket]:
-    """A connected socket, without a read timeout, closed in the end. Raises UnfitError if the engine cannot be reached."""
+    """Yield a connected socket, without a read timeout. Raises UnfitError if the engine cannot be reached."""
     with contextlib.ExitStack() as stack:
         try:
             if where.kind == "unix":
@@ -101,7 +101,7 @@ def dial(where: Endpoint) -> Iterator[socket.socket]:
 def upgrade(
     where: Endpoint, path: str, headers: Mapping[str, str | tuple[str, ...]], *, protocol: str = "h2c", body: bytes = b""
 ) -> Iterator[socket.socket]:
-    """A connection that left HTTP/1.1 for `protocol`, by POST to `path` (without the API version).
+    """Yield a connection that left HTTP/1.1 for `protocol`, by POST to `path` (without the API version).
 
     A tuple among the headers is one header for each of its values. Raises EngineError, with the HTTP status, if the engine
     refuses, and UnfitError if it cannot be reached.
@@ -124,13 +124,13 @@ def upgrade(
 
 
 def hang_up(connection: socket.socket) -> None:
-    """Ends reading and writing, in whatever threads they wait."""
+    """End reading and writing, in whatever threads they wait."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
 
 def _read_status(connection: socket.socket) -> int:
-    """Reads an answer's head and not one byte of what follows; returns the HTTP status, raises OSError if there is none."""
+    """Read an answer's head and not one byte of what follows; return the HTTP status, raise OSError if there is none."""
     head = b""
     while not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD:
         byte = connection.recv(1)

@@ -16,7 +16,7 @@ COMMENTS = ("#", "//")
 
 
 def directives(lines: list[str]) -> dict[str, str]:
-    """The comments `# name=value` before everything else; the first of a name counts."""
+    """Return the comments `# name=value` before everything else; the first of a name counts."""
     found: dict[str, str] = {}
     for line in lines:
         name, value = _pair(line, ("#",))
@@ -27,12 +27,12 @@ def directives(lines: list[str]) -> dict[str, str]:
 
 
 def syntax_image(text: str) -> str:
-    """The image of the frontend that `# syntax=` names, "" if it names none."""
+    """Return the image of the frontend that `# syntax=` names, "" if it names none."""
     return directives(text.removeprefix(BOM).split("\n")).get("syntax", "").partition(" ")[0]
 
 
 def frontends(text: str) -> Iterator[tuple[int, str]]:
-    """Every frontend that some version of BuildKit may take for this file's: the line, from 1, and the image as it is named.
+    """Yield every frontend that some version of BuildKit may take for this file's: line, from 1, and image as it is named.
 
     Versions differ in which of two directives counts, and in whether a shebang, `//` or JSON may come first. So this reads
     more than any of them: all comments that the file begins with. "" as the image: it is there and cannot be read.
@@ -61,7 +61,7 @@ def _pair(line: str, comments: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _json_syntax(text: str) -> str:
-    """The frontend of a file that begins with a JSON object; "" where versions may differ in what they read there."""
+    """Return the frontend of a file that begins with a JSON object; "" where versions may differ in what they read there."""
     pairs: list[tuple[str, object]] = []
 
     def collect(found: list[tuple[str, object]]) -> dict[str, object]:

@@ -75,7 +75,7 @@ class Instruction:
 
 
 def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
-    """The text of the Dockerfile that a tar stream begins with, and the whole stream again.
+    """Return the text of the Dockerfile that a tar stream begins with, and the whole stream again.
 
     Raises BuildFailed if the stream begins with another file, or with more than a Dockerfile may have.
     """
@@ -106,7 +106,7 @@ def parse(text: str, *, heredocs: bool = True) -> Iterator[Instruction]:
 
 
 def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
-    """References of all images that a Dockerfile takes from elsewhere: FROM, COPY --from, RUN --mount=from; none twice.
+    """Return references of all images that a Dockerfile takes from elsewhere: FROM, COPY --from, RUN --mount=from; none twice.
 
     Takes the build arguments; what depends on others is left out. Raises BuildFailed for more than MOST_IMAGES.
     """
@@ -161,7 +161,7 @@ def require_modest(text: str, args: Mapping[str, str]) -> None:
 
 
 def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:
-    """Lines, from 1, with what they have that only BuildKit can do; takes the build arguments."""
+    """Yield lines, from 1, with what they have that only BuildKit can do; takes the build arguments."""
     for instruction in parse(text):
         if instruction.keyword == "ARG":
             yield from ((instruction.line, f"ARG {word}") for word in instruction.words if word in PLATFORM_ARGS - args.keys())

@@ -61,7 +61,7 @@ def converse(
     limits: Limits,
     sent: Callable[[int], object],
 ) -> Generator[dict[str, Any], None, None]:
-    """POSTs `body` to `path` (without the API version) and yields the JSON messages of the answer as they come.
+    """POST `body` to `path` (without the API version) and yield the JSON messages of the answer as they come.
 
     `sent` is told, in another thread, how many bytes of the body are sent. Raises Cancelled, BuildFailed for the time limit,
     what `body` raises, EngineError for an HTTP status other than 200, and UnfitError if the engine goes away.
@@ -125,7 +125,7 @@ class _Sender(threading.Thread):
                 self._connection.sendall(b"0\r\n\r\n")
 
     def _chunks(self) -> Iterator[bytes]:
-        """The body in pieces large enough to be worth a system call."""
+        """Yield the body in pieces large enough to be worth a system call."""
         pieces: list[bytes] = []
         waiting = 0
         try:
@@ -193,6 +193,6 @@ class _Watch(threading.Thread):
         return None
 
     def check(self) -> None:
-        """Raises what ended the exchange, if anything did."""
+        """Raise what ended the exchange, if anything did."""
         if self._verdict:
             raise self._verdict

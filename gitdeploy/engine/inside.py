@@ -79,7 +79,7 @@ def joined(pieces: Iterable[bytes]) -> bytes:
 
 
 def frames(reader: IO[bytes]) -> Iterator[bytes]:
-    """The payloads of a multiplexed stream, stdout and stderr as they come.
+    """Yield the payloads of a multiplexed stream, stdout and stderr as they come.
 
     Each has a header of 8 bytes, the last 4 its length: https://docs.docker.com/reference/api/engine/ (ContainerAttach).
     """
@@ -88,7 +88,7 @@ def frames(reader: IO[bytes]) -> Iterator[bytes]:
 
 
 def archive(files: Mapping[str, bytes], mode: int) -> bytes:
-    """A tar of these files (name → content), owned by root."""
+    """Return a tar of these files (name → content), owned by root."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name, content in files.items():

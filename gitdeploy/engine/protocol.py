@@ -31,16 +31,16 @@ class Builder(Protocol):
         """Ask for a sign of life, and wait for it for a moment only. Raises UnfitError."""
 
     def image(self, ref: str) -> Image | None:
-        """The image of that id or reference, None if the engine has none."""
+        """Return the image of that id or reference, None if the engine has none."""
 
     def images(self, labels: Mapping[str, str]) -> list[Image]:
-        """All images with these labels ("" for any value), newest first."""
+        """Return all images with these labels ("" for any value), newest first."""
 
     def tag(self, image: str, ref: str) -> None:
-        """Gives the image (id or reference) one more tag, "repository:tag"."""
+        """Give the image (id or reference) one more tag, "repository:tag"."""
 
     def remove_image(self, ref: str) -> bool:
-        """Removes a tag, or an image by id; returns False if there was none. An image in use is an EngineError (409)."""
+        """Remove a tag, or an image by id; return False if there was none. An image in use is an EngineError (409)."""
 
     def build(
         self,
@@ -50,19 +50,19 @@ class Builder(Protocol):
         output: Output,
         cancel: Cancel = NEVER,
     ) -> str:
-        """Builds from a tar stream and returns the image's id. Raises BuildFailed, RegistryError, Cancelled."""
+        """Build from a tar stream and return the image's id. Raises BuildFailed, RegistryError, Cancelled."""
 
     def push(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
-        """Pushes one "repository:tag" and returns its digest, "sha256:…". Raises RegistryError, Cancelled. No retries."""
+        """Push one "repository:tag" and return its digest, "sha256:…". Raises RegistryError, Cancelled. No retries."""
 
     def pull(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
-        """Pulls one reference and returns the image's id. Raises RegistryError, Cancelled. No retries."""
+        """Pull one reference and return the image's id. Raises RegistryError, Cancelled. No retries."""
 
     def login(self, ref: str, credentials: Credentials) -> None:
-        """Tries the credentials, or anonymous access, at the registry of a reference. Raises RegistryError. No retries."""
+        """Try the credentials, or anonymous access, at the registry of a reference. Raises RegistryError. No retries."""
 
     def prune_build_cache(self, keep: int) -> int:
-        """Drops build cache beyond `keep` bytes; returns the bytes freed."""
+        """Drop build cache beyond `keep` bytes; return the bytes freed."""
 
 
 class Engine(Builder, Protocol):
@@ -70,33 +70,33 @@ class Engine(Builder, Protocol):
 
     # containers
     def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:
-        """Containers with these labels ("" for any value; {} for every container), newest first; all=False: running only."""
+        """Return containers with these labels ("" for any value; {} for all), newest first; all=False: running ones only."""
 
     def container(self, ref: str) -> Container | None:
-        """The container of that id or name as it is now, None if there is none."""
+        """Return the container of that id or name as it is now, None if there is none."""
 
     def create(self, spec: ContainerSpec) -> str:
-        """Creates a container, joined to its networks, not started; returns its id. A taken name is an EngineError (409)."""
+        """Create a container, joined to its networks, not started; return its id. A taken name is an EngineError (409)."""
 
     def start(self, container: str) -> None:
-        """Starts it; a taken host port is an EngineError whose reason names it. Starting a running one does nothing."""
+        """Start it; a taken host port is an EngineError whose reason names it. Starting a running one does nothing."""
 
     def stop(self, container: str, timeout: float | None = None) -> None:
         """Its stop signal, then SIGKILL after `timeout` seconds (None: its own). Stopping a stopped one does nothing."""
 
     def remove(self, container: str, *, force: bool = False) -> bool:
-        """Removes it with its anonymous volumes; returns False if there was none."""
+        """Remove it with its anonymous volumes; return False if there was none."""
 
     def rename(self, container: str, name: str) -> None: ...
 
     def signal(self, container: str, name: str) -> None:
-        """Sends a signal ("HUP") to its first process."""
+        """Send a signal ("HUP") to its first process."""
 
     def wait(self, container: str, timeout: float) -> int | None:
-        """Waits until it is not running; returns its exit code, None if `timeout` seconds passed."""
+        """Wait until it is not running; return its exit code, None if `timeout` seconds passed."""
 
     def logs(self, container: str, tail: int) -> list[str]:
-        """The last lines of its output, stdout and stderr as they came."""
+        """Return the last lines of its output, stdout and stderr as they came."""
 
     def exec(self, container: str, command: Sequence[str], timeout: float = 30.0) -> tuple[int, bytes]:
         """Run a command in it, without input; return exit code and combined output, of which some megabytes count.
@@ -105,33 +105,33 @@ class Engine(Builder, Protocol):
         """
 
     def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
-        """Writes files (name → content) into a directory that exists in it, running or not."""
+        """Write files (name → content) into a directory that exists in it, running or not."""
 
     def set_restart(self, container: str, policy: str) -> None:
-        """Changes its restart policy ("no", "always", "unless-stopped", "on-failure:N")."""
+        """Change its restart policy ("no", "always", "unless-stopped", "on-failure:N")."""
 
     # networks
     def ensure_network(self, name: str, labels: Mapping[str, str]) -> str:
-        """The id of the network of that name, made as a bridge with these labels if there was none."""
+        """Return the id of the network of that name, made as a bridge with these labels if there was none."""
 
     def network(self, name: str) -> Mapping[str, str] | None:
-        """The labels of the network of exactly that name, None if there is none."""
+        """Return the labels of the network of exactly that name, None if there is none."""
 
     def connect(self, network: str, container: str, aliases: Sequence[str] = ()) -> None: ...
 
     def disconnect(self, network: str, container: str) -> None: ...
 
     def networks(self, labels: Mapping[str, str]) -> list[str]:
-        """Names of the networks with these labels."""
+        """Return names of the networks with these labels."""
 
     def remove_network(self, name: str) -> bool:
-        """Removes it; returns False if there was none."""
+        """Remove it; return False if there was none."""
 
     # volumes
     def volume(self, name: str) -> Mapping[str, str] | None:
-        """The labels of the volume of that name, None if there is none."""
+        """Return the labels of the volume of that name, None if there is none."""
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Makes a volume with these labels; one that is there keeps its own."""
+        """Make a volume with these labels; one that is there keeps its own."""
 
     def close(self) -> None: ...

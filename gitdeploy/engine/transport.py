@@ -53,7 +53,7 @@ class Api(docker.APIClient):
         self.trust_env = False
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Sends one request. Raises NotFound for status 404, EngineError for others from 400, UnfitError for no answer."""
+        """Send one request. Raises NotFound for status 404, EngineError for others from 400, UnfitError for no answer."""
         try:
             response = super().send(request, **options)
         except requests.RequestException as error:
@@ -74,7 +74,7 @@ class Api(docker.APIClient):
         stream: bool = False,
         timeout: float = TIMEOUT,
     ) -> requests.Response:
-        """A request for which docker-py has no method, or none without a read timeout.
+        """Make a request for which docker-py has no method, or none with a read timeout of its own.
 
         Takes a path without the API version, and seconds to wait for the connection, and for each next byte.
         Docker Engine API: https://docs.docker.com/reference/api/engine/
@@ -84,11 +84,11 @@ class Api(docker.APIClient):
         return self.request(method, url, params=params, json=json, headers=headers, stream=stream, timeout=patience)
 
     def speak(self, version: str) -> None:
-        """Uses that version of the API from now on; docker-py takes it at construction only, before anything is known."""
+        """Use that version of the API from now on; docker-py takes it at construction only, before anything is known."""
         self._version = version
 
     def messages(self, response: requests.Response, cancel: Cancel) -> Iterator[dict[str, Any]]:
-        """The JSON messages of a streamed answer, as they come.
+        """Yield the JSON messages of a streamed answer, as they come.
 
         Raises Cancelled when `cancel` is set (the engine stops the work when the connection closes), EngineError for a message
         that reports one, UnfitError when the engine goes away.
@@ -107,21 +107,21 @@ class Api(docker.APIClient):
                 raise Cancelled("cancelled")
 
     def broken(self, error: Exception) -> UnfitError:
-        """What to raise for a connection that failed with `error`."""
+        """Return what to raise for a connection that failed with `error`."""
         if isinstance(error, requests.ReadTimeout) or "Read timed out" in str(error):
             return TimedOut(f"the Docker Engine at {self.host} accepts connections and does not answer", "restart it")
         return unreachable(self.host, error)
 
 
 def part(ref: str) -> str:
-    """A container, network or image reference as part of a path. Raises EngineError for what cannot be one."""
+    """Return a container, network or image reference as part of a path. Raises EngineError for what cannot be one."""
     if not REFERENCE.fullmatch(ref) or {".", ".."} & set(ref.split("/")):
         raise EngineError(f"{ref!r} is not a valid name or reference", 400)
     return quote(ref, safe="/:@")
 
 
 def _connection(response: requests.Response) -> socket.socket:
-    """The connection below a streamed answer."""
+    """Return the connection below a streamed answer."""
     raw: Any = response.raw
     reader = raw._fp.fp
     found: socket.socket = reader.channel if hasattr(reader, "channel") else reader.raw._sock  # paramiko has channels
@@ -130,7 +130,7 @@ def _connection(response: requests.Response) -> socket.socket:
 
 @contextmanager
 def _watched(response: requests.Response, cancel: Cancel) -> Iterator[None]:
-    """Ends the reading of `response`, in whatever thread, soon after `cancel` is set; closes it in the end."""
+    """End the reading of `response`, in whatever thread, soon after `cancel` is set; close it in the end."""
     done = threading.Event()
     sock = _connection(response)
 

@@ -31,11 +31,11 @@ class Variables:
         self._left = MOST
 
     def set(self, name: str, value: str | None) -> None:
-        """Gives a variable its value, None for one that is not known."""
+        """Give a variable its value, None for one that is not known."""
         self._values[name] = value
 
     def expand(self, text: str) -> str | None:
-        """The text with all filled in, None where that is not known: nested variables, quotes within, too long."""
+        """Return the text with all filled in, None where that is not known: nested variables, quotes within, too long."""
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
             quote, text = text[0], text[1:-1]
             if quote == "'" and "$" in text:
@@ -95,7 +95,7 @@ class Variables:
 
 
 def _plain(text: str) -> str:
-    """The text, if it stands for itself."""
+    """Return the text, if it stands for itself."""
     if re.search(r"[\"'\\$]", text):
         raise UnknownError
     return text

@@ -1,4 +1,4 @@
-"""The bell: a FIFO in the spool to which hooks write a byte, so that whoever watches the spool looks at once."""
+"""The bell: a FIFO in the spool to which hooks write a byte, so that the worker looks at the spool at once."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _UNITS = {"": "B", "b": "B", "k": "KiB", "m": "MiB", "g": "GiB"}
 _LEFT_OUT = ("detach", "interactive", "tty", "quiet", "rm", "pull", "sig-proxy")
 
 _FIXES = {
-    "health-cmd": "a HEALTHCHECK in the Dockerfile, or health.path, tells when a release serves",
+    "health-cmd": "a HEALTHCHECK in the Dockerfile, or health.path, says when a release serves",
     "publish-all": "name the ports in publish",
     "privileged": "gitdeploy runs nothing privileged",
     "entrypoint": "put it into the Dockerfile: ENTRYPOINT",

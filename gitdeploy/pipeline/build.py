@@ -41,7 +41,7 @@ class Candidate:
 
 
 def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Running) -> Image:
-    """The image of this tree: the one that exists if the same recipe was built before, else a new one."""
+    """Return the image of this tree: the one that exists if the same recipe was built before, else a new one."""
     app, commit, references = candidate.app, candidate.commit, candidate.references
     builder = tools.builder
     context = repository.context(
@@ -58,7 +58,7 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
     others = [other for other in tools.config.apps.values() if other.name != app.name]
 
     def look_up(base: str) -> str:
-        """The id of a base image, "" where the engine lists none."""
+        """Return the id of a base image, "" where the engine lists none."""
         image = _image(builder, base)
         check_base(base, image.labels if image else {}, app, others)
         return image.id if image else ""
@@ -108,7 +108,7 @@ def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Run
 
 
 def _image(builder: Builder, base: str) -> Image | None:
-    """A base image, None where the engine lists none."""
+    """Return a base image, None where the engine lists none."""
     try:
         return builder.image(base)
     except EngineError as error:
@@ -118,7 +118,7 @@ def _image(builder: Builder, base: str) -> Image | None:
 
 
 def build_secrets(app: App, console: Console) -> Mapping[str, bytes]:
-    """The contents of the app's build secrets; from now on the console hides them."""
+    """Return the contents of the app's build secrets; from now on the console hides them."""
     values = {name: read_secret(path, f'apps."{app.name}".build.secrets.{name}') for name, path in app.build.secrets.items()}
     console.redact.add(value.decode("utf-8", "replace") for value in values.values())
     return values

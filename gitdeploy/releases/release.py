@@ -1,4 +1,4 @@
-"""What a release is called: labels, container names, and the recipe that tells whether an image exists already.
+"""What a release is called: labels, container names, and the recipe that says whether an image exists already.
 
 Pure. Containers are found by label, never by parsing names; the names are for people. Names of images: `imagenames`.
 """
@@ -107,7 +107,7 @@ def label_number(labels: Mapping[str, str], label: str) -> int:
 def label_problem(app: App, labels: Iterable[str]) -> str:
     """Return why no container may be made of an image with these labels, "" if one may.
 
-    Containers inherit labels, and a Dockerfile is written by whoever may push: it must not speak in gitdeploy's name, nor,
+    Containers inherit labels, and a pusher writes the Dockerfile: it must not speak in gitdeploy's name, nor,
     where a proxy goes by labels, tell that proxy what is the server's to tell (router.labels).
     """
     families = {proxy_family(label) for label in app.router.labels}

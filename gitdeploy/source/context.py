@@ -62,7 +62,7 @@ class _Tree:
         return _Place(names, *found) if found else None
 
     def directory(self, path: str) -> _Place:
-        """The directory that is the context."""
+        """Return the directory that is the context."""
         place = self.place(split(path, "the build context"))
         if place and place.entry.mode == DIRECTORY:
             return place
@@ -72,7 +72,7 @@ class _Tree:
         raise StageFailed(f"the build context {path!r} is {what} in commit {self.commit.id[:12]}", hint)
 
     def dockerfile(self, path: str, directory: _Place) -> _Place:
-        """The Dockerfile; the plain name is looked for in the context first, and in lower case too, as Docker does."""
+        """Return the Dockerfile; the plain name is looked for in the context first, and in lower case too, as Docker does."""
         names = split(path, "the Dockerfile")
         candidates = [names]
         if names == [b"Dockerfile"]:
@@ -88,7 +88,7 @@ class _Tree:
         raise StageFailed(f"there is no Dockerfile {path!r} in commit {self.commit.id[:12]}", hint)
 
     def ignored(self, dockerfile: _Place, directory: _Place) -> tuple[list[str], str]:
-        """The patterns of NAME.dockerignore beside the Dockerfile, else of the context's .dockerignore; and the file's name."""
+        """Return the patterns of NAME.dockerignore beside the Dockerfile, else of the context's; and the file's name."""
         *where, name = dockerfile.names
         for names in ([*where, name + b".dockerignore"], [*directory.names, b".dockerignore"]):
             place, file = self.place(names), show(names[-1])
@@ -109,7 +109,7 @@ def open_context(
     submodules: SameServer | None = None,
     limit: int = MAX_CONTEXT,
 ) -> Context:
-    """The build context of a commit.
+    """Return the build context of a commit.
 
     Args:
         directory: what is sent, a path from the root of the tree.
@@ -155,7 +155,7 @@ def _sent_as(dockerfile: _Place, directory: _Place) -> bytes:
 
 
 def _require_submodules(finder: Submodules, walk: Callable[[Enter], Iterator[Item]]) -> None:
-    """Raises StageFailed, naming all of them, if there are submodules that cannot be taken."""
+    """Raise StageFailed, naming all of them, if there are submodules that cannot be taken."""
     problems: list[str] = []
 
     def enter(parent: Source, path: bytes, commit: bytes) -> Source | None:

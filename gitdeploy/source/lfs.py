@@ -50,7 +50,7 @@ def read_pointer(data: bytes, path: bytes) -> Pointer | None:
         reason = f"the Git LFS pointer {show(path)} has a wrong {'id' if size else 'size'}: {found}"
         raise StageFailed(reason, 'expected "oid sha256:" with 64 digits and "size"; let `git lfs` write it again')
     if any(key.startswith(b"ext-") for key in values):
-        raise StageFailed(f"the Git LFS pointer {show(path)} needs an LFS extension, which gitdeploy has not", _HINT)
+        raise StageFailed(f"the Git LFS pointer {show(path)} needs an LFS extension, which gitdeploy does not have", _HINT)
     return Pointer(oid[1].decode(), int(size[0]))
 
 

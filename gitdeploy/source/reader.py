@@ -53,17 +53,17 @@ class Lender(Protocol):
     """Whoever keeps processes that read."""
 
     def borrow(self, user: tuple[int, int]) -> Process:
-        """A process that reads as this user and group, or that has read nothing yet. Raises StageFailed."""
+        """Return a process that reads as this user and group, or that has read nothing yet. Raises StageFailed."""
 
     def give_back(self, process: Process, user: tuple[int, int]) -> None:
-        """Takes it back, alive or not."""
+        """Take it back, alive or not."""
 
 
 class Repository:
-    """An open repository; a context manager that closes it. Its methods may raise Cancelled besides."""
+    """An open repository; a context manager that closes it. Its methods may raise Cancelled, too."""
 
     def __init__(self, place: Place, lender: Lender, cancelled: Cancel) -> None:
-        """Opens it. Raises StageFailed."""
+        """Open it. Raises StageFailed."""
         self.place = place
         self.path = place.path
         self._lender = lender
@@ -77,7 +77,7 @@ class Repository:
             raise
 
     def close(self) -> None:
-        """Gives its process back."""
+        """Give its process back."""
         if self._process:
             self._lender.give_back(self._process, (self.place.uid, self.place.gid))
             self._process = None
@@ -119,7 +119,7 @@ class Repository:
         return tip
 
     def tips(self, refs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """The ids of the commits that full ref names point at; and, of those that cannot be read, why. Raises StageFailed."""
+        """Return the ids of the commits that full ref names point at; and why some cannot be read. Raises StageFailed."""
         tips: dict[str, str] = {}
         wrong: dict[str, str] = {}
         if len(refs) > MAX_TIPS:
@@ -173,11 +173,11 @@ class Repository:
         return Context(self, request, f"reading commit {commit.id[:12]}", limit)
 
     def ask(self, request: Mapping[str, object], what: str, limits: Limits = LOOKUP) -> tuple[dict[str, Any], bytes]:
-        """Asks about the open repository. Raises StageFailed, Cancelled."""
+        """Ask about the open repository. Raises StageFailed, Cancelled."""
         return self._ready().ask(request, what, limits, self._cancelled)
 
     def stream(self, what: str, limits: Limits) -> Answer:
-        """The stream of the context that was opened last; returns the message at its end. Raises StageFailed, Cancelled."""
+        """Yield the stream of the context opened last; return the message at its end. Raises StageFailed, Cancelled."""
         return self._ready().stream({"verb": "stream"}, what, limits, self._cancelled)
 
     @property
@@ -186,7 +186,7 @@ class Repository:
         return self._process is not None and self._process.alive
 
     def _ready(self) -> Process:
-        """The process with this repository open in it: another one if the last has died over a question."""
+        """Return the process with this repository open in it: another one if the last has died over a question."""
         if self._process and self._process.alive:
             return self._process
         self.close()
@@ -210,7 +210,7 @@ class Context:
     """
 
     def __init__(self, repository: Repository, request: Mapping[str, object], what: str, limit: int) -> None:
-        """Opens it. Takes the request that does, what to call that, and the bytes that the stream may have."""
+        """Open it. Takes the request that does, what to call that, and the bytes that the stream may have."""
         self._repository = repository
         self._request = request
         self._what = what

@@ -32,7 +32,7 @@ class Context:
     def __init__(
         self, dockerfile: Item, items: Callable[[], Iterator[Item]], lfs: Path | None, *, content: bytes, key: str, limit: int
     ) -> None:
-        """Takes the Dockerfile as it is sent, what starts a walk, the store of LFS objects, and the bytes it may have."""
+        """Take the Dockerfile as it is sent, what starts a walk, the store of LFS objects, and the bytes it may have."""
         self.dockerfile = dockerfile.path.decode("utf-8", "surrogateescape")
         self.content = content
         self.key = key
@@ -83,7 +83,7 @@ class Context:
         yield b"".join([*parts, tar.END])
 
     def _count(self, path: bytes, length: int) -> None:
-        """Counts a header, or the content of a file before any of it is unpacked. Raises StageFailed at the limit."""
+        """Count a header, or the content of a file before any of it is unpacked. Raises StageFailed at the limit."""
         self._total += length + tar.BLOCK
         self._largest = max(self._largest, (length, path))
         if self._total > self._limit:
@@ -93,7 +93,7 @@ class Context:
             raise StageFailed(reason, "leave files out with .dockerignore, or have build.max_context raised in config.toml")
 
     def _ordered(self) -> Iterator[Item]:
-        """The Dockerfile, then the rest: BuildKit recognizes a tar stream by its first header, which must be a plain one."""
+        """Yield the Dockerfile, then the rest: BuildKit recognizes a tar stream by its first header, a plain one."""
         yield self._first
         for item in self._items():
             if item.path != self._first.path:

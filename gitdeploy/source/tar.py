@@ -23,22 +23,22 @@ _NOBODY, _TIME, _MAGIC = b"0000000\0", b"00000000000\0", b"ustar  \0"
 
 
 def file(name: bytes, size: int, *, executable: bool = False) -> bytes:
-    """The header of a regular file; `size` bytes of content and `padding(size)` follow it."""
+    """Return the header of a regular file; `size` bytes of content and `padding(size)` follow it."""
     return _entry(name, b"0", 0o755 if executable else 0o644, size)
 
 
 def directory(name: bytes) -> bytes:
-    """The header of a directory; `name` has no slash at its end."""
+    """Return the header of a directory; `name` has no slash at its end."""
     return _entry(name + b"/", b"5", 0o755)
 
 
 def symlink(name: bytes, target: bytes) -> bytes:
-    """The header of a symlink."""
+    """Return the header of a symlink."""
     return _entry(name, b"2", 0o777, link=target)
 
 
 def padding(size: int) -> bytes:
-    """What fills the last block of `size` bytes of content."""
+    """Return what fills the last block of `size` bytes of content."""
     return bytes(-size % BLOCK)
 
 
@@ -65,5 +65,5 @@ def header(name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes
 
 @cache
 def _fixed_sum(kind: bytes, mode: int) -> int:
-    """What the fields that are the same for every entry of a kind add to its checksum, whose own field counts as spaces."""
+    """Return what the fields that all entries of a kind share add to the checksum, whose own field counts as spaces."""
     return sum(_HEADER.pack(b"", b"%07o\0" % mode, _NOBODY, _NOBODY, b"", _TIME, b" " * 8, kind, b"", _MAGIC))

@@ -155,7 +155,7 @@ def _outlasting_the_engine(a: Attempt) -> Outcome | GitdeployError:
 
 
 def _was_connected(a: Attempt) -> bool:
-    """Whether the engine was there before; one that nobody has seen is not waited for."""
+    """Return whether the engine was there before; one that nobody has seen is not waited for."""
     try:
         a.engine()
     except GitdeployError:
@@ -164,7 +164,7 @@ def _was_connected(a: Attempt) -> bool:
 
 
 def _await_engine(a: Attempt) -> bool:
-    """Returns True when the engine answers again, False when the worker is to stop or somebody asked to cancel."""
+    """Return True when the engine answers again, False when the worker is to stop or somebody asked to cancel."""
     while not a.stop.is_set() and a.cancel.reason != "request":  # after a newer push there is still something to put right
         try:
             a.engine().ping()
@@ -200,7 +200,7 @@ def _understood(a: Attempt, error: Exception) -> GitdeployError:
 
 
 def _end(a: Attempt, result: Outcome | GitdeployError) -> bool:
-    """Records and tells how it ended; returns False if it did not, and is still to be done or to be put right."""
+    """Record and tell how it ended; return False if it did not, and is still to be done or to be put right."""
     if isinstance(result, Cancelled) and a.cancel.reason == "stop":
         a.state.update(a.row.id, attempts=a.row.attempts)  # a polite stop is no attempt
         a.console.line("gitdeploy is being stopped; this deployment is kept and done when it runs again")

@@ -1,4 +1,4 @@
-"""Which repository an app is: a deleted one's table in config.toml is not for whoever makes one of that name again.
+"""Which repository an app is: a deleted one's table in config.toml does not go to the next repository of that name.
 
 Enrolment writes a random token into the repository's gitdeploy.conf, which no push reaches and which a rename or a backup takes
 along; state.db remembers it. An app that was enrolled by an older gitdeploy is bound to the repository that is used first.

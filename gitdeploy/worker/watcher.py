@@ -1,7 +1,7 @@
 """Watches the refs of all enrolled repositories, and keeps their hooks in place; runs beside the agent's workers.
 
 Most moves of a ref are told by the hooks. The watcher is there for the rest: it looks at the metadata of the few files that
-hold refs, reads refs only when one of them changed, and writes a push record for a move that nobody else tells of.
+hold refs, reads refs only when one of them changed, and writes a push record for a move that nobody else reports.
 """
 
 from __future__ import annotations
