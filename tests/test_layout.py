@@ -65,7 +65,7 @@ DECISIONS = (
     "gitdeploy.releases.release",
     "gitdeploy.config",
 )
-READ_CONFIG_FILES = ("gitdeploy.config.files", "gitdeploy.config.load", "gitdeploy.config.secretfile")
+READ_CONFIG_FILES = ("gitdeploy.config.configfile", "gitdeploy.config.load", "gitdeploy.config.secretfile")
 EFFECTS = {
     *("asyncio", "concurrent", "fcntl", "glob", "http", "io", "multiprocessing", "os", "random", "secrets", "select"),
     *("shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),

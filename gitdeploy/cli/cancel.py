@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Mapping
 
-from gitdeploy.cli.context import app_name, make_site
+from gitdeploy.cli.installation import app_name, make_site
 from gitdeploy.cli.who import audit
 from gitdeploy.errors import UsageError
 

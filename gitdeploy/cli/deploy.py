@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from gitdeploy.cli.context import enrolled_app, make_site
 from gitdeploy.cli.follow import submit
+from gitdeploy.cli.installation import enrolled_app, make_site
 from gitdeploy.cli.who import user_name
 from gitdeploy.intake.push import PushRecord, RefUpdate, full_patterns
 from gitdeploy.intake.spool import new_name

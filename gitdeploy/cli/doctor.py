@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from gitdeploy.cli.context import become, hook_conf
+from gitdeploy.cli.installation import become, hook_conf
 from gitdeploy.doctor.examine import Examination, Installation
 from gitdeploy.doctor.finding import as_json, as_text, exit_status
 from gitdeploy.engine.client import DEFAULT_HOST, connect

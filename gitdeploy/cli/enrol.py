@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gitdeploy.cli.context import hook_conf, install_hook, make_site
+from gitdeploy.cli.installation import hook_conf, install_hook, make_site
 from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in

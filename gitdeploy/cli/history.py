@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 
-from gitdeploy.cli.context import app_name, make_site
+from gitdeploy.cli.installation import app_name, make_site
 from gitdeploy.cli.tables import moment, span, table
 from gitdeploy.releases.records import Deployment, as_json
 from gitdeploy.terminal.redact import harmless

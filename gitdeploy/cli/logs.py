@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from gitdeploy.cli.context import app_name, make_site
+from gitdeploy.cli.installation import app_name, make_site
 from gitdeploy.errors import UsageError
 from gitdeploy.releases.state import State
 from gitdeploy.worker.site import Site

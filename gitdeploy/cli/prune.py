@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from gitdeploy.cli.context import enrolled_app, make_site
+from gitdeploy.cli.installation import enrolled_app, make_site
 from gitdeploy.cli.who import audit, complain
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine

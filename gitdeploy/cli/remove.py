@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from gitdeploy.cli.context import make_site
 from gitdeploy.cli.enrol import edit_server
+from gitdeploy.cli.installation import make_site
 from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.errors import UsageError
 from gitdeploy.gitserver.enrolment import remove

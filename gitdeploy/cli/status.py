@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gitdeploy.cli.context import app_name, known_apps, make_site
+from gitdeploy.cli.installation import app_name, known_apps, make_site
 from gitdeploy.cli.tables import ago, table
 from gitdeploy.config import snapshot
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError

@@ -12,7 +12,7 @@ from functools import partial
 
 from gitdeploy import __version__
 from gitdeploy.agent.prepare import AGENT_VERSION
-from gitdeploy.cli.context import make_site
+from gitdeploy.cli.installation import make_site
 from gitdeploy.errors import UnfitError
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.releases.state import State

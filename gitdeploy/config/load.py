@@ -20,8 +20,8 @@ from gitdeploy.config.checks import (
     pusher_problems,
     volume_problem,
 )
+from gitdeploy.config.configfile import read_config_file
 from gitdeploy.config.document import MAX_CONFIG, MAX_TREE, parse_toml
-from gitdeploy.config.files import read_config_file
 from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS, Key
 from gitdeploy.config.layers import build_app, read_layer, replaced

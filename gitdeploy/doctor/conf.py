@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitdeploy.doctor.files import FileFacts, look_at_file
 from gitdeploy.doctor.finding import Finding, Level
+from gitdeploy.doctor.permissions import FileFacts, look_at_file
 from gitdeploy.gitserver.hookconf import FILE, MAX_SIZE, HookConf
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitdeploy.doctor.files import user_name
 from gitdeploy.doctor.finding import Finding
+from gitdeploy.doctor.permissions import user_name
 from gitdeploy.engine.types import EngineInfo
 
 

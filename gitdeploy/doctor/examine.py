@@ -11,17 +11,17 @@ from pathlib import Path
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config, Server
 from gitdeploy.doctor.apps import examine_apps
-from gitdeploy.doctor.audit import examine_audit
+from gitdeploy.doctor.auditlog import examine_audit
 from gitdeploy.doctor.engine import examine_engine
-from gitdeploy.doctor.files import User, examine_files, look_at_file
 from gitdeploy.doctor.finding import Finding, Level, from_error
 from gitdeploy.doctor.gogs import examine_gogs, examine_newcomers
+from gitdeploy.doctor.logins import examine_registries
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
-from gitdeploy.doctor.programs import examine_programs
-from gitdeploy.doctor.registry import examine_registries
-from gitdeploy.doctor.repository import Expected, Repository, examine_repository, find_repositories, judge_repositories
+from gitdeploy.doctor.permissions import User, examine_files, look_at_file
+from gitdeploy.doctor.repositories import Expected, Repository, examine_repository, find_repositories, judge_repositories
 from gitdeploy.doctor.routers import examine_routers
 from gitdeploy.doctor.secrets import examine_secrets
+from gitdeploy.doctor.signing import examine_programs
 from gitdeploy.doctor.waiting import examine_queue
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials, EngineInfo

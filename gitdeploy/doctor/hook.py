@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitdeploy.doctor.files import FileFacts, look_at_file
 from gitdeploy.doctor.finding import Finding
+from gitdeploy.doctor.permissions import FileFacts, look_at_file
 from gitdeploy.gitserver.enrolment import HOOK, HOOK_DIRECTORIES, KEPT, MAX_HOOK, MOVED, MOVED_MARK, is_ours
 
 RESYNC = 'in Gogs: Admin Panel, "Resync pre-receive, update and post-receive hooks of all repositories"'

@@ -12,8 +12,8 @@ from typing import Literal
 
 from gitdeploy import __version__
 from gitdeploy.agent.prepare import AGENT_VERSION
-from gitdeploy.doctor.files import look_at_file
 from gitdeploy.doctor.finding import Finding
+from gitdeploy.doctor.permissions import look_at_file
 from gitdeploy.gitserver.hookconf import Mode
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.state import State

@@ -28,7 +28,7 @@ from gitdeploy.engine.mapping import is_build_step
 from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import TAIL, Said, State, heading, report, sending
 from gitdeploy.engine.query import common
-from gitdeploy.engine.registry import Transfer
+from gitdeploy.engine.registries import Transfer
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
 from gitdeploy.errors import BuildFailed, Cancelled, EngineError, GitdeployError, RegistryError

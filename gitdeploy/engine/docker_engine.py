@@ -7,7 +7,7 @@ from gitdeploy.engine.containers import Containers
 from gitdeploy.engine.images import Images
 from gitdeploy.engine.inside import Inside
 from gitdeploy.engine.networks import Networks
-from gitdeploy.engine.registry import Registry
+from gitdeploy.engine.registries import Registry
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import EngineInfo
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gitdeploy.engine.directives import BOM, directives
+from gitdeploy.engine.dockervariables import Variables
 from gitdeploy.engine.lengths import Lengths
-from gitdeploy.engine.variables import Variables
 from gitdeploy.engine.words import words_of
 from gitdeploy.errors import BuildFailed
 

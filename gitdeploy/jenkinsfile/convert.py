@@ -12,14 +12,14 @@ from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.load import parse_config
 from gitdeploy.config.problems import BadValue, quoted
 from gitdeploy.errors import ConfigError, UsageError
-from gitdeploy.jenkinsfile.containers import take_run
+from gitdeploy.jenkinsfile.dockerbuild import Images
 from gitdeploy.jenkinsfile.dockercli import Parsed, parse
+from gitdeploy.jenkinsfile.dockerrun import take_run
 from gitdeploy.jenkinsfile.draft import Draft
 from gitdeploy.jenkinsfile.groovy import tokens
-from gitdeploy.jenkinsfile.images import Images
+from gitdeploy.jenkinsfile.parameters import Variables, collect
 from gitdeploy.jenkinsfile.shell import Command, commands
 from gitdeploy.jenkinsfile.steps import Note, Registry, Script, Source, steps
-from gitdeploy.jenkinsfile.variables import Variables, collect
 
 MAX_SIZE = 64_000
 """Characters of a Jenkinsfile: far more than anybody writes."""

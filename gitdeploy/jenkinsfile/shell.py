@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitdeploy.jenkinsfile.variables import VERSION, Variables, reads_version
+from gitdeploy.jenkinsfile.parameters import VERSION, Variables, reads_version
 
 UNKNOWN = "${…}"
 """Stands for the output of a command."""

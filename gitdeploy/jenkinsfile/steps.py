@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitdeploy.jenkinsfile.groovy import Token, arguments, template
-from gitdeploy.jenkinsfile.variables import Variables
+from gitdeploy.jenkinsfile.parameters import Variables
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
 from gitdeploy.errors import NothingToDo, StageFailed
 from gitdeploy.pipeline.build import Candidate, build, build_secrets
+from gitdeploy.pipeline.findrelease import find_release
 from gitdeploy.pipeline.gate import judged_image, run_gate
 from gitdeploy.pipeline.plan import Deadline, Running, Step, follow
 from gitdeploy.pipeline.publish import publish_release
-from gitdeploy.pipeline.rollback import find_release
 from gitdeploy.pipeline.signatures import require_signature
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.pipeline.version import read_version

@@ -18,9 +18,9 @@ from typing import Any
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import frames
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.confine import CannotChange, allow, become, confine
-from gitdeploy.source.context import open_context
 from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.source.stream import Context

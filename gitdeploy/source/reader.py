@@ -1,6 +1,6 @@
 """Repositories as the rest of gitdeploy reads them: each question goes to a process that has no rights but to read them.
 
-The interface is that of `gitdeploy.source.repository` and `gitdeploy.source.context`, which do the work over there. What comes
+The interface is that of `gitdeploy.source.repository` and `gitdeploy.source.buildcontext`, which do the work over there. What comes
 back is checked for its type and size, for a repository may have taken that process over.
 """
 

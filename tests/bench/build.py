@@ -33,7 +33,7 @@ from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.pipeline.build import Candidate, build
 from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
-from gitdeploy.source.context import MAX_CONTEXT
+from gitdeploy.source.buildcontext import MAX_CONTEXT
 from gitdeploy.worker.readers import Readers, place_of
 from tests.bench.ground import ground
 from tests.support.builder import archive as tar

@@ -22,7 +22,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from gitdeploy.source.context import MAX_CONTEXT
+from gitdeploy.source.buildcontext import MAX_CONTEXT
 from gitdeploy.worker.readers import Readers, place_of
 from tests.support.gitrepo import GitRepo
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.config.files import read_config_file
+from gitdeploy.config.configfile import read_config_file
 from gitdeploy.config.load import load_config
 from gitdeploy.errors import ConfigError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.doctor.files import FileFacts, judge_access, judge_program
 from gitdeploy.doctor.machine import Disk, judge_disk, judge_packages
+from gitdeploy.doctor.permissions import FileFacts, judge_access, judge_program
 from tests.doctor.patient import APP, NO_ENGINE, Patient
 from tests.support.gogs import Gogs
 from tests.support.installed import Installed, install

@@ -18,7 +18,7 @@ from gitdeploy.config.imagereference import split
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.credentials import Logins, load
 from gitdeploy.engine.docker_engine import DockerEngine
-from gitdeploy.engine.registry import Transfer
+from gitdeploy.engine.registries import Transfer
 from gitdeploy.engine.types import NEVER
 from gitdeploy.errors import Cancelled, RegistryError
 from gitdeploy.pipeline.publish import publish

@@ -26,13 +26,13 @@ from gitdeploy.engine.cutting import LONGEST_REASON
 from gitdeploy.engine.diagnosis import registry_failure, start_failure
 from gitdeploy.engine.directives import frontends, syntax_image
 from gitdeploy.engine.dockerfile import base_images, beyond_classic, parse
+from gitdeploy.engine.dockervariables import LONGEST as LONGEST_VALUE
+from gitdeploy.engine.dockervariables import MOST, Variables
 from gitdeploy.engine.lines import LONGEST, Lines
 from gitdeploy.engine.messages import LONGEST as LONGEST_MESSAGE
 from gitdeploy.engine.messages import decoded, failure, lines, refusal
 from gitdeploy.engine.progress import Failure, Progress
 from gitdeploy.engine.protobuf import Malformed, field
-from gitdeploy.engine.variables import LONGEST as LONGEST_VALUE
-from gitdeploy.engine.variables import MOST, Variables
 from gitdeploy.errors import BuildFailed, EngineError, StageFailed
 from gitdeploy.pipeline.buildguard import check_base, check_frontends
 from tests.support import traces

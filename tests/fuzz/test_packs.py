@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import delta
-from gitdeploy.source.context import open_context
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.inflate import LARGE, Damaged, Large
 from gitdeploy.source.objects import Objects
 from gitdeploy.source.repository import open_repository

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.doctor.audit import examine_audit
+from gitdeploy.doctor.auditlog import examine_audit
 from gitdeploy.releases.audit import LONGEST, AuditLog, Entry, digest, last_config, render
 
 

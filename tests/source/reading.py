@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitdeploy.source import process
-from gitdeploy.source.context import MAX_CONTEXT
+from gitdeploy.source.buildcontext import MAX_CONTEXT
 from gitdeploy.source.reader import Context, Place, Repository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.worker.readers import Readers

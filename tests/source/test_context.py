@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitdeploy.source.context import open_context
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.repository import open_repository
 from gitdeploy.source.stream import CHUNK
 from tests.support.gitrepo import File, GitRepo, Member, Tree, executable, members, sha1, symlink
@@ -229,7 +229,7 @@ def test_two_thousand_directories_deep(repo: GitRepo) -> None:
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from gitdeploy.source.context import open_context
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.repository import open_repository
 with open_repository(Path(sys.argv[1])) as opened:
     commit = opened.resolve("main")

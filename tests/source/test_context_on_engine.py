@@ -13,7 +13,7 @@ import pytest
 
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.types import BuildRequest
-from gitdeploy.source.context import open_context
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.repository import open_repository
 from tests.support.gitrepo import GitRepo, Member, Tree, executable, members, symlink
 from tests.support.recorder import Recorder

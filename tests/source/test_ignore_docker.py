@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from gitdeploy.source.context import open_context
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.repository import open_repository
 from tests.support.gitrepo import GitRepo, members
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source.context import open_context
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.lfs import read_pointer
 from gitdeploy.source.repository import open_repository
 from tests.support.gitrepo import GitRepo, Member, executable, members, sha1

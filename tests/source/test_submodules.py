@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source.context import open_context
+from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.repository import open_repository
 from gitdeploy.source.sameserver import PUBLIC, SameServer
 from tests.support.gitrepo import GitRepo, members, submodule

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from gitdeploy.cli.context import make_site
+from gitdeploy.cli.installation import make_site
 from gitdeploy.terminal import console
 from tests.support.apps import SampleApp
 from tests.support.fake_engine import FakeEngine

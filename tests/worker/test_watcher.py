@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.cli.context import make_site
+from gitdeploy.cli.installation import make_site
 from gitdeploy.errors import StageFailed
 from gitdeploy.intake.moves import SETTLE
 from gitdeploy.intake.push import PushRecord

@@ -9,9 +9,9 @@ from gitdeploy.releases.release import ADOPTED, APP, RELEASE, label_number
 from gitdeploy.targets.docker.condition import condition
 from gitdeploy.targets.docker.ownership import require_own
 from gitdeploy.targets.docker.rollout import STRATEGIES
-from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import look
 from gitdeploy.targets.docker.rollout.held import release_held, serving_now, serving_release
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.recovery import recover
 from gitdeploy.targets.target import Incoming, Outcome, Surroundings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.cli.context import _own_container
+from gitdeploy.cli.installation import _own_container
 from gitdeploy.config.model import App, Publish, Volume
 from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import StageFailed

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gitdeploy.targets.docker.rollout.blue_green import blue_green
 from gitdeploy.targets.docker.rollout.canary import canary
-from gitdeploy.targets.docker.rollout.context import Rollout
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.recreate import recreate
 from gitdeploy.targets.docker.rollout.rolling import rolling
 from gitdeploy.targets.target import Outcome

@@ -6,12 +6,12 @@ from gitdeploy.config.model import App
 from gitdeploy.engine.ports import port_holder
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineError, StageFailed
-from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, look_to_deploy, room, serving
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.switch import ByOthers, ByReload, ByStart, ByWeight, Switch, servers
-from gitdeploy.targets.docker.router.config import FULL, Settings, settings
 from gitdeploy.targets.docker.router.container import check, create, fits, has_router, require_image
 from gitdeploy.targets.docker.router.haproxy import Haproxy
+from gitdeploy.targets.docker.router.haproxycfg import FULL, Settings, settings
 from gitdeploy.targets.undo import Undo
 
 

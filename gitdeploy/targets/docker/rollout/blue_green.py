@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitdeploy.targets.docker.rollout.context import Rollout
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.overlap import Overlap
 from gitdeploy.targets.target import Outcome
 

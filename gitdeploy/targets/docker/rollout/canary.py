@@ -11,8 +11,8 @@ from gitdeploy.config.sections import Canary
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.targets.docker.rollout.blue_green import blue_green
-from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import alias
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.overlap import Overlap
 from gitdeploy.targets.docker.rollout.switch import POLL
 from gitdeploy.targets.docker.router.runtime import Counts

@@ -15,7 +15,7 @@ from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, RELEASE, REPLICA, ROLE, VERSION, label_number
 from gitdeploy.targets.docker.ownership import name_problem
-from gitdeploy.targets.docker.router.config import FULL, Server
+from gitdeploy.targets.docker.router.haproxycfg import FULL, Server
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from gitdeploy.errors import GitdeployError
 from gitdeploy.targets.docker.health import Check, pick
 from gitdeploy.targets.docker.rollout.found import Found, Group, active, everyone, look, room, serving
 from gitdeploy.targets.docker.rollout.overlap import stop_all
-from gitdeploy.targets.docker.router.config import Settings, settings
 from gitdeploy.targets.docker.router.haproxy import Haproxy
+from gitdeploy.targets.docker.router.haproxycfg import Settings, settings
 
 
 def serving_release(engine: Engine, app: App) -> int:

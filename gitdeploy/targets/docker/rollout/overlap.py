@@ -13,13 +13,13 @@ from gitdeploy.engine.types import NEVER, Container
 from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
 from gitdeploy.targets.docker.health import TICK, Check, Waiter, failure, gone_wrong
 from gitdeploy.targets.docker.rollout.arrange import arrange
-from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import Group, alias, look, version_of
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.switch import POLL
 from gitdeploy.targets.docker.rollout.takeover import put_back
-from gitdeploy.targets.docker.router.config import published_ports
 from gitdeploy.targets.docker.router.container import discard, has_router
+from gitdeploy.targets.docker.router.haproxycfg import published_ports
 from gitdeploy.targets.target import Outcome
 from gitdeploy.targets.undo import Undo
 

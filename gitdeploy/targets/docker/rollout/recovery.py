@@ -20,10 +20,10 @@ from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.overlap import stop_all
 from gitdeploy.targets.docker.rollout.switch import servers
 from gitdeploy.targets.docker.rollout.takeover import put_back
-from gitdeploy.targets.docker.router.config import FULL
 from gitdeploy.targets.docker.router.container import check as check_config
 from gitdeploy.targets.docker.router.container import create, discard, has_router, require_image, settle
 from gitdeploy.targets.docker.router.haproxy import Haproxy
+from gitdeploy.targets.docker.router.haproxycfg import FULL
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.releases.release import APP
 from gitdeploy.targets.docker.rollout.arrange import require_free_ports
-from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import everyone, look_to_deploy, version_of
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.overlap import enter_way_back, stop_all
 from gitdeploy.targets.docker.rollout.takeover import let_go

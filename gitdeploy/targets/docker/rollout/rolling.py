@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gitdeploy.targets.docker.rollout.context import Rollout
 from gitdeploy.targets.docker.rollout.found import alias
+from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.overlap import Overlap
-from gitdeploy.targets.docker.router.config import FULL
+from gitdeploy.targets.docker.router.haproxycfg import FULL
 from gitdeploy.targets.target import Outcome
 
 

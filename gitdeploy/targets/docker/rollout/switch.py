@@ -21,9 +21,9 @@ from gitdeploy.engine.types import Container, Output
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.targets.docker.rollout.found import alias
 from gitdeploy.targets.docker.rollout.takeover import free_ports, let_go, put_back
-from gitdeploy.targets.docker.router.config import FULL, Server
 from gitdeploy.targets.docker.router.container import network_name, settle
 from gitdeploy.targets.docker.router.haproxy import Haproxy
+from gitdeploy.targets.docker.router.haproxycfg import FULL, Server
 from gitdeploy.targets.docker.router.runtime import Counts
 from gitdeploy.targets.undo import attempts
 

@@ -9,8 +9,8 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, ContainerSpec, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError, StageFailed
 from gitdeploy.releases.release import APP, ROLE
-from gitdeploy.targets.docker.router.config import ALIAS, DIRECTORY, FILE, Settings, published, render
 from gitdeploy.targets.docker.router.haproxy import Haproxy
+from gitdeploy.targets.docker.router.haproxycfg import ALIAS, DIRECTORY, FILE, Settings, published, render
 
 IMAGE = "gitdeploy.router-image"
 """Label of a router: router.image as it was when it was made. The container itself is made of that image's id."""

@@ -15,7 +15,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.targets.docker.router import runtime
-from gitdeploy.targets.docker.router.config import (
+from gitdeploy.targets.docker.router.haproxycfg import (
     ADMIN_PORT,
     DIRECTORY,
     FILE,

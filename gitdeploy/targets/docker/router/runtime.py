@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.targets.docker.router.config import ALIAS, Server, Table
+from gitdeploy.targets.docker.router.haproxycfg import ALIAS, Server, Table
 
 STATE = "show servers state"
 STATISTICS = "show stat -1 4 -1"

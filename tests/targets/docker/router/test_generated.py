@@ -10,7 +10,7 @@ from gitdeploy.config.model import App, Publish
 from gitdeploy.config.sections import Health
 from gitdeploy.errors import StageFailed
 from gitdeploy.targets.docker.health import Check
-from gitdeploy.targets.docker.router.config import Server, Settings, published, quoted, render, settings, shape
+from gitdeploy.targets.docker.router.haproxycfg import Server, Settings, published, quoted, render, settings, shape
 
 APP = App(
     "devops/dev-app",

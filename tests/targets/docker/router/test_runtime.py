@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.targets.docker.router.config import Server
+from gitdeploy.targets.docker.router.haproxycfg import Server
 from gitdeploy.targets.docker.router.runtime import Counts, changes, place, servers_state, statistics
 
 ONE, TWO, THREE = Server("r1-1", "10.0.0.1", 100), Server("r2-1", "10.0.0.2", 0), Server("r3-1", "10.0.0.3", 100)

@@ -10,8 +10,8 @@ from gitdeploy.config.imagereference import HUB, registry
 from gitdeploy.config.problems import quoted
 from gitdeploy.jenkinsfile.dockercli import Parsed
 from gitdeploy.jenkinsfile.draft import Draft
+from gitdeploy.jenkinsfile.parameters import VERSION
 from gitdeploy.jenkinsfile.steps import BUILT
-from gitdeploy.jenkinsfile.variables import VERSION
 
 _FLAGS = {"no-cache": "build.no_cache", "pull": "build.pull"}
 _LEFT_OUT = ("quiet", "rm", "force-rm", "compress", "load", "progress", "push", "tag", "file", "build-arg")

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from gitdeploy.doctor.files import look_at_file
 from gitdeploy.doctor.finding import Finding
+from gitdeploy.doctor.permissions import look_at_file
 from gitdeploy.releases.audit import FILE
 
 
