@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +135,17 @@ def test_file_sizes() -> None:
     limits = {n: MAX_LINES if n.startswith("gitdeploy/") and n.endswith(".py") else MAX_LINES_ELSEWHERE for n in lines}
     too_long = {name: count for name, count in lines.items() if count > limits[name]}
     assert not too_long, f"split by topic, {MAX_LINES} lines at most: {too_long}"
+
+
+def test_no_two_files_have_one_name() -> None:
+    """But for a verb of the command line, which is called what it is about."""
+    names = Counter(path.name for path in SOURCES if path.name != "__init__.py" and "cli" not in path.parts)
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_two_classes_have_one_name() -> None:
+    classes = [node.name for tree in MODULES.values() for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert [name for name, count in Counter(classes).items() if count > 1] == []
 
 
 def test_no_file_names_this_machine() -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from gitdeploy.errors import understood
-from gitdeploy.releases.audit import FILE, AuditLog, Entry, digest
+from gitdeploy.releases.audit import FILE, AuditEntry, AuditLog, digest
 from gitdeploy.terminal.redact import harmless
 from gitdeploy.worker.site import Site
 
@@ -34,7 +34,7 @@ def audit(site: Site, environ: Mapping[str, str], how: str, *, verdict: str = "a
         how: see `audit.Entry`, of which `facts` are other fields.
     """
     log = AuditLog(site.home / FILE, site.now, lambda text: print(f"gitdeploy: {text}", file=sys.stderr))
-    entry = Entry(how, verdict, user_name(environ), UID, **facts)  # type: ignore[arg-type]
+    entry = AuditEntry(how, verdict, user_name(environ), UID, **facts)  # type: ignore[arg-type]
     log.write(entry)
 
 

@@ -18,7 +18,7 @@ from gitdeploy.doctor.gogs import examine_gogs, examine_newcomers
 from gitdeploy.doctor.logins import examine_registries
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
 from gitdeploy.doctor.permissions import User, examine_files, look_at_file
-from gitdeploy.doctor.repositories import Expected, Repository, examine_repository, find_repositories, judge_repositories
+from gitdeploy.doctor.repositories import Expected, FoundRepository, examine_repository, find_repositories, judge_repositories
 from gitdeploy.doctor.routers import examine_routers
 from gitdeploy.doctor.secrets import examine_secrets
 from gitdeploy.doctor.signing import examine_programs
@@ -68,7 +68,7 @@ class Examination:
         self._findings: list[Finding] = []
         self._config: Config | None = None
         self._gogs: Gogs | None = None
-        self._repositories: list[Repository] = []
+        self._repositories: list[FoundRepository] = []
         self._engine: Engine | None = None
         self._info: EngineInfo | None = None
 
@@ -168,7 +168,7 @@ class Examination:
         facts = look_at_file(places[0]) if places else None
         return User(facts.uid, facts.gid) if facts and facts.kind != "unreadable" else None
 
-    def _examine_repository(self, repository: Repository, shared: Path) -> Iterator[Finding]:
+    def _examine_repository(self, repository: FoundRepository, shared: Path) -> Iterator[Finding]:
         config = self._config
         homes = self._gogs.homes if self._gogs else (str(shared),)
         conf = self._at.hook_conf(repository.app, config, homes) if repository.app and config else None

@@ -17,7 +17,7 @@ from gitdeploy.gitserver.hookconf import FILE, HookConf
 
 
 @dataclass(frozen=True)
-class Repository:
+class FoundRepository:
     """A repository of an app.
 
     Attributes:
@@ -30,7 +30,7 @@ class Repository:
     app: App | None
 
 
-def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[Repository], list[Finding]]:
+def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[FoundRepository], list[Finding]]:
     """Return all enrolled repositories and those of all apps, in order of the apps' names; and the apps that have none.
 
     Args:
@@ -40,7 +40,7 @@ def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[
     enrolled: dict[str, list[Path]] = {}
     for name, path in gogs.enrolled() if gogs else ():
         enrolled.setdefault(name, []).append(path)
-    found: list[Repository] = []
+    found: list[FoundRepository] = []
     problems: list[Finding] = []
     for name in sorted(apps.keys() | enrolled.keys()):
         app, paths = apps.get(name), enrolled.get(name, [])
@@ -49,7 +49,7 @@ def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[
         except UsageError as error:
             problems.append(from_error("repository", error, app=name))
             continue
-        found += [Repository(name, path, app) for path in paths]
+        found += [FoundRepository(name, path, app) for path in paths]
     return found, problems
 
 
@@ -63,9 +63,9 @@ def _repository_of(app: App, gogs: Gogs | None) -> Path:
     return gogs.repository_of(app.name)
 
 
-def judge_repositories(repositories: Sequence[Repository]) -> Iterator[Finding]:
+def judge_repositories(repositories: Sequence[FoundRepository]) -> Iterator[Finding]:
     """Yield which are enrolled in vain, or too often. Pure. Only where config.toml tells all apps."""
-    found: dict[str, list[Repository]] = {}
+    found: dict[str, list[FoundRepository]] = {}
     for repository in repositories:
         found.setdefault(repository.name, []).append(repository)
     for name, same in found.items():
@@ -96,7 +96,7 @@ class Expected:
     config_mtime_ns: int
 
 
-def examine_repository(repository: Repository, expected: Expected, *, bare: bool) -> Iterator[Finding]:
+def examine_repository(repository: FoundRepository, expected: Expected, *, bare: bool) -> Iterator[Finding]:
     """Look into one repository; `bare`: git itself runs the hook. Raises OSError if it is gone."""
     hooks = look_at_hooks(repository.name, repository.path, bare=bare)
     problems = [

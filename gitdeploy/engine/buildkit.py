@@ -22,7 +22,7 @@ from gitdeploy.engine.diagnosis import FREE_SPACE, NO_SPACE, registry_failure
 from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.directives import syntax_image
 from gitdeploy.engine.dockerfile import base_images, peek
-from gitdeploy.engine.exchange import Limits, converse
+from gitdeploy.engine.exchange import ExchangeLimits, converse
 from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import Failure, Progress, report, sending
 from gitdeploy.engine.query import Query, common
@@ -74,7 +74,7 @@ def build(
     within a second of `cancel` with nothing left running, EngineError, UnfitError, and what `context` raises.
     """
     where, build_id = endpoint(api), secrets.token_hex(16)
-    answer = Answer(output)
+    answer = SolveAnswer(output)
     with contextlib.ExitStack() as stack:
         service = Service(credentials, request.secrets, answer.miss)
         try:
@@ -83,7 +83,7 @@ def build(
             session, context = None, _fetch_first(refusal, request, context, output, fetch)
             request = dataclasses.replace(request, pull=False)
         path = f"/build?{urlencode(query(request, build_id, session.id if session else ''))}"
-        limits = Limits(cancel, request.timeout, lambda: _stop(api, build_id), request.guard)
+        limits = ExchangeLimits(cancel, request.timeout, lambda: _stop(api, build_id), request.guard)
         messages = stack.enter_context(
             contextlib.closing(converse(where, path, {}, context, limits=limits, sent=sending(output)))
         )
@@ -130,7 +130,7 @@ def query(request: BuildRequest, build_id: str, session_id: str) -> Query:
     return [("version", "2"), ("buildid", build_id), *session, *own, *common(request, args)]
 
 
-class Answer:
+class SolveAnswer:
     """What the engine says about one build.
 
     Attributes:

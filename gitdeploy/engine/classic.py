@@ -22,11 +22,11 @@ from gitdeploy.engine.credentials import HUB_SERVER, TOKEN
 from gitdeploy.engine.diagnosis import registry_failure
 from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.dockerfile import base_images, beyond_classic, peek
-from gitdeploy.engine.exchange import Limits, converse
+from gitdeploy.engine.exchange import ExchangeLimits, converse
 from gitdeploy.engine.lines import Lines
 from gitdeploy.engine.mapping import is_build_step
 from gitdeploy.engine.messages import failure
-from gitdeploy.engine.progress import TAIL, Said, State, heading, report, sending
+from gitdeploy.engine.progress import TAIL, Said, VertexState, heading, report, sending
 from gitdeploy.engine.query import common
 from gitdeploy.engine.registries import Transfer
 from gitdeploy.engine.transport import Api
@@ -65,8 +65,8 @@ def build(
         reason = f"the classic builder cannot do this: {'; '.join(beyond)}"
         raise BuildFailed(reason, hint='set build.engine = "buildkit", or leave it out of the Dockerfile')
     headers = {"X-Registry-Config": registry_config(base_images(text, request.args), credentials)}
-    limits = Limits(cancel, request.timeout, guard=request.guard)
-    answer = Answer(output, credentials)
+    limits = ExchangeLimits(cancel, request.timeout, guard=request.guard)
+    answer = ClassicAnswer(output, credentials)
     path = f"/build?{urlencode([('version', '1'), ('rm', '1'), ('forcerm', '1'), *common(request, request.args)])}"
     try:
         for message in converse(endpoint(api), path, headers, context, limits=limits, sent=sending(output)):
@@ -118,7 +118,7 @@ def _remove(api: Api, container: str) -> None:
         api.call("POST", f"{path}/wait", params={"condition": "removed"}, timeout=REMOVE_TIMEOUT)
 
 
-class Answer:
+class ClassicAnswer:
     """What the engine says about one build."""
 
     def __init__(self, output: Output, credentials: Credentials, clock: Callable[[], float] = time.monotonic) -> None:
@@ -190,24 +190,24 @@ class Steps:
         self._began = 0.0
         self._cached = False
 
-    def feed(self, text: str) -> list[Said | State]:
+    def feed(self, text: str) -> list[Said | VertexState]:
         """Take the next piece of text; return what is to be said about it."""
         before = self._lines.rest() if STEP.match(text) or CHATTER.match(text) else []  # the builder's own words stand alone
         lines = [*before, *self._lines.feed(COLOR.sub("", text).encode())]
         return [event for line in lines for event in self._line(line)]
 
-    def finish(self, *, failed: bool) -> list[Said | State]:
+    def finish(self, *, failed: bool) -> list[Said | VertexState]:
         """Say what is left when no more comes."""
         rest = [event for line in self._lines.rest() for event in self._line(line)]
         return [*rest, *self._end("failed after " if failed else "")]
 
-    def _line(self, line: str) -> list[Said | State]:
+    def _line(self, line: str) -> list[Said | VertexState]:
         if step := STEP.fullmatch(line):
             ended = self._end()
             self.heading, self._began, self._cached = heading(f"[{step[1]}] {step[2]}"), self._clock(), False
             self.tail.clear()
             self.container = ""
-            return [*ended, Said(self.heading, detail=True), State("step", self.heading)]
+            return [*ended, Said(self.heading, detail=True), VertexState("step", self.heading)]
         if line == CACHED:
             self._cached = True
         if running := RUNNING.match(line):
@@ -217,7 +217,7 @@ class Steps:
         self.tail.append(line)
         return [Said(f"    {line}", detail=True)]
 
-    def _end(self, how: str = "") -> list[Said | State]:
+    def _end(self, how: str = "") -> list[Said | VertexState]:
         if not self.heading:
             return []
         result = "CACHED" if self._cached else f"{how}{self._clock() - self._began:.1f} s"

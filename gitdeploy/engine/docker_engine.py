@@ -7,7 +7,7 @@ from gitdeploy.engine.containers import Containers
 from gitdeploy.engine.images import Images
 from gitdeploy.engine.inside import Inside
 from gitdeploy.engine.networks import Networks
-from gitdeploy.engine.registries import Registry
+from gitdeploy.engine.registries import Registries
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import EngineInfo
 
@@ -15,7 +15,7 @@ PING = 2.0
 """Seconds for a sign of life."""
 
 
-class DockerEngine(Containers, Inside, Images, Networks, Registry, Builds):
+class DockerEngine(Containers, Inside, Images, Networks, Registries, Builds):
     """An engine that answers; safe to use from several threads."""
 
     def __init__(self, api: Api, buildkit: bool) -> None:

@@ -37,7 +37,7 @@ WORTH_TELLING = 1_000_000
 
 
 @dataclass(frozen=True)
-class Limits:
+class ExchangeLimits:
     """What ends an exchange before its time.
 
     Attributes:
@@ -58,7 +58,7 @@ def converse(
     headers: Mapping[str, str],
     body: Iterator[bytes],
     *,
-    limits: Limits,
+    limits: ExchangeLimits,
     sent: Callable[[int], object],
 ) -> Generator[dict[str, Any], None, None]:
     """POST `body` to `path` (without the API version) and yield the JSON messages of the answer as they come.
@@ -148,7 +148,7 @@ class _Sender(threading.Thread):
 class _Watch(threading.Thread):
     """Ends the exchange when it is cancelled or its time is over."""
 
-    def __init__(self, connection: socket.socket, limits: Limits) -> None:
+    def __init__(self, connection: socket.socket, limits: ExchangeLimits) -> None:
         super().__init__(name="watch", daemon=True)
         self._connection = connection
         self._limits = limits

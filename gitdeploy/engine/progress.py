@@ -41,7 +41,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class State:
+class VertexState:
     """What something long is doing now, in place of the last state with the same key."""
 
     key: str
@@ -114,12 +114,12 @@ class Progress:
         self._speaking: _Step | None = None
         self._held: list[_Step] = []  # ended, not told yet
 
-    def feed(self, trace: Trace) -> list[Said | State]:
+    def feed(self, trace: Trace) -> list[Said | VertexState]:
         """Take what the engine reports; return what is to be said about it."""
         for vertex in trace.vertexes:
             step = self._steps.setdefault(vertex.digest, _Step())
             step.heading = heading(vertex.name) or step.heading
-        events: list[Said | State] = []
+        events: list[Said | VertexState] = []
         for status in trace.statuses:
             events += self._status(status)
         for log in trace.logs:
@@ -129,9 +129,9 @@ class Progress:
         events += [Said(f"warning: {heading(text)}", detail=True) for text in trace.warnings]
         return events
 
-    def finish(self) -> list[Said | State]:
+    def finish(self) -> list[Said | VertexState]:
         """Say what is left when no more comes."""
-        events: list[Said | State] = []
+        events: list[Said | VertexState] = []
         for step in self._steps.values():
             events += self._print(step, step.output.rest())
         return events + self._tell_held()
@@ -144,7 +144,7 @@ class Progress:
         step = min(failed, key=lambda step: step.cancelled)
         return Failure(step.heading, step.error, tuple(step.tail))
 
-    def _vertex(self, vertex: Vertex) -> list[Said | State]:
+    def _vertex(self, vertex: Vertex) -> list[Said | VertexState]:
         step = self._steps[vertex.digest]
         step.cached = step.cached or vertex.cached
         step.error = step.error or shortened(vertex.error)
@@ -153,10 +153,10 @@ class Progress:
         if vertex.started is None:
             return []
         self._held = [held for held in self._held if held is not step]
-        state = [] if step.hidden else [State(vertex.digest, step.heading)]
+        state = [] if step.hidden else [VertexState(vertex.digest, step.heading)]
         return [*self._tell_held(), *self._speak(step), *state]
 
-    def _ended(self, step: _Step, started: float, completed: float) -> list[Said | State]:
+    def _ended(self, step: _Step, started: float, completed: float) -> list[Said | VertexState]:
         step.runs[started] = completed
         printed = self._print(step, step.output.rest())
         if step not in self._held and step.worth_telling():
@@ -164,13 +164,13 @@ class Progress:
         settled = step.error or step.seconds >= LOOKED_UP or not SOURCES.match(step.heading)
         return printed + self._tell_held() if settled else printed
 
-    def _tell_held(self) -> list[Said | State]:
+    def _tell_held(self) -> list[Said | VertexState]:
         held, self._held = self._held, []
         if held:
             self._speaking = None
         return [step.ending() for step in held]
 
-    def _status(self, status: Status) -> list[Said | State]:
+    def _status(self, status: Status) -> list[Said | VertexState]:
         step = self._steps.get(status.vertex)
         if step is None or not status.id.startswith("sha256:") or status.total <= 0:
             return []
@@ -178,20 +178,20 @@ class Progress:
         step.layers[status.id] = (status.current, status.total)
         so_far, total = step.fetched[0] + status.current - before[0], step.fetched[1] + status.total - before[1]
         step.fetched = (so_far, total)
-        return [State(status.vertex, f"{step.heading}: {size(so_far)} of {size(total)}")]
+        return [VertexState(status.vertex, f"{step.heading}: {size(so_far)} of {size(total)}")]
 
-    def _log(self, log: Log) -> list[Said | State]:
+    def _log(self, log: Log) -> list[Said | VertexState]:
         step = self._steps.setdefault(log.vertex, _Step())
         return self._print(step, step.output.feed(log.data))
 
-    def _print(self, step: _Step, lines: Iterable[str]) -> list[Said | State]:
-        events: list[Said | State] = []
+    def _print(self, step: _Step, lines: Iterable[str]) -> list[Said | VertexState]:
+        events: list[Said | VertexState] = []
         for line in lines:
             step.tail.append(line)
             events += [*self._speak(step), Said(f"    {line}", detail=True)]
         return events
 
-    def _speak(self, step: _Step) -> list[Said | State]:
+    def _speak(self, step: _Step) -> list[Said | VertexState]:
         """Say whose lines follow, if it was another's turn."""
         if self._speaking is step:
             return []
@@ -210,10 +210,10 @@ def size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
-def report(events: Iterable[Said | State], output: Output) -> None:
+def report(events: Iterable[Said | VertexState], output: Output) -> None:
     """Pass what is to be said on to whoever listens."""
     for event in events:
-        if isinstance(event, State):
+        if isinstance(event, VertexState):
             output.progress(event.key, event.text)
         else:
             output.line(event.text, detail=event.detail)

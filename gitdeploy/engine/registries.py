@@ -25,7 +25,7 @@ LOGIN = 30.0
 DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})", re.I)
 
 
-class Registry:
+class Registries:
     """The part of `types.Engine` about registries; every method is documented there."""
 
     _api: Api
@@ -59,7 +59,7 @@ class Registry:
         self, path: str, params: Mapping[str, str], transfer: Transfer, credentials: Credentials, cancel: Cancel
     ) -> None:
         login = credentials(registry(transfer.ref))
-        headers = {"X-Registry-Auth": authorization(login)}
+        headers = {"X-Registries-Auth": authorization(login)}
         try:
             answer = self._api.call("POST", path, params=params, headers=headers, stream=True, timeout=SLOW)
             for message in self._api.messages(answer, cancel):
@@ -113,7 +113,7 @@ class Transfer:
 
 
 def authorization(login: Login | None) -> str:
-    """Return the X-Registry-Auth header: base64url of {"username", "password"} or {"identitytoken"}; {} is anonymous."""
+    """Return the X-Registries-Auth header: base64url of {"username", "password"} or {"identitytoken"}; {} is anonymous."""
     return base64.urlsafe_b64encode(json.dumps(_content(login)).encode()).decode()
 
 

@@ -52,7 +52,7 @@ CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
+class SessionAnswer:
     """What a method returns.
 
     Attributes:
@@ -79,24 +79,24 @@ class Service:
     secrets: Mapping[str, bytes] = field(repr=False)
     missing: Callable[[str], object]
 
-    def answer(self, method: str, request: bytes) -> Answer:
+    def answer(self, method: str, request: bytes) -> SessionAnswer:
         """Return the answer to one unary call."""
         if method == HEALTH:
-            return Answer(OK, b"\x08\x01")  # status: SERVING
+            return SessionAnswer(OK, b"\x08\x01")  # status: SERVING
         try:
             name = Message(request).text(1)
         except protobuf.Malformed as error:
-            return Answer(UNKNOWN, reason=f"not a message: {error}")
+            return SessionAnswer(UNKNOWN, reason=f"not a message: {error}")
         if method == CREDENTIALS:
             login = self.credentials(HUB if name == HUB_HOST else name)
-            return Answer(OK, _login(*login) if login else b"")
+            return SessionAnswer(OK, _login(*login) if login else b"")
         if method == SECRET:
             if name in self.secrets:
-                return Answer(OK, protobuf.field(1, self.secrets[name]))
+                return SessionAnswer(OK, protobuf.field(1, self.secrets[name]))
             if not name.startswith(BUILDKITS_OWN):
                 self.missing(name)
-            return Answer(NOT_FOUND, reason=f"secret {name}: not found")
-        return Answer(UNIMPLEMENTED, reason=f"unknown method {method}")
+            return SessionAnswer(NOT_FOUND, reason=f"secret {name}: not found")
+        return SessionAnswer(UNIMPLEMENTED, reason=f"unknown method {method}")
 
 
 class Session:
@@ -171,17 +171,17 @@ class Session:
         self._http.send_headers(stream, headers)
         self._waiting[stream] = struct.pack(">BI", 0, len(answer.body)) + answer.body
 
-    def _answer(self, method: str, framed: bytearray) -> Answer:
+    def _answer(self, method: str, framed: bytearray) -> SessionAnswer:
         """gRPC's frame is one byte, 1 for compressed, and the message's length; the engine does not compress."""
         if len(framed) > LARGEST_REQUEST:
-            return Answer(EXHAUSTED, reason="the request is too large")
+            return SessionAnswer(EXHAUSTED, reason="the request is too large")
         if len(framed) < 5 or framed[0] or len(framed) != 5 + struct.unpack(">I", framed[1:5])[0]:
-            return Answer(UNIMPLEMENTED, reason="not one whole uncompressed message")
+            return SessionAnswer(UNIMPLEMENTED, reason="not one whole uncompressed message")
         try:
             return self._service.answer(method, bytes(framed[5:]))
         except GitdeployError as error:
             self._error = error
-            return Answer(UNKNOWN, reason=error.reason)
+            return SessionAnswer(UNKNOWN, reason=error.reason)
 
     def _send_waiting(self) -> None:
         """Send as much of the answers, the shortest first, as the engine has room for; it makes more by WINDOW_UPDATE."""

@@ -12,14 +12,14 @@ from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.load import parse_config
 from gitdeploy.config.problems import BadValue, quoted
 from gitdeploy.errors import ConfigError, UsageError
-from gitdeploy.jenkinsfile.dockerbuild import Images
+from gitdeploy.jenkinsfile.dockerbuild import ImageSteps
 from gitdeploy.jenkinsfile.dockercli import Parsed, parse
 from gitdeploy.jenkinsfile.dockerrun import take_run
 from gitdeploy.jenkinsfile.draft import Draft
 from gitdeploy.jenkinsfile.groovy import tokens
-from gitdeploy.jenkinsfile.parameters import Variables, collect
+from gitdeploy.jenkinsfile.parameters import Parameters, collect
 from gitdeploy.jenkinsfile.shell import Command, commands
-from gitdeploy.jenkinsfile.steps import Note, Registry, Script, Source, steps
+from gitdeploy.jenkinsfile.steps import GitSource, RegistryStep, Script, StepNote, steps
 
 MAX_SIZE = 64_000
 """Characters of a Jenkinsfile: far more than anybody writes."""
@@ -68,7 +68,7 @@ class Converted:
 
     app: str
     toml: str
-    notes: Sequence[Note]
+    notes: Sequence[StepNote]
 
 
 @dataclass(frozen=True)
@@ -96,21 +96,21 @@ class Converter:
         if len(text) > MAX_SIZE:
             raise UsageError(f"expected a Jenkinsfile of at most {MAX_SIZE} characters, found {len(text)}")
         self._tokens = tokens(text)
-        self._variables: Variables = collect(self._tokens)
+        self._variables: Parameters = collect(self._tokens)
         self._draft = Draft(self._variables.secrets)
-        self._images = Images(self._draft)
+        self._images = ImageSteps(self._draft)
         self._runs: list[_Run] = []
-        self._sources: list[Source] = []
+        self._sources: list[GitSource] = []
         self._left = MAX_COMMANDS
 
     def convert(self, app: str | None = None) -> Converted:
         """Return the table for `app`, or for the app whose repository the file names. Raises UsageError for none."""
         for step in steps(self._tokens, self._variables):
-            if isinstance(step, Note):
+            if isinstance(step, StepNote):
                 self._draft.note(step.line, step.text)
-            elif isinstance(step, Source):
+            elif isinstance(step, GitSource):
                 self._sources.append(step)
-            elif isinstance(step, Registry):
+            elif isinstance(step, RegistryStep):
                 resolve = self._variables.resolve
                 self._images.take_registry(step.line, resolve(step.url), resolve(step.credentials))
             else:

@@ -18,7 +18,7 @@ _LEFT_OUT = ("quiet", "rm", "force-rm", "compress", "load", "progress", "push", 
 
 
 @dataclass(frozen=True)
-class Reference:
+class NamedImage:
     """An image as a command names it in `line`; "latest" where it names no tag."""
 
     repository: str
@@ -26,13 +26,13 @@ class Reference:
     line: int
 
 
-class Images:
+class ImageSteps:
     """The images that a pipeline builds, tags and pushes."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._made: list[Reference] = []
-        self._pushed: list[Reference] = []
+        self._made: list[NamedImage] = []
+        self._pushed: list[NamedImage] = []
         self._registry = ""
 
     @property
@@ -49,7 +49,7 @@ class Images:
         """Carry over a `docker build`."""
         draft = self._draft
         for tag in parsed.all("tag"):
-            self._made.append(Reference(*_split(tag), line))
+            self._made.append(NamedImage(*_split(tag), line))
             if parsed.all("push"):
                 self.take_push(line, tag)
         self._take_paths(line, parsed.rest[-1] if parsed.rest else ".", parsed.last("file"))
@@ -88,15 +88,15 @@ class Images:
 
     def take_tag(self, line: int, new: str) -> None:
         """Take the new name of a `docker tag`."""
-        self._made.append(Reference(*_split(new), line))
+        self._made.append(NamedImage(*_split(new), line))
 
     def take_push(self, line: int, image: str) -> None:
         """Take what a `docker push` names; see `steps.BUILT`."""
         if not image.startswith(BUILT):
-            self._pushed.append(Reference(*_split(image), line))
+            self._pushed.append(NamedImage(*_split(image), line))
         elif self._made:
             last = self._made[-1]
-            self._pushed.append(Reference(last.repository, image.removeprefix(BUILT) or last.tag, line))
+            self._pushed.append(NamedImage(last.repository, image.removeprefix(BUILT) or last.tag, line))
 
     def take_registry(self, line: int, url: str, credentials: str) -> None:
         """Take docker.withRegistry(url, credentials)."""
@@ -113,7 +113,7 @@ class Images:
     def finish(self, ran: str, line: int) -> None:
         """Decides on `image` and `push`; `ran` is what the container runs, "" if there is none, started in `line`."""
         draft = self._draft
-        refs = self._pushed or ([Reference(*_split(ran), line)] if ran else []) or self._made
+        refs = self._pushed or ([NamedImage(*_split(ran), line)] if ran else []) or self._made
         if not refs:
             return
         chosen = refs[0]

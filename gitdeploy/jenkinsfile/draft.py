@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gitdeploy.config.keys import APP_KEYS
 from gitdeploy.config.problems import BadValue, quoted, shown
-from gitdeploy.jenkinsfile.steps import Note
+from gitdeploy.jenkinsfile.steps import StepNote
 
 _REFERENCE = re.compile(r"\$\{?(?:env\.|params\.)?([A-Za-z_]\w*)")
 
@@ -22,17 +22,17 @@ class Draft:
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """`secrets`: variables with Jenkins' credentials in them, and the credentials' ids."""
         self.values: dict[str, object] = {}
-        self._notes: dict[Note, None] = {}
+        self._notes: dict[StepNote, None] = {}
         self._secrets = secrets
 
     @property
-    def notes(self) -> list[Note]:
+    def notes(self) -> list[StepNote]:
         """All notes, each once, by line."""
         return sorted(self._notes, key=lambda note: note.line)
 
     def note(self, line: int, text: str) -> None:
         """Add a note for a line of the Jenkinsfile."""
-        self._notes[Note(line, text)] = None
+        self._notes[StepNote(line, text)] = None
 
     def set(self, line: int, key: str, value: object, written: str = "") -> None:
         """Set a key to a value that its kind takes; `written`: the option that says so, for the note otherwise."""

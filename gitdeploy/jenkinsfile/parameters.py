@@ -26,7 +26,7 @@ def reads_version(text: str) -> bool:
     return _VERSION_FILE.search(text) is not None
 
 
-class Variables:
+class Parameters:
     """Values by name, and the names whose values are Jenkins' secrets.
 
     Attributes:
@@ -48,12 +48,12 @@ class Variables:
             return self._values.get(name[1], match[0])
         return VERSION if any(reader in inside for reader in _READERS) and reads_version(inside) else match[0]
 
-    def with_values(self, values: Mapping[str, str]) -> Variables:
+    def with_values(self, values: Mapping[str, str]) -> Parameters:
         """Return the same with more values, as a shell script has its own."""
-        return Variables({**self._values, **values}, self.secrets)
+        return Parameters({**self._values, **values}, self.secrets)
 
 
-def collect(found: Sequence[Token]) -> Variables:
+def collect(found: Sequence[Token]) -> Parameters:
     """Return the variables of a pipeline, wherever they are set; a later value replaces an earlier one."""
     written: dict[str, str] = {}
     secrets: dict[str, str] = {}
@@ -63,7 +63,7 @@ def collect(found: Sequence[Token]) -> Variables:
             _assign(token.text.removeprefix("env."), found, position + 2, written, secrets)
         elif token.kind == "name" and token.text in ("string", "choice", "booleanParam", "usernamePassword", "file"):
             _bind(found, position, written, secrets)
-    variables = Variables(KNOWN, secrets)
+    variables = Parameters(KNOWN, secrets)
     for _ in range(2):  # once more for what is set further down
         for name, value in written.items():
             resolved = variables.resolve(value)

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitdeploy.jenkinsfile.parameters import VERSION, Variables, reads_version
+from gitdeploy.jenkinsfile.parameters import VERSION, Parameters, reads_version
 
 UNKNOWN = "${…}"
 """Stands for the output of a command."""
@@ -56,7 +56,7 @@ class Command:
     text: str
 
 
-def commands(script: str, variables: Variables) -> Iterator[Command]:
+def commands(script: str, variables: Parameters) -> Iterator[Command]:
     """Yield the commands of a script, with known variables filled in."""
     for line, text in _logical_lines(script):
         filled_in = variables.resolve(_substituted(text))

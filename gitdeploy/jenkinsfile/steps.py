@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gitdeploy.jenkinsfile.groovy import Token, arguments, template
-from gitdeploy.jenkinsfile.parameters import Variables
+from gitdeploy.jenkinsfile.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Note:
+class StepNote:
     """Something that a person should know, for `line` of the Jenkinsfile."""
 
     line: int
@@ -30,7 +30,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Source:
+class GitSource:
     """Where the code comes from: a branch or an address, "" if the step names none."""
 
     branch: str = ""
@@ -38,7 +38,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Registry:
+class RegistryStep:
     """A registry that images are pushed to, and the id of Jenkins' credentials for it."""
 
     url: str
@@ -46,7 +46,7 @@ class Registry:
     line: int
 
 
-Step = Script | Note | Source | Registry
+Step = Script | StepNote | GitSource | RegistryStep
 
 BUILT = ":"
 """Stands for the image that was built last, before a tag; nothing after it: with the tag that it was built with."""
@@ -83,14 +83,14 @@ _TAG = re.compile(r":[^/:]*\Z")
 _PUSH = re.compile(r"\w+\.push")
 
 
-def steps(found: Sequence[Token], variables: Variables) -> Iterator[Step]:
+def steps(found: Sequence[Token], variables: Parameters) -> Iterator[Step]:
     """Yield the steps of a pipeline, in order."""
     for position, token in enumerate(found):
         if token.kind == "name":
             yield from _step(found, position, variables)
 
 
-def _step(found: Sequence[Token], position: int, variables: Variables) -> Iterator[Step]:
+def _step(found: Sequence[Token], position: int, variables: Parameters) -> Iterator[Step]:
     name = found[position].text
     if name == "sh":
         yield from _shell(found, position)
@@ -98,10 +98,10 @@ def _step(found: Sequence[Token], position: int, variables: Variables) -> Iterat
         yield from _docker(found, position)
     elif name == "git":
         given, _ = arguments(found, position + 1)
-        yield Source(_text(given.named.get("branch"), variables), _text(given.get("url"), variables))
+        yield GitSource(_text(given.named.get("branch"), variables), _text(given.get("url"), variables))
     elif name == "branch":
         given, _ = arguments(found, position + 1)
-        yield Source(branch=_text(given.get("pattern"), variables))
+        yield GitSource(branch=_text(given.get("pattern"), variables))
     elif name in ("name", "url"):
         yield from _checkout(found[position : position + 3], variables)
     elif name in TOLD:
@@ -115,7 +115,7 @@ def _shell(found: Sequence[Token], position: int) -> Iterator[Step]:
     if text is not None:
         yield Script(text, script[0].line)
     elif script:
-        yield Note(found[position].line, "sh: its script is put together in a way that is not read")
+        yield StepNote(found[position].line, "sh: its script is put together in a way that is not read")
 
 
 def _told(found: Sequence[Token], position: int) -> Iterator[Step]:
@@ -125,18 +125,18 @@ def _told(found: Sequence[Token], position: int) -> Iterator[Step]:
     if token.text == "agent" and first in _HARMLESS_AGENTS:
         return
     if first or given.named or [following.text for following in found[position + 1 : position + 2]] == ["{"]:
-        yield Note(token.line, f"{token.text}: {TOLD[token.text]}")
+        yield StepNote(token.line, f"{token.text}: {TOLD[token.text]}")
 
 
-def _checkout(found: Sequence[Token], variables: Variables) -> Iterator[Step]:
+def _checkout(found: Sequence[Token], variables: Parameters) -> Iterator[Step]:
     """Yield an entry of checkout(branches: [[name: '*/main']], userRemoteConfigs: [[url: '….git']])."""
     if len(found) < 3 or found[1].text != ":":
         return
     value = variables.resolve(found[2].text)
     if found[0].text == "name" and value.startswith(("*/", "refs/heads/")):
-        yield Source(branch=value.removeprefix("*/").removeprefix("refs/heads/"))
+        yield GitSource(branch=value.removeprefix("*/").removeprefix("refs/heads/"))
     elif found[0].text == "url" and value.endswith(".git"):
-        yield Source(url=value)
+        yield GitSource(url=value)
 
 
 def _docker(found: Sequence[Token], position: int) -> Iterator[Step]:
@@ -147,7 +147,7 @@ def _docker(found: Sequence[Token], position: int) -> Iterator[Step]:
     if name == "docker.build":
         yield Script(f"docker build -t {first} {second or '.'}", line)
     elif name == "docker.withRegistry":
-        yield Registry(first, second, line)
+        yield RegistryStep(first, second, line)
     elif name != "docker.image":
         yield Script(f"docker push {BUILT}{first}", line)
     else:
@@ -161,5 +161,5 @@ def _docker(found: Sequence[Token], position: int) -> Iterator[Step]:
             yield Script(f"docker push {_TAG.sub('', first)}:{tag}" if tag else f"docker push {first}", line)
 
 
-def _text(expression: Sequence[Token] | None, variables: Variables) -> str:
+def _text(expression: Sequence[Token] | None, variables: Parameters) -> str:
     return variables.resolve(template(expression or []) or "")

@@ -18,7 +18,7 @@ from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.imagenames import is_own
 from gitdeploy.releases.release import APP, RECIPE, TREE, image_labels, recipe
 from gitdeploy.source.commit import Commit
-from gitdeploy.source.reader import Repository
+from gitdeploy.source.reader import RemoteRepository
 from gitdeploy.source.received import checked
 from gitdeploy.terminal.console import Console
 
@@ -40,7 +40,7 @@ class Candidate:
     references: tuple[str, ...]
 
 
-def build(candidate: Candidate, repository: Repository, tools: Tools, stage: Running) -> Image:
+def build(candidate: Candidate, repository: RemoteRepository, tools: Tools, stage: Running) -> Image:
     """Return the image of this tree: the one that exists if the same recipe was built before, else a new one."""
     app, commit, references = candidate.app, candidate.commit, candidate.references
     builder = tools.builder

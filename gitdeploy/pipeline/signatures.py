@@ -46,7 +46,7 @@ _TROUBLE = {
 }
 
 
-class Objects(Protocol):
+class RawObjects(Protocol):
     """What is asked of a repository."""
 
     def raw(self, name: str) -> tuple[str, bytes]:
@@ -66,7 +66,7 @@ class Accepted:
     signer: str
 
 
-def require_signature(rule: RequireSigned, repository: Objects, commit: str, ref: str) -> Accepted:
+def require_signature(rule: RequireSigned, repository: RawObjects, commit: str, ref: str) -> Accepted:
     """Find a good signature for a commit.
 
     Args:
@@ -94,7 +94,7 @@ def require_signature(rule: RequireSigned, repository: Objects, commit: str, ref
     raise StageFailed(f"require_signed: {'; '.join(refused)}", hint)
 
 
-def _verify_tag(rule: RequireSigned, repository: Objects, commit: str, ref: str) -> str:
+def _verify_tag(rule: RequireSigned, repository: RawObjects, commit: str, ref: str) -> str:
     """Return who signed an annotated tag, with what. Raises NotSigned."""
     try:
         kind, data = repository.raw(ref)

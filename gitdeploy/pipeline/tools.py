@@ -12,7 +12,7 @@ from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.releases.state import State
-from gitdeploy.source.reader import Repository
+from gitdeploy.source.reader import RemoteRepository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.targets.target import Target
 from gitdeploy.terminal.console import Console
@@ -64,7 +64,7 @@ class Tools(ABC):
     def builder(self) -> Builder: ...
 
     @abstractmethod
-    def open_repository(self) -> Repository:
+    def open_repository(self) -> RemoteRepository:
         """Open the app's bare repository. Raises StageFailed, and Cancelled at any time."""
 
     @abstractmethod

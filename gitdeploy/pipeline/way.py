@@ -10,7 +10,7 @@ from gitdeploy.pipeline.build import Candidate
 from gitdeploy.pipeline.plan import Walk
 from gitdeploy.releases.release import Release
 from gitdeploy.source.commit import Commit
-from gitdeploy.source.reader import Repository
+from gitdeploy.source.reader import RemoteRepository
 from gitdeploy.targets.target import Outcome
 
 
@@ -24,7 +24,7 @@ class Way(Walk):
         app: the configuration that the release runs with.
     """
 
-    repository: Repository | None
+    repository: RemoteRepository | None
     signed_tree: str = ""
     app: App = field(init=False)
     commit: Commit = field(init=False)
@@ -34,7 +34,7 @@ class Way(Walk):
     outcome: Outcome = field(init=False)
 
     @property
-    def files(self) -> Repository:
+    def files(self) -> RemoteRepository:
         """The open repository."""
         assert self.repository is not None, "a rollback reads no repository"
         return self.repository

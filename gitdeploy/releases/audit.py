@@ -27,7 +27,7 @@ TAIL = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """One line.
 
     Attributes:
@@ -67,7 +67,7 @@ class Entry:
     reason: str = ""
 
 
-def render(entry: Entry, now: float, hide: Callable[[str], str] = str) -> bytes:
+def render(entry: AuditEntry, now: float, hide: Callable[[str], str] = str) -> bytes:
     """Return the line: ASCII, fields that are empty left out, each cut at LONGEST characters and without secrets. Pure.
 
     Args:
@@ -113,7 +113,7 @@ class AuditLog:
         self._failed = failed
         self._hide = hide
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: AuditEntry) -> None:
         """Append one line."""
         with self._told(), _opened(self._path) as fd:
             self._append(fd, entry)
@@ -123,9 +123,9 @@ class AuditLog:
         with self._told(), _opened(self._path) as fd:
             size = os.fstat(fd).st_size
             if config_toml and last_config(os.pread(fd, TAIL, max(0, size - TAIL))) != config_toml:
-                self._append(fd, Entry("config", "first seen", config_toml=config_toml))
+                self._append(fd, AuditEntry("config", "first seen", config_toml=config_toml))
 
-    def _append(self, fd: int, entry: Entry) -> None:
+    def _append(self, fd: int, entry: AuditEntry) -> None:
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
         os.write(fd, b"\n" * torn + render(entry, self._now(), self._hide))

@@ -49,7 +49,7 @@ class Atom(NamedTuple):
     at_start: bool = False
 
 
-class State(dict[str, "State"]):
+class Reached(dict[str, "Reached"]):
     """A state of the automaton: character → next state, filled in when it is first needed.
 
     Attributes:
@@ -62,11 +62,11 @@ class State(dict[str, "State"]):
         self._positions = positions
         self.accepts = program.end in positions
 
-    def __missing__(self, character: str) -> State:
+    def __missing__(self, character: str) -> Reached:
         following = self[character] = self._program.step(self._positions, character)
         return following
 
-    def after(self, text: str) -> State:
+    def after(self, text: str) -> Reached:
         """Return the state that a text leads to from here."""
         state = self
         for character in text:
@@ -80,11 +80,11 @@ class Program:
     def __init__(self, expression: str, budget: Budget) -> None:
         self._atoms = list(_parse(expression))
         self._budget = budget
-        self._states: dict[frozenset[int], State] = {}
+        self._states: dict[frozenset[int], Reached] = {}
         self.end = len(self._atoms)
         self.start = self._state({0}, at_start=True)
 
-    def step(self, positions: frozenset[int], character: str) -> State:
+    def step(self, positions: frozenset[int], character: str) -> Reached:
         """Return where a character leads from these steps."""
         self._budget.left -= len(positions)
         if self._budget.left < 0:
@@ -96,7 +96,7 @@ class Program:
                 following.add(i if self._atoms[i].repeat else i + 1)
         return self._state(following)
 
-    def _state(self, positions: set[int], at_start: bool = False) -> State:
+    def _state(self, positions: set[int], at_start: bool = False) -> Reached:
         """Return the state of being at any of these steps, or at one that is reached from them without a character."""
         todo = list(positions)
         reached = set(positions)
@@ -111,7 +111,7 @@ class Program:
             reached |= free
         key = frozenset(reached)
         if key not in self._states:
-            self._states[key] = State(self, key)
+            self._states[key] = Reached(self, key)
         return self._states[key]
 
 

@@ -19,11 +19,11 @@ from gitdeploy.source.lfs import read_pointer
 from gitdeploy.source.objects import BLOB, Objects
 from gitdeploy.source.repository import Repository
 from gitdeploy.source.sameserver import HINT, SameServer
-from gitdeploy.source.stream import Context
+from gitdeploy.source.stream import ContextStream
 from gitdeploy.source.submodules import Submodules, has_submodules
 from gitdeploy.source.text import show
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, follow, read_tree, split
-from gitdeploy.source.walk import Enter, Item, Source, Walk
+from gitdeploy.source.tree import DIRECTORY, SUBMODULE, TreeEntry, follow, read_tree, split
+from gitdeploy.source.walk import Enter, Item, Source, TreeWalk
 
 MAX_DOCKERFILE = 1 << 20
 
@@ -46,7 +46,7 @@ class _Place:
 
     names: list[bytes]
     real: list[bytes]
-    entry: Entry
+    entry: TreeEntry
 
 
 class _Tree:
@@ -108,7 +108,7 @@ def open_context(
     lfs: Path | None = None,
     submodules: SameServer | None = None,
     limit: int = MAX_CONTEXT,
-) -> Context:
+) -> ContextStream:
     """Return the build context of a commit.
 
     Args:
@@ -130,7 +130,7 @@ def open_context(
     finder = Submodules(submodules)
 
     def walk(enter: Enter) -> Iterator[Item]:
-        return Walk(IgnoreFilter(patterns, source), enter).run(top, root.entry.oid)
+        return TreeWalk(IgnoreFilter(patterns, source), enter).run(top, root.entry.oid)
 
     if has_submodules(top):
         _require_submodules(finder, walk)
@@ -142,7 +142,7 @@ def open_context(
     decisive = (FORMAT, root.entry.oid.hex(), show(item.path), item.oid.hex(), patterns)
     key = hashlib.sha256(repr(decisive).encode("utf-8", "surrogateescape")).hexdigest()
     repository.objects.largest = limit
-    return Context(item, lambda: walk(finder.enter), lfs, content=content, key=key, limit=limit)
+    return ContextStream(item, lambda: walk(finder.enter), lfs, content=content, key=key, limit=limit)
 
 
 def _sent_as(dockerfile: _Place, directory: _Place) -> bytes:

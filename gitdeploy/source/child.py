@@ -23,7 +23,7 @@ from gitdeploy.source.commit import Commit
 from gitdeploy.source.confine import CannotChange, allow, become, confine
 from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.source.sameserver import SameServer
-from gitdeploy.source.stream import Context
+from gitdeploy.source.stream import ContextStream
 
 Request = Mapping[str, Any]
 
@@ -38,16 +38,16 @@ def main(fd: str, parent: str, temporary: str) -> None:
     confine(int(parent))
     tempfile.tempdir = temporary or None
     with socket.socket(fileno=int(fd)) as connection:
-        Server(connection).run()
+        Child(connection).run()
 
 
-class Server:
+class Child:
     """One connection, and what was opened for it."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._repository: Repository | None = None
-        self._context: Context | None = None
+        self._context: ContextStream | None = None
         self._user: tuple[int, int] | None = None
         self._verbs: Mapping[str, Callable[[Request], Mapping[str, object]]] = {
             "open": self._open,

@@ -27,7 +27,7 @@ class BadConfig(Exception):
     """The file is not in git's config syntax; the message says in which line and what was expected."""
 
 
-class Entry(NamedTuple):
+class ConfigEntry(NamedTuple):
     """One setting.
 
     Attributes:
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
     line: int
 
 
-def read_config(data: bytes) -> list[Entry]:
+def read_config(data: bytes) -> list[ConfigEntry]:
     """Return the settings of a file, in their order. Takes its bytes, which the caller has bounded; raises BadConfig."""
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     if data.count(b"\n") > MAX_LINES:
@@ -61,8 +61,8 @@ class _Reader:
         self._at = 0
         self._lines = (1, 0)  # the line of a position, to count on from
 
-    def run(self) -> list[Entry]:
-        entries: list[Entry] = []
+    def run(self) -> list[ConfigEntry]:
+        entries: list[ConfigEntry] = []
         where: tuple[str, bytes | None] | None = None
         while True:
             self._take(_BLANK)
@@ -92,7 +92,7 @@ class _Reader:
         name, dot, rest = name.partition(".")
         return name, rest.encode() if dot else None
 
-    def _entry(self, section: str, subsection: bytes | None) -> Entry:
+    def _entry(self, section: str, subsection: bytes | None) -> ConfigEntry:
         line = self._line()
         key = self._take(_KEY)
         if not key:
@@ -106,7 +106,7 @@ class _Reader:
             value = self._value()
         elif found and found not in b"\n#;":
             raise self._bad("'=' behind a key")
-        return Entry(section, subsection, key.decode().lower(), value, line)
+        return ConfigEntry(section, subsection, key.decode().lower(), value, line)
 
     def _value(self) -> bytes:
         """Return what follows "=": quotes and escapes undone, comments and the spaces at its end left off."""

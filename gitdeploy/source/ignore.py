@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source.automaton import ANY_DIRECTORIES, BadPattern, Budget, Program, State
+from gitdeploy.source.automaton import ANY_DIRECTORIES, BadPattern, Budget, Program, Reached
 
 MAX_FILE = 64 << 10
 """Bytes of a .dockerignore file."""
@@ -131,7 +131,7 @@ class Level:
 
     path: bytes
     matched: tuple[bool, ...]
-    states: tuple[State | None, ...]
+    states: tuple[Reached | None, ...]
 
 
 class IgnoreFilter:
@@ -177,7 +177,7 @@ class IgnoreFilter:
         exceptions = [pattern for pattern in self._patterns if pattern.exception]
         return any(pattern.may_match_below(directory) for pattern in exceptions)
 
-    def _run(self, state: State, text: str) -> State:
+    def _run(self, state: Reached, text: str) -> Reached:
         try:
             return state.after(text)
         except BadPattern as error:

@@ -1,7 +1,7 @@
 """Repositories as the rest of gitdeploy reads them: each question goes to a process that has no rights but to read them.
 
-The interface is that of `gitdeploy.source.repository` and `gitdeploy.source.buildcontext`, which do the work over there. What comes
-back is checked for its type and size, for a repository may have taken that process over.
+The interface is that of `gitdeploy.source.repository` and `gitdeploy.source.buildcontext`, which do the work over there. What
+comes back is checked for its type and size, for a repository may have taken that process over.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Lender(Protocol):
         """Take it back, alive or not."""
 
 
-class Repository:
+class RemoteRepository:
     """An open repository; a context manager that closes it. Its methods may raise Cancelled, too."""
 
     def __init__(self, place: Place, lender: Lender, cancelled: Cancel) -> None:
@@ -82,7 +82,7 @@ class Repository:
             self._lender.give_back(self._process, (self.place.uid, self.place.gid))
             self._process = None
 
-    def __enter__(self) -> Repository:
+    def __enter__(self) -> RemoteRepository:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -158,7 +158,7 @@ class Repository:
         lfs: Path | None,
         submodules: SameServer | None,
         limit: int,
-    ) -> Context:
+    ) -> RemoteContext:
         """See `context.open_context`."""
         request = {
             "verb": "context",
@@ -170,7 +170,7 @@ class Repository:
             "submodules": submodules.plain() if submodules else None,
             "limit": limit,
         }
-        return Context(self, request, f"reading commit {commit.id[:12]}", limit)
+        return RemoteContext(self, request, f"reading commit {commit.id[:12]}", limit)
 
     def ask(self, request: Mapping[str, object], what: str, limits: Limits = LOOKUP) -> tuple[dict[str, Any], bytes]:
         """Ask about the open repository. Raises StageFailed, Cancelled."""
@@ -198,7 +198,7 @@ class Repository:
         return self._process
 
 
-class Context:
+class RemoteContext:
     """A build context; iterating makes its tar stream in chunks, from the beginning each time, and may raise StageFailed.
 
     Attributes:
@@ -209,7 +209,7 @@ class Context:
         bytes: bytes of the stream so far.
     """
 
-    def __init__(self, repository: Repository, request: Mapping[str, object], what: str, limit: int) -> None:
+    def __init__(self, repository: RemoteRepository, request: Mapping[str, object], what: str, limit: int) -> None:
         """Open it. Takes the request that does, what to call that, and the bytes that the stream may have."""
         self._repository = repository
         self._request = request

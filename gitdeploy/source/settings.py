@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.beneath import Directory
-from gitdeploy.source.gitconfig import BadConfig, Entry, read_config
+from gitdeploy.source.gitconfig import BadConfig, ConfigEntry, read_config
 from gitdeploy.source.text import show
 
 MAX_CONFIG = 1 << 20
@@ -46,7 +46,7 @@ def refs_are_in_tables(git: Directory) -> bool:
     return _last(entries, "extensions", "refstorage") == b"reftable"
 
 
-def _require_format(path: Path, entries: Sequence[Entry]) -> None:
+def _require_format(path: Path, entries: Sequence[ConfigEntry]) -> None:
     """Raise StageFailed unless it is a format that gitdeploy reads (gitrepository-layout(5), "repository-version")."""
     if _last(entries, "core", "repositoryformatversion") not in (None, b"0", b"1"):
         raise StageFailed(f"{path}: core.repositoryformatversion: expected 0 or 1", "gitdeploy reads no other format")
@@ -61,7 +61,7 @@ def _require_format(path: Path, entries: Sequence[Entry]) -> None:
             raise StageFailed(reason, f"expected one of {', '.join(sorted(known))}")
 
 
-def _last(entries: Sequence[Entry], section: str, key: str) -> bytes | None:
+def _last(entries: Sequence[ConfigEntry], section: str, key: str) -> bytes | None:
     """Return the value of a setting, in lower case; of several, the last, as git takes it."""
     values = [e.value or b"true" for e in entries if (e.section, e.subsection, e.key) == (section, None, key)]
     return values[-1].lower() if values else None

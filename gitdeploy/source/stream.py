@@ -18,7 +18,7 @@ CHUNK = 128 << 10
 """Bytes that a chunk of the stream has at least, those around large files excepted."""
 
 
-class Context:
+class ContextStream:
     """A build context; iterating makes its tar stream in chunks, from the beginning each time, and may raise StageFailed.
 
     Attributes:

@@ -27,7 +27,7 @@ _ENTRY = re.compile(rb"([0-7]{5,6}) ([^/\0]+)\0(.{20})|(.+)", re.DOTALL)
 _FORBIDDEN = {b".", b"..", b".git"}
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """One name in a directory.
 
     Attributes:
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     oid: bytes
 
 
-def read_tree(objects: Objects, oid: bytes, path: bytes) -> list[Entry]:
+def read_tree(objects: Objects, oid: bytes, path: bytes) -> list[TreeEntry]:
     """Return the entries of the directory at `path` (for messages), in Git's order.
 
     Raises:
@@ -57,7 +57,7 @@ def read_tree(objects: Objects, oid: bytes, path: bytes) -> list[Entry]:
         names.add(name)
         if name in _FORBIDDEN or name.lower() == b".git":
             raise _refused(path, f"the name {show(name)}")
-        entries.append(Entry(_MODES.get(mode) or _mode(mode, path + name), name, target))
+        entries.append(TreeEntry(_MODES.get(mode) or _mode(mode, path + name), name, target))
     if len(names) != len(entries):
         raise _refused(path, "one name twice")
     return entries
@@ -93,9 +93,9 @@ def split(path: str, what: str) -> list[bytes]:
     return [] if clean == "." else clean.encode("utf-8", "surrogateescape").split(b"/")
 
 
-def find(objects: Objects, root: bytes, names: list[bytes]) -> Entry | None:
+def find(objects: Objects, root: bytes, names: list[bytes]) -> TreeEntry | None:
     """Return the entry at a path below the tree `root`, symlinks not followed; None if there is none."""
-    entry = Entry(DIRECTORY, b"", root)
+    entry = TreeEntry(DIRECTORY, b"", root)
     for i, name in enumerate(names):
         if entry.mode != DIRECTORY:
             return None
@@ -107,7 +107,7 @@ def find(objects: Objects, root: bytes, names: list[bytes]) -> Entry | None:
     return entry
 
 
-def follow(objects: Objects, root: bytes, names: list[bytes]) -> tuple[list[bytes], Entry] | None:
+def follow(objects: Objects, root: bytes, names: list[bytes]) -> tuple[list[bytes], TreeEntry] | None:
     """Return the same with symlinks followed as far as they stay in the tree.
 
     Returns:

@@ -11,7 +11,7 @@ from gitdeploy.source.ignore import IgnoreFilter, Level
 from gitdeploy.source.objects import Objects
 from gitdeploy.source.repository import Repository
 from gitdeploy.source.text import show
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, Entry, read_tree
+from gitdeploy.source.tree import DIRECTORY, SUBMODULE, TreeEntry, read_tree
 
 MAX_ENTRIES = 2_000_000
 """Files and directories of one context: a few small trees can refer to one another until they hold billions."""
@@ -72,12 +72,12 @@ class _Directory(NamedTuple):
 
     source: Source
     path: bytes
-    todo: Iterator[Entry]
+    todo: Iterator[TreeEntry]
     item: Item | None
     level: Level
 
 
-class Walk:
+class TreeWalk:
     """A walk over a context, from its root downwards, in Git's order, a directory before what is in it."""
 
     def __init__(self, ignore: IgnoreFilter, enter: Enter) -> None:
@@ -114,7 +114,7 @@ class Walk:
                 yield Item(entry.mode, path, entry.oid, here.source.repository.objects)
 
     def _directory(
-        self, here: _Directory, entry: Entry, path: bytes, ignored: bool, matched: tuple[bool, ...]
+        self, here: _Directory, entry: TreeEntry, path: bytes, ignored: bool, matched: tuple[bool, ...]
     ) -> Iterable[Item]:
         """Go into a directory or submodule, if need be; return what is to be announced now."""
         if ignored and not self._ignore.may_except_below(path):

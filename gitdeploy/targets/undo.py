@@ -12,7 +12,7 @@ from gitdeploy.terminal import console
 
 
 @dataclass(frozen=True)
-class _Step:
+class _Way:
     what: str
     run: Callable[[], object]
     traffic: bool
@@ -24,7 +24,7 @@ class Undo:
     def __init__(self, output: Output) -> None:
         """`output` is told what cannot be undone."""
         self._output = output
-        self._steps: list[_Step] = []
+        self._steps: list[_Way] = []
 
     def add(self, what: str, run: Callable[[], object], *, traffic: bool = False) -> None:
         """Enter a step. Do so before the effect, for an effect may fail half-way.
@@ -34,7 +34,7 @@ class Undo:
             run: does it; it must do no harm where the effect never came about.
             traffic: whether requests are answered again by it: that comes before anything else.
         """
-        self._steps.append(_Step(what, run, traffic))
+        self._steps.append(_Way(what, run, traffic))
 
     @contextmanager
     def on_failure(self) -> Iterator[None]:

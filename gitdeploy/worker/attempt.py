@@ -20,7 +20,7 @@ from gitdeploy.pipeline.deployment import deploy
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.records import Deployment, Status
 from gitdeploy.releases.state import StateUnfit
-from gitdeploy.source.reader import Repository
+from gitdeploy.source.reader import RemoteRepository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.targets.target import Outcome
 from gitdeploy.terminal import console as log
@@ -69,7 +69,7 @@ class Attempt(Tools):
         """The engine."""
         return self.engine()
 
-    def open_repository(self) -> Repository:
+    def open_repository(self) -> RemoteRepository:
         """See `Tools`."""
         return self.site.readers.open(self.job.repository, self.cancel.is_set)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gitdeploy.errors import GitdeployError
 from gitdeploy.intake.push import Choice, PushRecord, RefUpdate
 from gitdeploy.intake.pushers import Pushers
-from gitdeploy.releases.audit import FILE, AuditLog, Entry, digest
+from gitdeploy.releases.audit import FILE, AuditEntry, AuditLog, digest
 from gitdeploy.releases.records import Deployment, Status
 from gitdeploy.releases.state import State, StateUnfit
 from gitdeploy.targets.target import Target
@@ -87,14 +87,14 @@ class Ledger:
         with contextlib.suppress(OSError):
             self._config_toml = digest((self._site.home / "config.toml").read_bytes())
         self._audit.write(
-            Entry("enrol", "done", record.user, app=self._app, config_toml=self._config_toml, reason="by its first push")
+            AuditEntry("enrol", "done", record.user, app=self._app, config_toml=self._config_toml, reason="by its first push")
         )
 
     def audited(self, row: Deployment, record: PushRecord | None = None) -> None:
         """Write a deployment's end into the audit log; `record` is the push that it stands for, if that is at hand."""
         refs = record.refs if record else ()
         self._audit.write(
-            Entry(
+            AuditEntry(
                 how=row.trigger,
                 verdict=row.status,
                 who=row.pusher,
@@ -119,7 +119,7 @@ class Ledger:
         log.note(f"{self._app}: push {record.name}: {why}")
         ref = record.refs[-1] if record.refs else RefUpdate("", "", "")
         self._audit.write(
-            Entry(
+            AuditEntry(
                 how=record.trigger,
                 verdict="dropped",
                 who=record.user,

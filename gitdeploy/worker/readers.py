@@ -16,7 +16,7 @@ from gitdeploy.errors import GitdeployError, StageFailed, UnfitError
 from gitdeploy.gitserver.gitserver import Gogs
 from gitdeploy.gitserver.ownedfiles import open_directory
 from gitdeploy.source.process import Cancel, Limits, Process
-from gitdeploy.source.reader import Place, Repository
+from gitdeploy.source.reader import Place, RemoteRepository
 
 CLOSE = Limits(wait=5.0)
 
@@ -38,7 +38,7 @@ class Readers:
                 with suppress(StageFailed):  # whoever asks will be told
                     self._kept = Process(self._temporary), None
 
-    def open(self, repository: Path, cancelled: Cancel = lambda: False) -> Repository:
+    def open(self, repository: Path, cancelled: Cancel = lambda: False) -> RemoteRepository:
         """Open a repository.
 
         Args:
@@ -49,7 +49,7 @@ class Readers:
             StageFailed: there is none that can be read.
             Cancelled: `cancelled` said so.
         """
-        return Repository(self._place_of(repository), self, cancelled)
+        return RemoteRepository(self._place_of(repository), self, cancelled)
 
     def borrow(self, user: tuple[int, int]) -> Process:
         """See `reader.Lender`."""

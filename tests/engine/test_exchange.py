@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from gitdeploy.engine.dial import Endpoint
-from gitdeploy.engine.exchange import Limits, converse
+from gitdeploy.engine.exchange import ExchangeLimits, converse
 from gitdeploy.errors import BuildFailed, Cancelled, EngineError, StageFailed, UnfitError
 from tests.support.played_engine import END, OK, Server, answering, chunk, served
 
 
 def run(
-    server: Server, body: Iterable[bytes] = (), limits: Limits | None = None, sent: Callable[[int], object] = id
+    server: Server, body: Iterable[bytes] = (), limits: ExchangeLimits | None = None, sent: Callable[[int], object] = id
 ) -> list[dict[str, Any]]:
-    limits = limits or Limits(threading.Event(), 60)
+    limits = limits or ExchangeLimits(threading.Event(), 60)
     return list(converse(server.where, "/build?x=1", {"X-A": "b"}, iter(body), limits=limits, sent=sent))
 
 
@@ -62,7 +62,7 @@ def test_messages_come_while_the_body_is_still_sent(tmp_path: Path) -> None:
         yield b"second"
 
     with served(tmp_path, play) as server:
-        for message in converse(server.where, "/build", {}, body(), limits=Limits(threading.Event(), 60), sent=id):
+        for message in converse(server.where, "/build", {}, body(), limits=ExchangeLimits(threading.Event(), 60), sent=id):
             assert message == {"heard": "first"}
             heard.set()
     assert b"second" in server.received
@@ -122,7 +122,7 @@ def test_cancelling_ends_it_although_the_engine_is_silent(tmp_path: Path) -> Non
     cancel, stopped = threading.Event(), threading.Event()
     threading.Timer(0.1, cancel.set).start()
     with served(tmp_path, silent) as server, pytest.raises(Cancelled):
-        run(server, limits=Limits(cancel, 60, stopped.set))
+        run(server, limits=ExchangeLimits(cancel, 60, stopped.set))
     assert stopped.is_set()
 
 
@@ -132,7 +132,7 @@ def test_cancelling_ends_an_upload_that_the_engine_does_not_read(tmp_path: Path)
     began = time.monotonic()
     with served(tmp_path, lambda server, connection: bool(over.wait(10)) and None) as server:
         with pytest.raises(Cancelled):
-            run(server, (b"x" * 65536 for _ in iter(int, 1)), limits=Limits(cancel, 60))
+            run(server, (b"x" * 65536 for _ in iter(int, 1)), limits=ExchangeLimits(cancel, 60))
         over.set()
     assert time.monotonic() - began < 5
 
@@ -141,7 +141,7 @@ def test_an_engine_that_hangs_on_being_asked_to_stop_does_not_hold_up_the_end(tm
     cancel, over = threading.Event(), threading.Event()
     cancel.set()
     with served(tmp_path, silent) as server, pytest.raises(Cancelled):
-        run(server, limits=Limits(cancel, 60, lambda: over.wait(30)))
+        run(server, limits=ExchangeLimits(cancel, 60, lambda: over.wait(30)))
     over.set()
 
 
@@ -156,7 +156,7 @@ def test_an_engine_that_ends_a_cancelled_request_itself_is_heard_to_the_end(tmp_
     cancel.set()
     messages = []
     with served(tmp_path, play) as server, pytest.raises(Cancelled):
-        limits = Limits(cancel, 60, asked.set)
+        limits = ExchangeLimits(cancel, 60, asked.set)
         for message in converse(server.where, "/build", {}, iter(()), limits=limits, sent=id):
             messages.append(message)
     assert messages == [{"error": "context canceled"}]
@@ -164,7 +164,7 @@ def test_an_engine_that_ends_a_cancelled_request_itself_is_heard_to_the_end(tmp_
 
 def test_the_time_limit_ends_it(tmp_path: Path) -> None:
     with served(tmp_path, silent) as server, pytest.raises(BuildFailed, match=r"not done within 0\.2 s") as caught:
-        run(server, limits=Limits(threading.Event(), 0.2))
+        run(server, limits=ExchangeLimits(threading.Event(), 0.2))
     assert caught.value.hint == "raise build.timeout if it needs longer"
 
 
@@ -174,7 +174,7 @@ def test_leaving_the_answers_hangs_up(tmp_path: Path) -> None:
         silent(server, connection)
 
     with served(tmp_path, play) as server:
-        answers = converse(server.where, "/build", {}, iter(()), limits=Limits(threading.Event(), 60), sent=id)
+        answers = converse(server.where, "/build", {}, iter(()), limits=ExchangeLimits(threading.Event(), 60), sent=id)
         assert next(answers) == {"a": 1}
         answers.close()  # type: ignore[attr-defined]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitdeploy.engine import cutting
-from gitdeploy.engine.progress import Failure, Progress, Said, State, heading, size
+from gitdeploy.engine.progress import Failure, Progress, Said, VertexState, heading, size
 from gitdeploy.engine.trace import Trace, decode
 from gitdeploy.terminal.redact import Redactor
 from tests.support import traces
@@ -115,9 +115,9 @@ TABLE: dict[str, tuple[list[bytes], list[str]]] = {
 }
 
 
-def said(events: list[Said | State]) -> list[str]:
+def said(events: list[Said | VertexState]) -> list[str]:
     """Events as short text: "." before a detail, "~" before a state."""
-    return [f"~ {e.text}" if isinstance(e, State) else f". {e.text}" if e.detail else e.text for e in events]
+    return [f"~ {e.text}" if isinstance(e, VertexState) else f". {e.text}" if e.detail else e.text for e in events]
 
 
 def feed(progress: Progress, *messages: bytes) -> list[str]:
@@ -131,7 +131,7 @@ def test_what_is_said(case: str) -> None:
 
 
 def test_states_have_the_step_as_their_key() -> None:
-    assert State(RUN, A_RUN) in Progress().feed(decode(vertex(RUN, A_RUN, started=1)))
+    assert VertexState(RUN, A_RUN) in Progress().feed(decode(vertex(RUN, A_RUN, started=1)))
 
 
 def test_what_is_left_is_said_in_the_end() -> None:

@@ -20,7 +20,7 @@ from gitdeploy.config.imagereference import parse as parse_reference
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import BadValue
 from gitdeploy.engine import trace
-from gitdeploy.engine.buildkit import Answer, failed
+from gitdeploy.engine.buildkit import SolveAnswer, failed
 from gitdeploy.engine.classic import Steps
 from gitdeploy.engine.cutting import LONGEST_REASON
 from gitdeploy.engine.diagnosis import registry_failure, start_failure
@@ -145,7 +145,7 @@ def test_traces(messages: list[bytes]) -> None:
 
 @given(st.lists(MESSAGES.map(lambda data: base64.b64encode(data).decode()) | st.text(max_size=20), max_size=10))
 def test_answers(parts: list[str]) -> None:
-    answer = Answer(Recorder())
+    answer = SolveAnswer(Recorder())
     for part in parts:
         answer.take({"id": "moby.buildkit.trace", "aux": part})
         answer.new_bases()

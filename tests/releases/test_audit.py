@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.doctor.auditlog import examine_audit
-from gitdeploy.releases.audit import LONGEST, AuditLog, Entry, digest, last_config, render
+from gitdeploy.releases.audit import LONGEST, AuditEntry, AuditLog, digest, last_config, render
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def lines(path: Path) -> list[dict[str, object]]:
 
 
 def test_a_line_has_what_is_known_and_nothing_else() -> None:
-    entry = Entry("push", "failed", "al", app="o/r", deployment=3, reason="no VERSION", stage="Read VERSION")
+    entry = AuditEntry("push", "failed", "al", app="o/r", deployment=3, reason="no VERSION", stage="Read VERSION")
     assert json.loads(render(entry, 1.25)) == {
         "time": "1970-01-01T00:00:01.250Z",
         "how": "push",
@@ -39,11 +39,11 @@ def test_a_line_has_what_is_known_and_nothing_else() -> None:
         "stage": "Read VERSION",
         "reason": "no VERSION",
     }
-    assert json.loads(render(Entry("cancel", "asked", uid=0), 1.25))["uid"] == 0
+    assert json.loads(render(AuditEntry("cancel", "asked", uid=0), 1.25))["uid"] == 0
 
 
 def test_a_line_is_one_short_line_without_secrets_whatever_was_pushed() -> None:
-    entry = Entry("push", "dropped", "al\n{}\x1b[0m\udcff", ref="refs/heads/" + "x" * 10_000, reason="hunter2 says hello")
+    entry = AuditEntry("push", "dropped", "al\n{}\x1b[0m\udcff", ref="refs/heads/" + "x" * 10_000, reason="hunter2 says hello")
     line = render(entry, 1.0, lambda text: text.replace("hunter2", "***"))
     assert line.count(b"\n") == 1
     assert line.isascii()
@@ -54,8 +54,8 @@ def test_a_line_is_one_short_line_without_secrets_whatever_was_pushed() -> None:
 def test_lines_are_added_and_the_file_is_private(path: Path) -> None:
     before = os.umask(0)
     try:
-        log(path).write(Entry("push", "succeeded"))
-        log(path).write(Entry("push", "failed"))
+        log(path).write(AuditEntry("push", "succeeded"))
+        log(path).write(AuditEntry("push", "failed"))
     finally:
         os.umask(before)
     assert [line["verdict"] for line in lines(path)] == ["succeeded", "failed"]
@@ -64,7 +64,7 @@ def test_lines_are_added_and_the_file_is_private(path: Path) -> None:
 
 def test_a_line_that_a_crash_has_torn_spoils_no_other(path: Path) -> None:
     path.write_bytes(b'{"verdict": "succeeded"}\n{"verdict": "fai')
-    log(path).write(Entry("push", "failed"))
+    log(path).write(AuditEntry("push", "failed"))
     first, torn, last = path.read_text().splitlines()
     assert json.loads(first)
     assert json.loads(last)["verdict"] == "failed"
@@ -75,7 +75,7 @@ def test_a_line_that_a_crash_has_torn_spoils_no_other(path: Path) -> None:
 def test_writers_at_the_same_time_keep_their_lines_whole(path: Path) -> None:
     def write(number: int) -> None:
         for _ in range(50):
-            log(path).write(Entry("push", "succeeded", deployment=number))
+            log(path).write(AuditEntry("push", "succeeded", deployment=number))
 
     threads = [threading.Thread(target=write, args=[number]) for number in range(1, 5)]
     for thread in threads:
@@ -88,9 +88,9 @@ def test_writers_at_the_same_time_keep_their_lines_whole(path: Path) -> None:
 def test_an_edited_config_is_told_once(path: Path) -> None:
     audit = log(path)
     audit.see_config(digest(b"one"))
-    audit.write(Entry("push", "succeeded", config_toml=digest(b"one")))
+    audit.write(AuditEntry("push", "succeeded", config_toml=digest(b"one")))
     audit.see_config(digest(b"one"))
-    audit.write(Entry("push", "failed"))
+    audit.write(AuditEntry("push", "failed"))
     audit.see_config(digest(b"one"))
     audit.see_config(digest(b"two"))
     audit.see_config("")
@@ -115,7 +115,7 @@ def test_the_newest_config_counts() -> None:
 def test_what_is_no_file_is_told_and_stops_nothing(kind: str, path: Path, tmp_path: Path) -> None:
     {"directory": path.mkdir, "fifo": lambda: os.mkfifo(path), "link": lambda: path.symlink_to(tmp_path / "other")}[kind]()
     failed: list[str] = []
-    log(path, failed).write(Entry("push", "succeeded"))
+    log(path, failed).write(AuditEntry("push", "succeeded"))
     log(path, failed).see_config("x")
     assert len(failed) == 2
     assert "cannot be written" in failed[0]

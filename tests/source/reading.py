@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitdeploy.source import process
 from gitdeploy.source.buildcontext import MAX_CONTEXT
-from gitdeploy.source.reader import Context, Place, Repository
+from gitdeploy.source.reader import Place, RemoteContext, RemoteRepository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.worker.readers import Readers
 
@@ -17,7 +17,7 @@ GIT = 1000
 
 
 @contextmanager
-def opened(path: Path, uid: int = 0, root: Path | None = None) -> Iterator[Repository]:
+def opened(path: Path, uid: int = 0, root: Path | None = None) -> Iterator[RemoteRepository]:
     """A repository, read by a process of this user's; nothing is left of that behind the block."""
     readers = Readers(lambda path: Place(path, root or path.parent, uid, uid))
     try:
@@ -28,14 +28,14 @@ def opened(path: Path, uid: int = 0, root: Path | None = None) -> Iterator[Repos
 
 
 def context(
-    repository: Repository, rev: str = "main", limit: int = MAX_CONTEXT, submodules: SameServer | None = None
-) -> Context:
+    repository: RemoteRepository, rev: str = "main", limit: int = MAX_CONTEXT, submodules: SameServer | None = None
+) -> RemoteContext:
     """The build context of a commit."""
     commit = repository.resolve(rev)
     return repository.context(commit, directory=".", dockerfile="Dockerfile", lfs=None, submodules=submodules, limit=limit)
 
 
-def pid_of(repository: Repository) -> int:
+def pid_of(repository: RemoteRepository) -> int:
     """The process that has it open."""
     assert repository._process
     return repository._process._process.pid

@@ -15,7 +15,7 @@ from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.intake.push import RefUpdate
 from gitdeploy.releases.state import StateUnfit
 from gitdeploy.source import tar
-from gitdeploy.source.reader import Repository
+from gitdeploy.source.reader import RemoteRepository
 from tests.support.net import wait_until
 from tests.worker.scene import APP, DOCKERFILE, EXTRA, Scene, raising
 
@@ -42,13 +42,13 @@ def test_what_cannot_be_chosen_is_refused_and_the_next_is_deployed(
 ) -> None:
     bad = scene.record(RefUpdate("0" * 40, "b" * 40, "refs/heads/main"))
     good = scene.push("1")
-    real = Repository.holds
+    real = RemoteRepository.holds
 
-    def holds(repository: Repository, commit: str) -> bool:
+    def holds(repository: RemoteRepository, commit: str) -> bool:
         raising(error, commit == "b" * 40)
         return real(repository, commit)
 
-    monkeypatch.setattr(Repository, "holds", holds)
+    monkeypatch.setattr(RemoteRepository, "holds", holds)
     scene.worker().run()
     assert scene.row(good).status == "succeeded"
     assert scene.row(bad).status == "failed"

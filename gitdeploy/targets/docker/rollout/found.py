@@ -15,7 +15,7 @@ from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, RELEASE, REPLICA, ROLE, VERSION, label_number
 from gitdeploy.targets.docker.ownership import name_problem
-from gitdeploy.targets.docker.router.haproxycfg import FULL, Server
+from gitdeploy.targets.docker.router.haproxycfg import FULL, Backend
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,12 @@ def room(app: App, found: Found) -> int:
     return max(largest, app.replicas) + app.replicas
 
 
-def active(servers: Iterable[Server]) -> frozenset[str]:
+def active(servers: Iterable[Backend]) -> frozenset[str]:
     """Return the aliases that get requests. Pure."""
     return frozenset(server.alias for server in servers if server.weight)
 
 
-def carries(servers: Iterable[Server], group: Group) -> bool:
+def carries(servers: Iterable[Backend], group: Group) -> bool:
     """Return whether this group gets all requests, each of its containers the same share. Pure."""
     return {server.alias: server.weight for server in servers if server.weight} == dict.fromkeys(group.aliases, FULL)
 

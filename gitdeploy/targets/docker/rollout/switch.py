@@ -23,7 +23,7 @@ from gitdeploy.targets.docker.rollout.found import alias
 from gitdeploy.targets.docker.rollout.takeover import free_ports, let_go, put_back
 from gitdeploy.targets.docker.router.container import network_name, settle
 from gitdeploy.targets.docker.router.haproxy import Haproxy
-from gitdeploy.targets.docker.router.haproxycfg import FULL, Server
+from gitdeploy.targets.docker.router.haproxycfg import FULL, Backend
 from gitdeploy.targets.docker.router.runtime import Counts
 from gitdeploy.targets.undo import attempts
 
@@ -222,7 +222,7 @@ class ByOthers:
         return {}
 
 
-def servers(app: App, containers: Sequence[Container], weight: int) -> list[Server]:
+def servers(app: App, containers: Sequence[Container], weight: int) -> list[Backend]:
     """Return the containers as the router knows them, all with that weight. Pure."""
     network = network_name(app)
-    return [Server(alias(c), c.addresses.get(network, ""), weight) for c in containers]
+    return [Backend(alias(c), c.addresses.get(network, ""), weight) for c in containers]

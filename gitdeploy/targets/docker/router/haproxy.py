@@ -20,7 +20,7 @@ from gitdeploy.targets.docker.router.haproxycfg import (
     DIRECTORY,
     FILE,
     PREVIOUS,
-    Server,
+    Backend,
     Settings,
     backend,
     health_backend,
@@ -55,12 +55,12 @@ class Haproxy:
         self.engine = engine
         self.container = container
         self.settings = settings
-        self._table: dict[int, Server] = {}
-        self._seen: dict[str, dict[int, Server]] = {}
+        self._table: dict[int, Backend] = {}
+        self._seen: dict[str, dict[int, Backend]] = {}
         self._digest = ""
 
     @property
-    def servers(self) -> tuple[Server, ...]:
+    def servers(self) -> tuple[Backend, ...]:
         """The containers that HAProxy was told of, or had when it was looked at."""
         return tuple(self._table.values())
 
@@ -78,11 +78,11 @@ class Haproxy:
         slots = self._seen.get(health_backend(self.settings)) or next(iter(self._seen.values()), {})
         self._table = dict(slots)
 
-    def load(self, servers: Iterable[Server]) -> None:
+    def load(self, servers: Iterable[Backend]) -> None:
         """Write the file for HAProxy to read at its next start."""
         self._write(servers, {})
 
-    def apply(self, servers: Iterable[Server]) -> None:
+    def apply(self, servers: Iterable[Backend]) -> None:
         """Bring a running HAProxy to exactly these servers, the file first, and look whether it has them.
 
         Raises:
@@ -126,7 +126,7 @@ class Haproxy:
             raise StageFailed(f"the router's file {name} cannot be read: {content.decode(errors='replace').strip()}")
         return content
 
-    def reload(self, servers: Iterable[Server], previous: bytes) -> None:
+    def reload(self, servers: Iterable[Backend], previous: bytes) -> None:
         """Make HAProxy read its settings anew, with these servers; running requests go on in its old process.
 
         `previous`: the file until now, kept beside the new one until HAProxy has read that.
@@ -152,7 +152,7 @@ class Haproxy:
             if _digest(previous := self.file(PREVIOUS)) == self._digest:
                 self.engine.put_files(self.container, DIRECTORY, {FILE: previous})
 
-    def _write(self, servers: Iterable[Server], more: Mapping[str, bytes]) -> None:
+    def _write(self, servers: Iterable[Backend], more: Mapping[str, bytes]) -> None:
         self._table = runtime.place(self._table, servers, self.settings.slots)
         self.engine.put_files(self.container, DIRECTORY, {**more, FILE: render(self.settings, self._table)})
 
@@ -193,7 +193,7 @@ class Haproxy:
             raise StageFailed(f"the router {container.name} is {container.state}: {error.reason}", "deploy again") from error
 
 
-def _essence(table: Mapping[int, Server]) -> dict[int, tuple[str, int]]:
+def _essence(table: Mapping[int, Backend]) -> dict[int, tuple[str, int]]:
     """Without addresses, which Docker's DNS may have corrected meanwhile."""
     return {slot: (server.alias, server.weight) for slot, server in table.items()}
 

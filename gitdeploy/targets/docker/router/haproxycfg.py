@@ -40,7 +40,7 @@ SLOTS_STEP = 8
 
 
 @dataclass(frozen=True)
-class Server:
+class Backend:
     """A container that the router knows.
 
     Attributes:
@@ -54,7 +54,7 @@ class Server:
     weight: int = 0
 
 
-Table = Mapping[int, Server]
+Table = Mapping[int, Backend]
 """Slot number, from 1, to what is in it; empty slots are left out."""
 
 
@@ -206,7 +206,7 @@ def _backend(s: Settings, port: int) -> list[str]:
     return [*lines, "    option tcp-check", "    tcp-check connect linger"]
 
 
-def _server(s: Settings, port: int, slot: int, server: Server | None) -> str:
+def _server(s: Settings, port: int, slot: int, server: Backend | None) -> str:
     options = ""
     if s.router.proxy_protocol:
         options += " send-proxy check-send-proxy"

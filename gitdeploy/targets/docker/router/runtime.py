@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.targets.docker.router.haproxycfg import ALIAS, Server, Table
+from gitdeploy.targets.docker.router.haproxycfg import ALIAS, Backend, Table
 
 STATE = "show servers state"
 STATISTICS = "show stat -1 4 -1"
@@ -50,7 +50,7 @@ class Counts:
         return Counts(self.up, self.current, answers, bad, errors, self.check)
 
 
-def place(table: Table, servers: Iterable[Server], slots: int) -> dict[int, Server]:
+def place(table: Table, servers: Iterable[Backend], slots: int) -> dict[int, Backend]:
     """Return the wanted servers in slots: each keeps its own, new ones take free ones. Raises StageFailed for too many."""
     wanted = {server.alias: server for server in servers}
     placed = {slot: wanted.pop(server.alias) for slot, server in table.items() if server.alias in wanted}
@@ -77,7 +77,7 @@ def changes(ports: Mapping[str, int], now: Mapping[str, Table], wanted: Table) -
     return more + less
 
 
-def _change(name: str, port: int, now: Server | None, wanted: Server | None) -> Iterator[str]:
+def _change(name: str, port: int, now: Backend | None, wanted: Backend | None) -> Iterator[str]:
     if wanted is None:
         yield f"set server {name} state maint"
         yield f"set server {name} fqdn {ALIAS}"
@@ -94,10 +94,10 @@ def _change(name: str, port: int, now: Server | None, wanted: Server | None) -> 
         yield f"set server {name} weight {wanted.weight}"
 
 
-def servers_state(text: str) -> dict[str, dict[int, Server]]:
+def servers_state(text: str) -> dict[str, dict[int, Backend]]:
     """Backend → slot → server, from the answer to `show servers state`; empty slots are left out."""
     header: list[str] = []
-    found: dict[str, dict[int, Server]] = {}
+    found: dict[str, dict[int, Backend]] = {}
     for line in text.splitlines():
         words = line.split()
         if words[:2] == ["#", "be_id"]:
@@ -107,7 +107,7 @@ def servers_state(text: str) -> dict[str, dict[int, Server]]:
             slots = found.setdefault(row["be_name"], {})
             if row["srv_fqdn"] not in ("-", ALIAS) and not int(row["srv_admin_state"]) & _MAINTENANCE:
                 slot = int(row["srv_name"].removeprefix("s"))
-                slots[slot] = Server(row["srv_fqdn"], row["srv_addr"].strip("-"), int(row["srv_uweight"]))
+                slots[slot] = Backend(row["srv_fqdn"], row["srv_addr"].strip("-"), int(row["srv_uweight"]))
     return found
 
 

@@ -10,7 +10,7 @@ from gitdeploy.config.model import App, Publish
 from gitdeploy.config.sections import Health
 from gitdeploy.errors import StageFailed
 from gitdeploy.targets.docker.health import Check
-from gitdeploy.targets.docker.router.haproxycfg import Server, Settings, published, quoted, render, settings, shape
+from gitdeploy.targets.docker.router.haproxycfg import Backend, Settings, published, quoted, render, settings, shape
 
 APP = App(
     "devops/dev-app",
@@ -24,7 +24,7 @@ def made(app: App = APP, check: Check = Check("tcp", 80), **router: object) -> S
     return settings(replace(app, router=replace(app.router, **router)), check, 2)  # type: ignore[arg-type]
 
 
-def lines(s: Settings, **servers: Server) -> list[str]:
+def lines(s: Settings, **servers: Backend) -> list[str]:
     table = {int(slot.removeprefix("s")): server for slot, server in servers.items()}
     return [line.strip() for line in render(s, table).decode().splitlines()]
 
@@ -42,7 +42,7 @@ def test_the_router_publishes_what_the_app_would() -> None:
 
 
 def test_servers_in_their_slots() -> None:
-    text = lines(made(), s2=Server("r7-1", "10.0.0.2", 100))
+    text = lines(made(), s2=Backend("r7-1", "10.0.0.2", 100))
     assert "server s1 127.0.0.1:80 port 80 disabled" in text
     assert "server s2 r7-1:80 port 80 weight 100" in text
     assert "server s2 r7-1:443 weight 100" in text
@@ -56,7 +56,7 @@ def test_slots_come_in_eights(servers: int, slots: int) -> None:
 def test_the_shape_does_not_depend_on_servers() -> None:
     s = made()
     assert f"description {shape(s)}" in lines(s)
-    assert f"description {shape(s)}" in lines(s, s1=Server("r1-1", "", 100))
+    assert f"description {shape(s)}" in lines(s, s1=Backend("r1-1", "", 100))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_http_knows_the_client_and_repeats_no_post() -> None:
 
 
 def test_tcp_may_speak_the_proxy_protocol() -> None:
-    text = lines(made(mode="tcp", proxy_protocol=True), s1=Server("r1-1", "", 1))
+    text = lines(made(mode="tcp", proxy_protocol=True), s1=Backend("r1-1", "", 1))
     assert "mode tcp" in text
     assert "server s1 r1-1:443 send-proxy check-send-proxy weight 1" in text
     assert not [line for line in text if "http" in line]
@@ -94,7 +94,7 @@ def test_one_server_is_only_asked_to_connect() -> None:
 
 def test_several_servers_are_asked_as_the_deployment_asks() -> None:
     health = Health(path="/a?b=1%20", status=("200-299", "404"), headers={"host": "it's", "X-A": "100%"}, port=443)
-    text = lines(made(replace(APP, health=health, replicas=2), Check("http", 443)), s1=Server("r1-1", "", 1))
+    text = lines(made(replace(APP, health=health, replicas=2), Check("http", 443)), s1=Backend("r1-1", "", 1))
     assert "http-check send meth GET uri '/a?b=1%20' ver HTTP/1.1 hdr 'host' 'it'\\''s' hdr 'X-A' '100%%'" in text
     assert "http-check expect status '200-299,404'" in text
     assert text.index("backend port-443") < text.index("option httpchk")
@@ -102,7 +102,7 @@ def test_several_servers_are_asked_as_the_deployment_asks() -> None:
 
 
 def test_the_port_that_is_asked_need_not_be_published() -> None:
-    assert "server s1 r1-1:80 port 9000 weight 1" in lines(made(check=Check("tcp", 9000)), s1=Server("r1-1", "", 1))
+    assert "server s1 r1-1:80 port 9000 weight 1" in lines(made(check=Check("tcp", 9000)), s1=Backend("r1-1", "", 1))
 
 
 @pytest.mark.parametrize("text", ["a\nlua-load x", "a\rb", "\0", "\x1b[2J", "a\u2028b"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.targets.docker.router.haproxycfg import Server
+from gitdeploy.targets.docker.router.haproxycfg import Backend
 from gitdeploy.targets.docker.router.runtime import Counts, changes, place, servers_state, statistics
 
-ONE, TWO, THREE = Server("r1-1", "10.0.0.1", 100), Server("r2-1", "10.0.0.2", 0), Server("r3-1", "10.0.0.3", 100)
+ONE, TWO, THREE = Backend("r1-1", "10.0.0.1", 100), Backend("r2-1", "10.0.0.2", 0), Backend("r3-1", "10.0.0.3", 100)
 
 
 class TestPlace:
@@ -20,7 +20,7 @@ class TestPlace:
         assert place({1: ONE}, [TWO, THREE], 2) == {2: TWO, 1: THREE}
 
     def test_takes_new_weights(self) -> None:
-        assert place({1: ONE}, [Server("r1-1", "", 5)], 2) == {1: Server("r1-1", "", 5)}
+        assert place({1: ONE}, [Backend("r1-1", "", 5)], 2) == {1: Backend("r1-1", "", 5)}
 
     def test_refuses_too_many(self) -> None:
         with pytest.raises(StageFailed, match="room for 1"):
@@ -46,7 +46,7 @@ class TestChanges:
 
     def test_requests_are_given_before_they_are_taken(self) -> None:
         now = {"port-80": {1: ONE, 2: TWO}}
-        wanted = {1: Server("r1-1", "", 0), 2: Server("r2-1", "", 100)}
+        wanted = {1: Backend("r1-1", "", 0), 2: Backend("r2-1", "", 100)}
         assert changes(PORTS, now, wanted) == ["set server port-80/s2 weight 100", "set server port-80/s1 weight 0"]
 
     def test_a_slot_that_becomes_free(self) -> None:
@@ -84,8 +84,8 @@ port-80,s4,0,0,0,0,MAINT,,0,0,0,0,0,0,,http,
 class TestAnswers:
     def test_servers(self) -> None:
         assert servers_state(STATE) == {
-            "port-80": {1: Server("r1-1", "172.18.0.3", 100), 4: Server("r2-1", "", 0)},
-            "port-81": {1: Server("r1-1", "172.18.0.3", 100)},
+            "port-80": {1: Backend("r1-1", "172.18.0.3", 100), 4: Backend("r2-1", "", 0)},
+            "port-81": {1: Backend("r1-1", "172.18.0.3", 100)},
         }
 
     def test_statistics(self) -> None:
