@@ -11,11 +11,11 @@ import itertools
 import re
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gitdeploy.engine.directives import BOM, directives
 from gitdeploy.engine.dockervariables import Variables
-from gitdeploy.engine.lengths import Lengths
+from gitdeploy.engine.growth import require_modest
 from gitdeploy.engine.words import words_of
 from gitdeploy.errors import BuildFailed
 
@@ -26,15 +26,6 @@ MOST_IMAGES = 200
 
 LONGEST_DOCKERFILE = 1 << 20
 """Bytes."""
-
-LONGEST_VALUE = 1 << 18
-"""Characters of one instruction, variables filled in: twice what Linux takes for a variable of a process."""
-
-MOST_FILLED_IN = 1 << 24
-"""Characters of all of them."""
-
-LEFT_TO_A_SHELL = frozenset({"RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK"})
-"""Instructions in which the builder fills in nothing."""
 
 CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
     "FROM": frozenset({"platform"}),
@@ -63,7 +54,6 @@ class Instruction:
         flags: name → value of "--name=value", "" without a value.
         words: what follows the flags.
         heredocs: its here-documents' delimiters.
-        text: all behind the keyword as it stands there, bodies of here-documents included.
     """
 
     line: int
@@ -71,7 +61,6 @@ class Instruction:
     flags: Mapping[str, str]
     words: tuple[str, ...]
     heredocs: tuple[str, ...] = ()
-    text: str = ""
 
 
 def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
@@ -95,14 +84,11 @@ def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
     return head[tarfile.BLOCKSIZE : size].decode("utf-8", "replace"), itertools.chain([bytes(head)], context)
 
 
-def parse(text: str, *, heredocs: bool = True) -> Iterator[Instruction]:
-    """Yield all instructions of a Dockerfile, with continuation lines joined.
-
-    `heredocs`: whether what follows `<<EOF` is a here-document; builders before BuildKit 0.9 take it for instructions.
-    """
+def parse(text: str) -> Iterator[Instruction]:
+    """Yield all instructions of a Dockerfile, with continuation lines joined and without the bodies of here-documents."""
     lines = [line.rstrip("\r") for line in text.removeprefix(BOM).split("\n")]
     escape = directives(lines).get("escape", "\\")
-    return _instructions(iter(enumerate(lines, 1)), escape if escape == "`" else "\\", heredocs=heredocs)
+    return _instructions(iter(enumerate(lines, 1)), escape if escape == "`" else "\\")
 
 
 def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
@@ -138,28 +124,6 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(image for image in images if image and image != "scratch")
 
 
-def require_modest(text: str, args: Mapping[str, str]) -> None:
-    """Raise BuildFailed for an instruction that grows beyond LONGEST_VALUE, or all of them beyond MOST_FILLED_IN.
-
-    What a newer builder takes for a here-document, an older one takes for instructions: both are looked at.
-    """
-    for heredocs in (True, False):
-        lengths, total = Lengths(args, LONGEST_VALUE), 0
-        for instruction in parse(text, heredocs=heredocs):
-            if instruction.keyword in LEFT_TO_A_SHELL:
-                length = grown = lengths.of(" ".join(instruction.flags.values()))
-            else:
-                length = lengths.of(instruction.text)
-                grown = length - len(instruction.text)
-            total += grown
-            if (grown and length > LONGEST_VALUE) or total > MOST_FILLED_IN:
-                reason = f"line {instruction.line} of the Dockerfile: with its variables filled in, {instruction.keyword} has"
-                reason += f" more than {LONGEST_VALUE:,} characters, or the file more than {MOST_FILLED_IN:,}"
-                raise BuildFailed(reason, hint="shorten the values, or set them in RUN")
-            if instruction.keyword in ("ARG", "ENV"):
-                lengths.set(instruction.text)
-
-
 def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:
     """Yield lines, from 1, with what they have that only BuildKit can do; takes the build arguments."""
     for instruction in parse(text):
@@ -174,7 +138,7 @@ def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, st
                 yield instruction.line, f"{instruction.keyword} --{flag}"
 
 
-def _instructions(numbered: Iterator[tuple[int, str]], escape: str, *, heredocs: bool) -> Iterator[Instruction]:
+def _instructions(numbered: Iterator[tuple[int, str]], escape: str) -> Iterator[Instruction]:
     for start, first in numbered:
         if not first.strip() or first.lstrip().startswith("#"):
             continue
@@ -183,13 +147,11 @@ def _instructions(numbered: Iterator[tuple[int, str]], escape: str, *, heredocs:
             parts.append(shown.removesuffix(escape))
             line = next((more for _, more in numbered if more.strip() and not more.lstrip().startswith("#")), "")
         instruction = _instruction(start, "".join([*parts, line]))
-        bodies: list[str] = []
-        for delimiter in instruction.heredocs if heredocs else ():
+        for delimiter in instruction.heredocs:
             for _, body in numbered:
                 if body.lstrip("\t") == delimiter:
                     break
-                bodies.append(body)
-        yield replace(instruction, text="\n".join([instruction.text, *bodies])) if bodies else instruction
+        yield instruction
 
 
 def _instruction(line: int, text: str) -> Instruction:
@@ -204,8 +166,7 @@ def _instruction(line: int, text: str) -> Instruction:
         rest += 1
     flags = {name: ",".join(values) for name, values in given.items()}
     heredocs = [found[1] for word in words[rest:] if (found := HEREDOC.fullmatch(word))]
-    behind = "".join(text.split(None, first + 1)[first + 1 :])
-    return Instruction(line, keyword, flags, tuple(words[rest:]), tuple(heredocs if keyword in HEREDOCS else ()), behind)
+    return Instruction(line, keyword, flags, tuple(words[rest:]), tuple(heredocs if keyword in HEREDOCS else ()))
 
 
 def _sources(instruction: Instruction) -> Iterator[str]:

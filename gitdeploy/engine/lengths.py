@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-REFERENCE = re.compile(r"\$(\{?)(\w*)")
+REFERENCE = re.compile(r"(?:\$|\\u0024)(\{?)(\w*)")
+"""In JSON, a dollar sign may be spelled `\\u0024`."""
+
 REPLACED = re.compile(r"//?[^/}\\\"'$`]*/([^}\\\"'$`]*)\}")
 """`//pattern/replacement}` and `/pattern/replacement}`, where nothing in it needs a closer look."""
 
-SIGNS = tuple("@*#?-$!")
-"""Names of one sign, as shells have them."""
+SIGNS = tuple("@*#?-$!\"'\\`")
+"""Names of one sign, as shells have them; and what a flag loses before it is filled in: quotes and escapes."""
 
 WORD = re.compile(r"""([A-Za-z_][A-Za-z0-9_]*)=(?:[^\s"'\\`]|"[^"\\`]*"|'[^'\\`]*')*(?:[ \t]+|$)""")
 """A name with its value, where no builder can take it for anything else."""
@@ -50,7 +52,7 @@ class Lengths:
         bound, end = 0, len(text)
         for found in reversed(list(REFERENCE.finditer(text))):
             bound += end - found.start()
-            value = self._value(found[2]) if found[0] != "$" or text.startswith(SIGNS, found.end()) else 0
+            value = self._value(found[2]) if found[1] or found[2] or text.startswith(SIGNS, found.end()) else 0
             if found[1] and text.startswith("/", found.end()):
                 plain = REPLACED.match(text, found.end())
                 value += (value + 1) * (len(plain[1]) if plain else bound)
@@ -59,6 +61,10 @@ class Lengths:
             if bound > self.longest:
                 break
         return bound + end
+
+    def values(self, text: str) -> int:
+        """Return how long the values are, together, that a text refers to."""
+        return sum(self._value(found[2]) for found in REFERENCE.finditer(text) if found[2])
 
     def set(self, text: str) -> None:
         """Take the text behind ARG or ENV: each name gets its own value, or all of the text where words are hard to tell."""
@@ -86,7 +92,10 @@ class Lengths:
 
 
 def _names(text: str) -> Iterator[str]:
-    """Yield all that may be a name: the first word, and whatever stands before a "="."""
-    yield from text.split(None, 1)[:1]
-    for before in text.split("=")[:-1]:
-        yield from before.rsplit(None, 1)[-1:]
+    """Yield all that may be a name: whatever stands before a "=" with a space before it, and one of the first words."""
+    first, *others = text.split("=")
+    words = first.split(None, 6)[:6]
+    yield from words[:1] + [word for word in words[1:] if "$" not in word]
+    yield from [*words, first][-1:] if others else ()
+    for before in others[:-1]:
+        yield from before.split()[-1:] if re.search(r"\s", before) else ()

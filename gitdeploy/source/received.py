@@ -10,15 +10,17 @@ from collections.abc import Iterator
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
+from gitdeploy.source.tree import MAX_LINK
+from gitdeploy.source.walk import MAX_PATH
 
 FILE, DIRECTORY, SYMLINK, LONG_NAME, LONG_LINK = b"0", b"5", b"2", b"L", b"K"
 MODES = {FILE: (0o644, 0o755), DIRECTORY: (0o755,), SYMLINK: (0o777,), LONG_NAME: (0o644,), LONG_LINK: (0o644,)}
 
-LONGEST_NAME = 1 << 20
-"""Bytes of a name."""
+LONGEST_NAME = max(MAX_PATH, MAX_LINK) + 2
+"""Bytes of a name or a link's target, with the slash and the zero byte at its end."""
 
-LINKS = 32 << 20
-"""Bytes of the names of all symlinks together."""
+MOST_LINKS = 200_000
+"""Symlinks in a context: their names are kept."""
 
 
 def checked(stream: Iterator[bytes], dockerfile: str, content: bytes) -> Iterator[bytes]:
@@ -53,7 +55,6 @@ class _Check:
         self._wanted = 0  # bytes of that still to come, padding included
         self._names = {LONG_NAME: b"", LONG_LINK: b""}
         self._links: set[bytes] = set()
-        self._link_bytes = 0
 
     @property
     def complete(self) -> bool:
@@ -135,9 +136,8 @@ class _Check:
             raise _tampered("something lies behind a symlink")
         if kind == SYMLINK:
             self._links.add(plain)
-            self._link_bytes += len(plain)
-            if self._link_bytes > LINKS:
-                reason = f"the build context has symlinks whose names make more than {LINKS:,} bytes"
+            if len(self._links) > MOST_LINKS:
+                reason = f"the build context has more than {MOST_LINKS:,} symlinks"
                 raise StageFailed(reason, "leave some of them out with .dockerignore")
 
 
