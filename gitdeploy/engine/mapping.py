@@ -60,6 +60,7 @@ def container(found: Json) -> Container:
         state=state["Status"],
         health="" if status == "none" else status,
         health_log=tuple(entry["Output"].strip() for entry in health.get("Log") or ()),
+        healthcheck=_healthcheck(config),
         exit_code=state.get("ExitCode") or 0,
         restarts=found.get("RestartCount") or 0,
         oom_killed=bool(state.get("OOMKilled")),
@@ -69,6 +70,14 @@ def container(found: Json) -> Container:
         restart=_restart(host.get("RestartPolicy") or {}),
         mounts=_mounts(found.get("Mounts") or ()),
     )
+
+
+def _healthcheck(config: Json) -> tuple[str, ...]:
+    """Return the command of a HEALTHCHECK: https://docs.docker.com/reference/api/engine/ (HealthConfig.Test)."""
+    kind, *words = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
+    if kind == "CMD":
+        return tuple(words)
+    return (*(config.get("Shell") or ("/bin/sh", "-c")), *words) if kind == "CMD-SHELL" else ()
 
 
 def is_build_step(found: Json) -> bool:

@@ -107,6 +107,7 @@ class Container:
         state: created, running, paused, restarting, removing, exited or dead.
         health: starting, healthy, unhealthy, or "" without a HEALTHCHECK.
         health_log: the last answers of its HEALTHCHECK, oldest first.
+        healthcheck: the command of its HEALTHCHECK, () without one.
         exit_code: of the last run, 0 if there was none.
         restarts: how often the restart policy started it again.
         oom_killed: whether the kernel killed it for memory.
@@ -125,6 +126,7 @@ class Container:
     state: str
     health: str = ""
     health_log: tuple[str, ...] = ()
+    healthcheck: tuple[str, ...] = ()
     exit_code: int = 0
     restarts: int = 0
     oom_killed: bool = False

@@ -15,14 +15,14 @@ from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Health
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Cancel, Container, Image
-from gitdeploy.errors import Cancelled, StageFailed
+from gitdeploy.errors import Cancelled, EngineError, StageFailed
 from gitdeploy.targets.docker import probe
 
 TICK = 0.05
 """Seconds between two looks at the container: an exit is seen within this time, and so is a port that begins to listen."""
 
-LONGEST_HEALTHCHECK = 3600.0
-"""Seconds for an image's HEALTHCHECK to come to an end; health.start_period and the like may ask for more."""
+TELL = 5.0
+"""Seconds between two words of what is waited for."""
 
 LOG_LINES = 20
 ANSWERS = 5
@@ -93,12 +93,14 @@ class Waiter:
         clock: seconds, monotonic.
         elsewhere: asked in place of the container where that is out of reach from here, and answers alike:
             "" for healthy, else what is wrong.
+        tell: is told now and then what is waited for.
     """
 
     engine: Engine
     cancel: Cancel
     clock: Callable[[], float]
     elsewhere: Callable[[], str] | None = None
+    tell: Callable[[str], None] = lambda text: None
 
     def wait(self, container_id: str, check: Check, health: Health) -> None:
         """Return when the container is healthy.
@@ -107,15 +109,14 @@ class Waiter:
             StageFailed: it exited, restarted, or was not healthy in time; with its last log lines and health answers.
             Cancelled: `cancel` was set.
         """
-        if check.kind in ("http", "tcp"):
+        if check.kind in ("http", "tcp", "image"):
             self._ask_until_healthy(container_id, check, health)
-        elif check.kind == "image":
-            self._follow_healthcheck(container_id, max(health.patience, LONGEST_HEALTHCHECK))
         else:
             self._stay_up(container_id, health.min_uptime)
 
     def _ask_until_healthy(self, container_id: str, check: Check, health: Health) -> None:
         started = self.clock()
+        told = started
         answers: deque[str] = deque(maxlen=ANSWERS)
         failures = 0
         pool = ThreadPoolExecutor(1, "health")
@@ -127,6 +128,9 @@ class Waiter:
                     return
                 if not answers or answers[-1] != answer:
                     answers.append(answer)
+                if self.clock() - told >= TELL:
+                    told = self.clock()
+                    self.tell(f"waiting for the new container: {check}, for {told - started:.0f} s so far ({answer})")
                 counts = asked - started >= health.start_period
                 failures = failures + 1 if counts else 0
                 if failures >= health.retries:
@@ -150,7 +154,9 @@ class Waiter:
                 return answer
 
     def _reach(self, container: Container, check: Check, health: Health) -> str:
-        """Ask at the first of the container's addresses that is within reach."""
+        """Ask by the image's own command, or at the first of the container's addresses that is within reach."""
+        if check.kind == "image":
+            return self._run_healthcheck(container, health)
         published = probe.published_addresses(container, check.port, probe.engine_host())
         silent = "it has no address"
         for address in [*probe.own_addresses(container, check.port), *published]:
@@ -162,20 +168,16 @@ class Waiter:
                 silent = str(error)
         return self.elsewhere() if self.elsewhere else f"out of reach from here: {silent}"
 
-    def _follow_healthcheck(self, container_id: str, longest: float) -> None:
-        """Wait for the engine, which asks with the times that the image sets: a Dockerfile may say years."""
-        end = self.clock() + longest
-        while self.clock() < end:
-            container = self._alive(container_id, ())
-            if container.health == "healthy":
-                return
-            if container.health == "unhealthy":
-                answers = container.health_log[-ANSWERS:]
-                raise failure(self.engine, container_id, "the image's HEALTHCHECK says unhealthy", answers)
-            self._pause(TICK)
-        raise failure(
-            self.engine, container_id, f"the image's HEALTHCHECK said neither healthy nor unhealthy in {longest:.0f} s"
-        )
+    def _run_healthcheck(self, container: Container, health: Health) -> str:
+        """Run the HEALTHCHECK's command; the engine does so, too, but in its own time: 30 s after the start, say."""
+        if container.health == "healthy":
+            return ""
+        try:
+            code, output = self.engine.exec(container.id, container.healthcheck, health.timeout)
+        except EngineError as error:
+            return f"HEALTHCHECK: {error.reason}"
+        said = output.decode("utf-8", "replace").strip().splitlines()[-1:]
+        return "" if code == 0 else ": ".join([f"HEALTHCHECK: exit code {code}", *said])
 
     def _stay_up(self, container_id: str, seconds: float) -> None:
         end = self.clock() + seconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, ContainerSpec, Image
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.releases.release import APP
-from gitdeploy.targets.docker import probe
+from gitdeploy.targets.docker import health, probe
 from gitdeploy.targets.docker.health import Check, Waiter, gone_wrong, pick
 from tests.support.images import BaseImages
 
@@ -179,39 +178,55 @@ def test_asks_elsewhere_where_it_is_out_of_reach(containers: Containers) -> None
     assert failed.value.tail[-1] == "health: out of reach from here: it has no address"
 
 
+def with_healthcheck(containers: Containers, client: docker.DockerClient, directory: Path, line: str) -> str:
+    """A container of an image with this HEALTHCHECK."""
+    (directory / "Dockerfile").write_text(f"FROM {containers.image}\nHEALTHCHECK {line}\n")
+    built, _ = client.images.build(path=str(directory), labels={APP: containers.app}, rm=True)
+    return containers.run("sleep 1; touch /ready; sleep 60", image=str(built.id))
+
+
 @pytest.mark.parametrize(
-    ("test", "reason"), [("true", ""), ("echo no database; exit 1", "the image's HEALTHCHECK says unhealthy")]
+    "line",
+    [
+        "CMD test -e /ready",
+        '--interval=10m CMD ["test", "-e", "/ready"]',
+        "--interval=100h --start-period=9000h --timeout=1h --retries=99 CMD test -e /ready",
+    ],
 )
-def test_healthcheck_of_the_image(
-    containers: Containers, docker_client: docker.DockerClient, tmp_path: Path, test: str, reason: str
+def test_a_healthcheck_is_asked_in_the_apps_own_time(
+    containers: Containers, docker_client: docker.DockerClient, tmp_path: Path, line: str
 ) -> None:
-    options = "--interval=300ms --timeout=5s --retries=2"
-    (tmp_path / "Dockerfile").write_text(f"FROM {containers.image}\nHEALTHCHECK {options} CMD {test}\n")
-    built, _ = docker_client.images.build(path=str(tmp_path), labels={APP: containers.app}, rm=True)
-    started = containers.run("sleep 60", image=str(built.id))
-    if not reason:
-        containers.wait(started, Check("image"))
-        return
-    with pytest.raises(StageFailed) as failed:
-        containers.wait(started, Check("image"))
-    assert failed.value.reason == reason
-    assert failed.value.tail[-1] == "health: no database"
+    """Docker asks 30 s after the start for the first time, or when the image says."""
+    started = with_healthcheck(containers, docker_client, tmp_path, line)
+    began = time.monotonic()
+    containers.wait(started, Check("image"), Health(interval=0.1, start_period=20.0))
+    assert time.monotonic() - began < 15
 
 
-def test_a_healthcheck_that_may_take_years_gets_an_hour(
-    containers: Containers, docker_client: docker.DockerClient, tmp_path: Path
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("CMD echo no database; exit 1", "HEALTHCHECK: exit code 1: no database"),
+        ("CMD sleep 60", "HEALTHCHECK: /bin/sh in container"),
+        ('CMD ["/nothing"]', "HEALTHCHECK: exit code 12"),  # 126 or 127
+    ],
+)
+def test_a_healthcheck_that_fails(
+    containers: Containers, docker_client: docker.DockerClient, tmp_path: Path, command: str, answer: str
 ) -> None:
-    (tmp_path / "Dockerfile").write_text(
-        f"FROM {containers.image}\nHEALTHCHECK --interval=100h --start-period=9000h CMD false\n"
-    )
-    built, _ = docker_client.images.build(path=str(tmp_path), labels={APP: containers.app}, rm=True)
-    started = containers.run("sleep 60", image=str(built.id))
-    times = itertools.count(0.0, 600.0)
-    with pytest.raises(StageFailed, match="neither healthy nor unhealthy in 3600 s"):
-        Waiter(containers.engine, Event(), lambda: next(times)).wait(started, Check("image"), QUICK)
-    longer = Health(start_period=3600.0, retries=10, interval=60.0, timeout=60.0)
-    with pytest.raises(StageFailed, match="neither healthy nor unhealthy in 4800 s"):
-        Waiter(containers.engine, Event(), lambda: next(times)).wait(started, Check("image"), longer)
+    started = with_healthcheck(containers, docker_client, tmp_path, command)
+    with pytest.raises(StageFailed, match=r"not healthy after \d+ s \(the image's HEALTHCHECK\)") as failed:
+        containers.wait(started, Check("image"), QUICK)
+    assert failed.value.tail[-1].startswith(f"health: {answer}")
+
+
+def test_who_waits_is_told_for_what(containers: Containers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "TELL", 0.3)
+    told: list[str] = []
+    waiter = Waiter(containers.engine, Event(), time.monotonic, tell=told.append)
+    waiter.wait(containers.run(f"sleep 1.5; {HTTPD}"), Check("http", 80), Health(path="/up"))
+    assert 1 <= len(told) <= 8
+    assert told[0].startswith("waiting for the new container: HTTP on port 80, for 0 s so far (GET /up: connection refused")
 
 
 def test_a_worker_in_a_container_knows_the_engines_machine(

@@ -35,7 +35,8 @@ class Rollout(Incoming):
 
     def wait_healthy(self, container: str, elsewhere: Callable[[], str] | None = None) -> None:
         """Wait for one container, `elsewhere` as in `Waiter`. Raises StageFailed with its last lines, or Cancelled."""
-        Waiter(self.engine, self.cancel, self.clock, elsewhere).wait(container, self.check, self.release.app.health)
+        waiter = Waiter(self.engine, self.cancel, self.clock, elsewhere, self.output.line)
+        waiter.wait(container, self.check, self.release.app.health)
 
     def require_published(self) -> None:
         """Wait for the image to be in the registry. Raises what went wrong there, or Cancelled."""
