@@ -60,6 +60,7 @@ DECISIONS = (
     "gitdeploy.pipeline.signed",
     "gitdeploy.pipeline.version",
     "gitdeploy.intake.push",
+    "gitdeploy.intake.choice",
     "gitdeploy.intake.moves",
     "gitdeploy.releases.imagenames",
     "gitdeploy.releases.records",

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from gitdeploy.cli.follow import submit
 from gitdeploy.cli.installation import enrolled_app, make_site
 from gitdeploy.cli.who import user_name
-from gitdeploy.intake.push import PushRecord, RefUpdate, full_patterns
+from gitdeploy.intake.choice import full_patterns
+from gitdeploy.intake.push import PushRecord, RefUpdate
 from gitdeploy.intake.spool import new_name
 
 

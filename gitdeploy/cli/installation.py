@@ -22,7 +22,7 @@ from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import Enrolled, enrol, refresh
 from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
 from gitdeploy.gitserver.hookconf import HookConf, Mode
-from gitdeploy.intake.push import full_patterns
+from gitdeploy.intake.choice import full_patterns
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.state import State
 from gitdeploy.source.sameserver import SameServer

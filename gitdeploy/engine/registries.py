@@ -59,7 +59,7 @@ class Registries:
         self, path: str, params: Mapping[str, str], transfer: Transfer, credentials: Credentials, cancel: Cancel
     ) -> None:
         login = credentials(registry(transfer.ref))
-        headers = {"X-Registries-Auth": authorization(login)}
+        headers = {"X-Registry-Auth": authorization(login)}
         try:
             answer = self._api.call("POST", path, params=params, headers=headers, stream=True, timeout=SLOW)
             for message in self._api.messages(answer, cancel):
@@ -113,7 +113,7 @@ class Transfer:
 
 
 def authorization(login: Login | None) -> str:
-    """Return the X-Registries-Auth header: base64url of {"username", "password"} or {"identitytoken"}; {} is anonymous."""
+    """Return the X-Registry-Auth header: base64url of {"username", "password"} or {"identitytoken"}; {} is anonymous."""
     return base64.urlsafe_b64encode(json.dumps(_content(login)).encode()).decode()
 
 

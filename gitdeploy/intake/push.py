@@ -1,4 +1,4 @@
-"""Push records: what the hook writes into the spool for one push, and which of several waiting pushes is deployed.
+"""Push records: what the hook writes into the spool for one push.
 
 Pure: text in, decisions out. The format is gitdeploy's own, made to be written by a POSIX shell and read by eye:
 
@@ -15,9 +15,7 @@ Whoever may push (and, in agent mode, whoever broke into the Git server) can wri
 
 from __future__ import annotations
 
-import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -165,85 +163,3 @@ def render_record(record: PushRecord) -> bytes:
     lines += [f"option {option}" for option in record.options]
     lines += [f"ref {ref.old} {ref.new} {ref.name}" for ref in record.refs]
     return ("\n".join([*lines, "end", ""])).encode("utf-8", "surrogateescape")
-
-
-def full_patterns(branch: Iterable[str]) -> tuple[str, ...]:
-    """Ref patterns from the config's `branch`: a plain "main" means "refs/heads/main"."""
-    return tuple(name if name.startswith("refs/") else f"refs/heads/{name}" for name in branch)
-
-
-def deployable(record: PushRecord, patterns: Sequence[str]) -> RefUpdate | None:
-    """Return the ref update of this push that is to be deployed: the last one that matches and deletes nothing, or None.
-
-    Patterns are shell globs in which `*` also matches "/", as in the hook's `case`.
-    """
-    matching = [
-        ref
-        for ref in record.refs
-        if not ref.deletes and (not record.follows_ref or any(fnmatch.fnmatchcase(ref.name, pattern) for pattern in patterns))
-    ]
-    return matching[-1] if matching else None
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What to do with the waiting records of one app.
-
-    Attributes:
-        record: the one to deploy, None for none.
-        ref: its ref.
-        commit: what to deploy: the ref's tip now, which may be newer than the record.
-        superseded: older pushes; the chosen one stands for them.
-        dropped: record name → why nothing is deployed for it.
-    """
-
-    record: PushRecord | None
-    ref: str
-    commit: str
-    superseded: tuple[PushRecord, ...]
-    dropped: Mapping[str, str]
-
-
-def choose(
-    records: Sequence[PushRecord],
-    patterns: Sequence[str],
-    tip: Callable[[str], str | None],
-    known: Callable[[str], bool],
-) -> Choice:
-    """Pick the push to deploy: the newest one, at its ref's tip.
-
-    Seconds are too coarse to order pushes and hooks overtake each other, so the repository itself says which commit is newest.
-
-    Args:
-        records: all that wait for one app.
-        patterns: ref patterns of the app.
-        tip: the commit a ref points at now, None if the ref is gone.
-        known: whether the repository has this commit (a wiki's push can reach the main repository's hook).
-    """
-    dropped: dict[str, str] = {}
-    candidates: list[tuple[PushRecord, RefUpdate]] = []
-    for record in sorted(records, key=lambda r: r.order):
-        update = deployable(record, patterns)
-        if update is None:
-            if record.trigger == "rollback":
-                candidates.append((record, RefUpdate("0" * 40, "0" * 40, "")))
-            else:
-                dropped[record.name] = "no ref of this push is deployed"
-        elif not known(update.new):
-            dropped[record.name] = f"commit {update.new[:12]} is not in this repository (a push to its wiki?)"
-        elif record.follows_ref and tip(update.name) is None:
-            dropped[record.name] = f"{update.name} was deleted before it could be deployed"
-        else:
-            candidates.append((record, update))
-    if not candidates:
-        return Choice(None, "", "", (), dropped)
-    newest, update = candidates[-1]
-    if not newest.follows_ref:
-        commit = update.new if newest.trigger == "deploy" else ""
-    else:
-        commit = tip(update.name) or update.new
-        exact = [record for record, u in candidates if u.name == update.name and u.new == commit and record.follows_ref]
-        # Of a push and the move that it caused, the push stands: somebody may be listening.
-        newest = max(exact, key=lambda record: (record.trigger == "push", record.order), default=newest)
-    superseded = tuple(record for record, _ in candidates if record is not newest)
-    return Choice(newest, update.name, commit, superseded, dropped)

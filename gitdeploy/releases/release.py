@@ -135,5 +135,6 @@ def address(app: App, host: str) -> str:
     if not ports:
         return f"container {app.container}"
     shown = ports[0].host_ip if ports[0].host_ip not in ("", "0.0.0.0", "::") else host
+    shown = f"[{shown}]" if ":" in shown else shown
     scheme = "https" if ports[0].container_port == 443 else "http"
     return f"{scheme}://{shown}:{ports[0].host_port}"

@@ -16,7 +16,8 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import Cancelled, ConfigError, EngineGone, GitdeployError, understood
 from gitdeploy.intake.cancelling import CancelFlag
-from gitdeploy.intake.push import Choice, PushRecord, choose, full_patterns
+from gitdeploy.intake.choice import Choice, choose, full_patterns
+from gitdeploy.intake.push import PushRecord
 from gitdeploy.intake.pushers import Pushers
 from gitdeploy.intake.spool import Spool
 from gitdeploy.pipeline.tools import Job

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Sequence
 
 from gitdeploy.errors import GitdeployError
-from gitdeploy.intake.push import Choice, PushRecord, RefUpdate
+from gitdeploy.intake.choice import Choice
+from gitdeploy.intake.push import PushRecord, RefUpdate
 from gitdeploy.intake.pushers import Pushers
 from gitdeploy.releases.audit import FILE, AuditEntry, AuditLog, digest
 from gitdeploy.releases.records import Deployment, Status

@@ -17,8 +17,9 @@ from gitdeploy.config.model import App, Config
 from gitdeploy.errors import GitdeployError, StageFailed
 from gitdeploy.gitserver.hookconf import enrolled_app
 from gitdeploy.gitserver.newcomers import reseed
+from gitdeploy.intake.choice import full_patterns
 from gitdeploy.intake.moves import Move, compare, judge, matches, settle
-from gitdeploy.intake.push import PushRecord, RefUpdate, full_patterns
+from gitdeploy.intake.push import PushRecord, RefUpdate
 from gitdeploy.intake.spool import new_name
 from gitdeploy.releases.records import TAKEN_OUT, Seen
 from gitdeploy.releases.state import State

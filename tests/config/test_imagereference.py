@@ -102,3 +102,13 @@ def test_reading_takes_no_time_whatever_is_read(unit: str) -> None:
         parse(unit * (length // len(unit)))
         parse(unit * (length // len(unit)) + "!")
     assert time.perf_counter() - begun < 0.5
+
+
+@pytest.mark.parametrize("port", ["1", "80", "5000", "65535", "065535"])
+def test_a_port_that_there_can_be(port: str) -> None:
+    assert parse(f"127.0.0.1:{port}/app") is not None
+
+
+@pytest.mark.parametrize("port", ["65536", "66000", "70000", "99999", "100000"])
+def test_a_port_that_there_cannot_be(port: str) -> None:
+    assert parse(f"127.0.0.1:{port}/app") is None

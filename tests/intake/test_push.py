@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitdeploy.intake.push import (
-    BadRecordError,
-    PushRecord,
-    RefUpdate,
-    choose,
-    deployable,
-    full_patterns,
-    parse_record,
-    render_record,
-)
+from gitdeploy.intake.choice import choose, deployable, full_patterns
+from gitdeploy.intake.push import BadRecordError, PushRecord, RefUpdate, parse_record, render_record
 
 A, B, C = ("a" * 40, "b" * 40, "c" * 40)
 ZERO = "0" * 40
@@ -162,3 +154,23 @@ def test_a_rollback_needs_no_ref() -> None:
     choice = choose([record("100-a", C), back], MAIN, lambda ref: C, lambda commit: True)
     assert choice.record is back
     assert [r.name for r in choice.superseded] == ["100-a"]
+
+
+@pytest.mark.parametrize(
+    ("refs", "said"),
+    [
+        ([("1" * 40, "refs/heads/dev")], "refs/heads/dev was pushed,"),
+        (
+            [("0" * 40, "refs/heads/main")],
+            "refs/heads/main was deleted,",
+        ),
+        (
+            [("1" * 40, f"refs/tags/v{number}") for number in range(7)],
+            "refs/tags/v0, refs/tags/v1, refs/tags/v2, refs/tags/v3, refs/tags/v4 and 2 more was pushed,",
+        ),
+    ],
+)
+def test_a_push_that_is_not_deployed_says_what_was_and_what_is(refs: list[tuple[str, str]], said: str) -> None:
+    record = PushRecord("1-a", "devops/dev-app", "", tuple(RefUpdate("2" * 40, new, name) for new, name in refs))
+    choice = choose([record], ["refs/heads/main"], lambda ref: None, lambda commit: True)
+    assert choice.dropped == {"1-a": f"{said} and refs/heads/main is deployed (branch in config.toml)"}

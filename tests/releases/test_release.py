@@ -91,6 +91,7 @@ def test_the_recipe_changes_with_what_decides_the_image_and_nothing_else() -> No
         ((Publish("", 8080, 80),), "http://box:8080"),
         ((Publish("127.0.0.1", 8080, 80),), "http://127.0.0.1:8080"),
         ((Publish("", 53, 53, "udp"), Publish("0.0.0.0", 8443, 443)), "https://box:8443"),
+        ((Publish("::1", 8080, 80),), "http://[::1]:8080"),
     ],
 )
 def test_where_an_app_answers(publish: tuple[Publish, ...], shown: str) -> None:
