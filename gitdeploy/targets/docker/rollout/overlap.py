@@ -20,6 +20,7 @@ from gitdeploy.targets.docker.rollout.switch import POLL
 from gitdeploy.targets.docker.rollout.takeover import put_back
 from gitdeploy.targets.docker.router.container import discard, has_router
 from gitdeploy.targets.docker.router.haproxycfg import published_ports
+from gitdeploy.targets.docker.volumes import require_named
 from gitdeploy.targets.target import Outcome
 from gitdeploy.targets.undo import Undo
 
@@ -46,6 +47,7 @@ class Overlap:
         self.group = group if group and any(c.running for c in group.containers) else None
         self.old: list[Container] = list(self.group.containers) if self.group else []
         self.new: list[Container] = []
+        require_named(r.release.app, self.old)
         self.undo = Undo(r.output)
         self._warn_of_shared_volumes()
 

@@ -6,6 +6,7 @@ Everything that can be done beforehand is: the gap is the old container's stop, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from gitdeploy.engine.types import Container
@@ -18,6 +19,7 @@ from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.overlap import enter_way_back, stop_all
 from gitdeploy.targets.docker.rollout.takeover import let_go
 from gitdeploy.targets.docker.router.container import discard
+from gitdeploy.targets.docker.volumes import nameless
 from gitdeploy.targets.target import Outcome
 from gitdeploy.targets.undo import Undo
 
@@ -32,15 +34,20 @@ def recreate(r: Rollout) -> Outcome:
     require_free_ports(r, [*old, *found.routers])
     undo = Undo(r.output)
     with undo.on_failure():
-        new = [_create(r, replica, undo) for replica in range(1, (1 if app.publish else app.replicas) + 1)]
+        running = [c for c in old if c.running] or old
+        new = [_create(r, replica, running, undo) for replica in range(1, (1 if app.publish else app.replicas) + 1)]
         r.require_published()
         outage = _swap(r, [c for c in old if c.running], [c for c in found.routers if c.running], new, undo)
     _retire(r, new)
     return Outcome(outage)
 
 
-def _create(r: Rollout, replica: int, undo: Undo) -> str:
+def _create(r: Rollout, replica: int, old: Sequence[Container], undo: Undo) -> str:
+    """Create a container; what the one before it keeps in volumes without a name is there, too."""
     spec = r.spec(replica)
+    for volume in nameless(r.release.app, old[replica - 1]) if len(old) >= replica else ():
+        r.output.line(f"{volume.target} stays as it is (volume {volume.source[:12]})")
+        spec = replace(spec, volumes=(*spec.volumes, volume))
     created = r.engine.create(spec)
     undo.add(f"removing {spec.name}", partial(r.engine.remove, created, force=True))
     return created
