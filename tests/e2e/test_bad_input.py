@@ -240,3 +240,13 @@ def test_a_port_that_another_container_holds(app: Deployable, docker_client: doc
         holder.remove(force=True)
     assert app.site.run("deploy", app.name).returncode == 0
     assert app.get() == "dev-app 1.0.0"
+
+
+def test_a_network_that_there_is_not_is_missed_before_the_build(running: Deployable) -> None:
+    config = running.site.home / "config.toml"
+    config.write_text(config.read_text().replace("publish = ", 'networks = ["no-such-network"]\npublish = ', 1))
+    running.clone.release("1.0.1")
+    text = failing_push(
+        running, "FAILED at Build", "there is no network no-such-network", "docker network create no-such-network"
+    )
+    assert "exporting" not in text

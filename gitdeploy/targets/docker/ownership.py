@@ -121,12 +121,14 @@ def _require_own_volumes(engine: Engine, app: App, granted: App) -> None:
 
 def _require_own_networks(engine: Engine, app: App, granted: App) -> None:
     """Look at the networks that the tree asks for. gitdeploy makes none of them: the server does, with this app's label."""
+    for name in app.networks:
+        if engine.network(name) is None:
+            hint = f"make it: docker network create {name}; or write the name of another one (ids are not taken)"
+            raise StageFailed(f"networks: there is no network {name}", hint)
     names = [name for name in app.networks if name not in granted.networks]
     users = engine.containers({}) if names else []
     for name in names:
-        labels = engine.network(name)
-        if labels is None:
-            raise StageFailed(f"networks: there is no network {name}", "write the name of one; ids are not taken")
+        labels = engine.network(name) or {}
         mine = [c.labels.get(APP) == app.name for c in users if name in c.addresses]
         if labels.get(APP, app.name) != app.name:
             raise StageFailed(f"networks: {name} is {labels[APP]}'s", "take it out of gitdeploy.toml")

@@ -160,7 +160,11 @@ def test_networks_that_a_tree_asks_for(engine: FakeEngine) -> None:
         with pytest.raises(StageFailed, match=problem):
             require_own(engine, replace(VICTIM, networks=(name,)), VICTIM, HERE)
         listed = replace(VICTIM, networks=(name,))
-        require_own(engine, listed, listed, HERE)
+        if engine.network(name) is None:  # whoever asks
+            with pytest.raises(StageFailed, match="there is no network"):
+                require_own(engine, listed, listed, HERE)
+        else:
+            require_own(engine, listed, listed, HERE)
 
 
 def test_a_network_of_others_is_for_the_server_to_give(engine: FakeEngine) -> None:
