@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from gitdeploy.config import snapshot
 from gitdeploy.config.document import MAX_TREE
@@ -17,6 +17,8 @@ from gitdeploy.config.load import apply_options, apply_tree
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
 from gitdeploy.errors import NothingToDo, StageFailed
+from gitdeploy.pipeline import attributes
+from gitdeploy.pipeline.attributes import not_applied
 from gitdeploy.pipeline.build import Candidate, build, build_secrets
 from gitdeploy.pipeline.findrelease import find_release
 from gitdeploy.pipeline.gate import judged_image, run_gate
@@ -93,7 +95,19 @@ def checkout(way: Way, stage: Running) -> None:
     tools.console.full = app.build.output == "full"
     way.app, way.commit = app, commit
     way.record(commit_id=commit.id, subject=commit.subject, strategy=app.strategy)
+    _tell_attributes(way, commit)
     stage.note = f"{commit.id[:12]} {commit.subject}"
+
+
+def _tell_attributes(way: Way, commit: Commit) -> None:
+    """Tell what .gitattributes asks for in vain; one that cannot be read is no failure, for nothing depends on it."""
+    with suppress(StageFailed):
+        asked = not_applied(way.files.read_file(commit, attributes.FILE, attributes.MAX_SIZE) or b"")
+        if asked:
+            found = ", ".join(asked[:5])
+            way.tools.console.line(
+                f"note: {attributes.FILE} asks for {found}: files are built as Git stores them, without that"
+            )
 
 
 def name_version(way: Way, stage: Running) -> None:

@@ -82,3 +82,19 @@ def test_a_build_secret_whose_file_is_not_there(app: Deployable) -> None:
     assert "FAILED at Build: " in text
     assert f'apps."{app.name}".build.secrets.token' in text
     assert "/nonexistent/token" in text
+
+
+def test_what_gitattributes_ask_for_in_vain_is_told(app: Deployable, docker_client: docker.DockerClient) -> None:
+    app.clone.release("1", {".gitattributes": "*.bat text eol=crlf\n", "run.bat": "one\r\ntwo\r\n"})
+    push = app.clone.push(app.remote).text
+    assert "note: .gitattributes asks for eol=crlf: files are built as Git stores them" in push
+    assert "1 is live" in push
+    assert file_of(docker_client, app, "/app/run.bat") == "one\ntwo\n"
+
+
+def test_gitattributes_that_cannot_be_read_fail_nothing(app: Deployable) -> None:
+    app.clone.release("1", {"x": "y"})
+    (app.clone.path / ".gitattributes").symlink_to("/etc/passwd")
+    app.clone.git("add", ".gitattributes")
+    app.clone.git("commit", "--quiet", "--amend", "--no-edit")
+    assert "1 is live" in app.clone.push(app.remote).text
