@@ -22,7 +22,7 @@ from tests.support.recorder import Recorder
 def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerEngine]:
     """One that falls silent, with less patience than people have."""
     for name in ("TIMEOUT", "SLOW", "OWN_STOP"):
-        for module in ("transport", "containers", "images", "registry"):
+        for module in ("transport", "containers", "images", "registries"):
             monkeypatch.setattr(f"gitdeploy.engine.{module}.{name}", 0.3, raising=False)
     monkeypatch.setitem(Api.call.__kwdefaults__, "timeout", 0.3)
     monkeypatch.setattr(docker_engine, "PING", 0.3)

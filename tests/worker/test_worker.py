@@ -236,7 +236,7 @@ def test_a_reader_that_lies_has_nothing_built(scene: Scene, monkeypatch: pytest.
     def stream(context: object) -> Iterator[bytes]:
         yield tar.file(b"Dockerfile", len(lie)) + lie + tar.padding(len(lie)) + tar.END
 
-    monkeypatch.setattr("gitdeploy.source.reader.Context.__iter__", stream)
+    monkeypatch.setattr("gitdeploy.source.reader.RemoteContext.__iter__", stream)
     before = scene.engine.images({})
     scene.worker().run()
     assert (scene.row(record).status, scene.row(record).stage) == ("failed", "Build")
