@@ -27,7 +27,7 @@ def again(call: Callable[[], T], output: Output, cancel: Cancel) -> T:
         except RegistryError as error:
             if not error.transient:
                 raise
-            output.line(f"    {error.reason}; trying again in {pause:.0f} s")
+            output.line(f"{error.reason}; trying again in {pause:.0f} s")
             if cancel.wait(pause):
                 raise Cancelled("cancelled while waiting for the registry") from error
     return call()

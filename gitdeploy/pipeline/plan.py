@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from gitdeploy.engine.types import Output
 from gitdeploy.errors import Cancelled, GitdeployError, NothingToDo, StageFailed
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.pipeline.tools import Tools
@@ -24,14 +25,32 @@ class Running:
     """A step that runs.
 
     Attributes:
+        output: where it reports.
         cancel: set when it is to stop: its deadline is over, the deployment is cancelled, or a step beside it has failed.
         note: shown at its end, behind the time it took.
         skipped: whether there was nothing to do.
     """
 
+    output: Output
     cancel: CancelFlag
     note: str = ""
     skipped: bool = False
+
+
+@dataclass(frozen=True)
+class Named:
+    """An `Output` for a step beside others: its lines come below their headings, and so bear its own name."""
+
+    output: Output
+    name: str
+
+    def line(self, text: str, *, detail: bool = False) -> None:
+        """Pass a line on."""
+        self.output.line(f"    {self.name}: {text.strip()}", detail=detail)
+
+    def progress(self, key: str, text: str) -> None:
+        """Pass the state of something long on."""
+        self.output.progress(key, f"    {self.name}: {text}")
 
 
 @dataclass(frozen=True)
@@ -124,7 +143,7 @@ def _take(step: Step[W], walk: W, number: int) -> None:
     """Run a step that has begun, and record and tell its end."""
     tools = walk.tools
     started = tools.clock()
-    stage = Running(CancelFlag(walk.halt))
+    stage = Running(Named(tools.console, step.name) if step.beside else tools.console, CancelFlag(walk.halt))
     try:
         with _limited(step, walk, stage.cancel):
             step.run(walk, stage)

@@ -29,7 +29,7 @@ def publish_release(release: Release, references: tuple[str, ...], tools: Tools,
                 pass
         stage.note, stage.skipped = "tagged only: push.enabled is false", True
         return ""
-    digest = publish(builder, references, tools.credentials(app), tools.console, stage.cancel, tagged=set_tag)
+    digest = publish(builder, references, tools.credentials(app), stage.output, stage.cancel, tagged=set_tag)
     stage.note = digest[:19]
     return digest
 
@@ -56,5 +56,5 @@ def publish(
     for reference in references:
         with tagged(reference):
             digests.append(again(partial(builder.push, reference, credentials, output, cancel), output, cancel))
-            output.line(f"    pushed {reference}")
+            output.line(f"pushed {reference}")
     return digests[0] if digests else ""

@@ -118,7 +118,7 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
             commit = source.resolve(commit_id)
             name, references = "gitdeploy.local/bench/app:1", ("bench-deployed:1", "bench-deployed:latest")
             candidate = Candidate(APP, commit, "1", name, references)
-            build(candidate, source, tools(engine), Running(CancelFlag()))
+            build(candidate, source, tools(engine), Running(Recorder(), CancelFlag()))
 
     def ours(commit_id: str) -> None:
         with READERS.open(repository.bare) as source:
