@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gitdeploy.engine import mapping
-from gitdeploy.engine.diagnosis import start_failure
+from gitdeploy.engine.diagnosis import container_failure
 from gitdeploy.engine.networks import inspect_network
 from gitdeploy.engine.transport import SLOW, TIMEOUT, Api, TimedOut, part
 from gitdeploy.engine.types import Container, ContainerSpec
@@ -79,14 +79,19 @@ class Containers:
         return self._post(spec.name, body)
 
     def _post(self, name: str, body: mapping.Json) -> str:
-        created: str = self._api.call("POST", "/containers/create", params={"name": name}, json=body).json()["Id"]
+        try:
+            created: str = self._api.call("POST", "/containers/create", params={"name": name}, json=body).json()["Id"]
+        except NotFound:
+            raise
+        except EngineError as error:
+            raise container_failure(error) from error
         return created
 
     def start(self, container: str) -> None:
         try:
             self._api.call("POST", f"/containers/{part(container)}/start")
         except EngineError as error:
-            raise start_failure(error) from error
+            raise container_failure(error) from error
 
     def stop(self, container: str, timeout: float | None = None) -> None:
         params = {} if timeout is None else {"t": mapping.whole_seconds(timeout)}

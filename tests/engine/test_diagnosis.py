@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gitdeploy.config.imagereference import registry, split
-from gitdeploy.engine.diagnosis import refused, registry_failure, start_failure
+from gitdeploy.engine.diagnosis import container_failure, refused, registry_failure
 from gitdeploy.errors import EngineError, NotFound
 
 DIGEST = "sha256:" + "0123" * 16
@@ -119,15 +119,15 @@ PROGRAM = "is already in use by a program outside this engine"
 )
 def test_a_taken_port_is_named(message: str, reason: str) -> None:
     for text in (BEFORE + message, f"failed to set up container networking: {BEFORE}{message}"):
-        error = start_failure(EngineError(text, 500))
+        error = container_failure(EngineError(text, 500))
         assert error.reason.startswith(reason)
         assert error.status == 500
         assert "publish another port" in error.hint
 
 
 def test_other_failures_of_a_start_stay_as_they_are() -> None:
-    error = EngineError('exec: "nope": executable file not found in $PATH', 400)
-    assert start_failure(error) is error
+    error = EngineError("something that nobody has seen yet", 500)
+    assert container_failure(error) is error
 
 
 def test_refusals() -> None:
@@ -153,3 +153,24 @@ def test_refusals() -> None:
 def test_references(ref: str, parts: tuple[str, str], host: str) -> None:
     assert split(ref) == parts
     assert registry(ref) == host
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("unable to find user app: no matching entries in passwd file", "the image's USER"),
+        ("linux spec user: unable to find group web: no matching entries in group file", "the image's USER"),
+        ("No command specified", "add CMD or ENTRYPOINT"),
+        ("no command specified", "add CMD or ENTRYPOINT"),
+        ('OCI runtime create failed: exec: "serve": executable file not found in $PATH: unknown', "not in its PATH"),
+        (
+            'failed to create task: exec: "/x": stat /x: no such file or directory: unknown',
+            "a program that is not",
+        ),
+        ("standard_init_linux.go:228: exec user process caused: exec format error", "another processor"),
+    ],
+)
+def test_an_image_that_cannot_be_run(reason: str, hint: str) -> None:
+    error = container_failure(EngineError(reason, 400))
+    assert (error.reason, error.status) == (reason, 400)
+    assert hint in error.hint

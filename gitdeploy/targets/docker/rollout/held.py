@@ -11,7 +11,7 @@ from gitdeploy.engine.types import Output
 from gitdeploy.errors import GitdeployError
 from gitdeploy.targets.docker.health import Check, pick
 from gitdeploy.targets.docker.rollout.found import Found, Group, active, everyone, look, room, serving
-from gitdeploy.targets.docker.rollout.overlap import stop_all
+from gitdeploy.targets.docker.rollout.stopping import stop_all
 from gitdeploy.targets.docker.router.haproxy import Haproxy
 from gitdeploy.targets.docker.router.haproxycfg import Settings, settings
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
-from gitdeploy.engine.protocol import Engine
-from gitdeploy.engine.types import NEVER, Container
+from gitdeploy.engine.types import Container
 from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
-from gitdeploy.targets.docker.health import TICK, Check, Waiter, failure, gone_wrong
+from gitdeploy.targets.docker.health import TICK, failure, gone_wrong
 from gitdeploy.targets.docker.rollout.arrange import arrange
 from gitdeploy.targets.docker.rollout.found import Group, alias, look, version_of
 from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.names import take_name
+from gitdeploy.targets.docker.rollout.stopping import enter_way_back, stop_all, stop_old
 from gitdeploy.targets.docker.rollout.switch import POLL
-from gitdeploy.targets.docker.rollout.takeover import put_back
 from gitdeploy.targets.docker.router.container import discard, has_router
-from gitdeploy.targets.docker.router.haproxycfg import published_ports
 from gitdeploy.targets.docker.volumes import require_named
 from gitdeploy.targets.target import Outcome
 from gitdeploy.targets.undo import Undo
@@ -198,7 +195,7 @@ class Overlap:
     def stop(self, leaving: Sequence[Container]) -> None:
         """Stop old containers; they are kept until `finish`, to be started again if the rest fails."""
         enter_way_back(self.r, self.undo, leaving)
-        stop_all(self.r.engine, leaving, self.r.release.app.stop_timeout)
+        stop_old(self.r, leaving)
 
     def finish(self, hold: bool = False) -> None:
         """Give the app's name to the new release and remove everything older, the last one not if it is held.
@@ -211,7 +208,7 @@ class Overlap:
             self.switch.keep(kept)
             take_name(r.engine, r.release.app, self.new[0])
             others = [c for c in r.containers() if all(c.id != k.id for k in kept)]
-            stop_all(r.engine, others, r.release.app.stop_timeout)
+            stop_old(r, others)
             for container in others:
                 r.engine.remove(container.id, force=True)
             if not has_router(r.release.app):
@@ -220,29 +217,6 @@ class Overlap:
             raise  # recovery goes on from here
         except GitdeployError as error:
             r.output.line(f"the old release could not be removed yet: {error.reason}")
-
-
-def enter_way_back(r: Rollout, undo: Undo, leaving: Sequence[Container]) -> None:
-    """Enter that containers which are about to be stopped are all started again, and then waited for."""
-    app = r.release.app
-    waiter = Waiter(r.engine, NEVER, r.clock, lambda: "")
-
-    def wait(container: Container) -> None:
-        own = [port.container_port for port in container.publish if port.protocol == "tcp"]
-        ports = own or published_ports(app)
-        waiter.wait(container.id, Check("tcp", ports[0]) if ports else r.check, app.health)
-        r.output.line(f"{container.name} {version_of(container)} serves again")
-
-    for container in leaving:
-        undo.add(f"waiting for {container.name}", partial(wait, container), traffic=True)
-    for container in leaving:
-        undo.add(f"starting {container.name} again", partial(put_back, r.engine, app, container), traffic=True)
-
-
-def stop_all(engine: Engine, containers: Sequence[Container], timeout: float) -> None:
-    """Stop containers side by side: one that ignores its stop signal takes `timeout` seconds. Raises EngineError."""
-    with ThreadPoolExecutor(max(1, len(containers)), "stop") as pool:
-        list(pool.map(lambda c: engine.stop(c.id, timeout), containers))
 
 
 def find_group(r: Rollout, release: int) -> Group | None:

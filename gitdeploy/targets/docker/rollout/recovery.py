@@ -17,7 +17,7 @@ from gitdeploy.targets.docker.health import Waiter, pick
 from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, everyone, look, serves_directly, serving
 from gitdeploy.targets.docker.rollout.held import hold_left, router_settings
 from gitdeploy.targets.docker.rollout.names import take_name
-from gitdeploy.targets.docker.rollout.overlap import stop_all
+from gitdeploy.targets.docker.rollout.stopping import stop_all
 from gitdeploy.targets.docker.rollout.switch import servers
 from gitdeploy.targets.docker.rollout.takeover import put_back
 from gitdeploy.targets.docker.router.container import check as check_config

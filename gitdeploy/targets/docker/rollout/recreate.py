@@ -16,7 +16,7 @@ from gitdeploy.targets.docker.rollout.arrange import require_free_ports
 from gitdeploy.targets.docker.rollout.found import everyone, look_to_deploy, version_of
 from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.names import take_name
-from gitdeploy.targets.docker.rollout.overlap import enter_way_back, stop_all
+from gitdeploy.targets.docker.rollout.stopping import enter_way_back, stop_old
 from gitdeploy.targets.docker.rollout.takeover import let_go
 from gitdeploy.targets.docker.router.container import discard
 from gitdeploy.targets.docker.volumes import nameless
@@ -64,7 +64,7 @@ def _swap(r: Rollout, old: Sequence[Container], routers: Sequence[Container], ne
     stopped_at = r.clock()
     for container in old:
         r.output.line(f"stopping {container.name} {version_of(container)}")
-    stop_all(r.engine, old, app.stop_timeout)
+    stop_old(r, old)
     for router in routers:
         r.engine.stop(router.id, 0)
     r.output.line(f"starting {app.container} {r.release.version}")

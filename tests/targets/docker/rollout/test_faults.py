@@ -106,6 +106,7 @@ def test_an_old_release_that_ignores_its_stop_signal(live: Site) -> None:
         live.deploy("2")
     assert load.lost == {}
     assert get(live.url) == "2"
+    assert "did not end within 1 s of its stop signal and was killed (stop_timeout)" in live.output.text
 
 
 def test_cancelled_while_it_gets_healthy(live: Site, monkeypatch: pytest.MonkeyPatch) -> None:
