@@ -60,7 +60,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         home=home,
         data=data,
         spool=Spool(home, spool, data if environ.get("GITDEPLOY_DATA") else None),
-        load_config=lambda: load_config(home / "config.toml"),
+        load_config=lambda app="": load_config(home / "config.toml", app),
         find_repository=lambda name, seen: gogs().repository_of(name, seen),
         refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes(), mode), config),
         install_hook=lambda app, config, path: (
@@ -167,7 +167,7 @@ def known_apps(site: Site, state: State) -> list[str]:
 
 def enrolled_app(given: str, site: Site) -> App:
     """Return the app from config.toml. Raises UsageError if it has no table there."""
-    apps = site.load_config().apps
+    apps = site.load_config(given.lower()).apps
     app = apps.get(given.lower())
     if app is None:
         raise UsageError(f"config.toml has no app {given}", f"known apps: {', '.join(sorted(apps)) or 'none yet'}")

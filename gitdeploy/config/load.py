@@ -32,22 +32,26 @@ from gitdeploy.config.values import FLAG
 TABLES = ("server", "notify", "defaults", "apps")
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, app: str = "") -> Config:
     """Return the server's config.toml.
+
+    Args:
+        app: the only app that matters, "" for all: a mistake in another one's table is nothing to it.
 
     Raises:
         ConfigError: with all that is wrong in it; or it is missing, unreadable, or others can write it.
     """
     data, warnings = read_config_file(path)
-    return parse_config(data, path, warnings)
+    return parse_config(data, path, warnings, app)
 
 
-def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Config:
+def parse_config(data: bytes, source: Path, warnings: Sequence[str] = (), only: str = "") -> Config:
     """Return the config from the bytes of config.toml. Pure.
 
     Args:
         source: what the file is called in messages.
         warnings: about the file itself.
+        only: as `app` of `load_config`.
 
     Raises:
         ConfigError: with all that is wrong in it.
@@ -62,10 +66,11 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Con
     server = read_layer(document.get("server", {}), SERVER_KEYS, problems, ["server"])
     notify = read_layer(document.get("notify", {}), NOTIFY_KEYS, problems, ["notify"])
     defaults = read_layer(document.get("defaults", {}), APP_KEYS, problems, ["defaults"])
-    tables = _read_apps(document.get("apps", {}), defaults, problems)
+    tables = _read_apps(document.get("apps", {}), defaults, problems, only)
     apps = {name: build_app(name, [defaults, table]) for name, table in tables.items()}
     for app, key, text in cross_problems(list(apps.values()), defaults):
-        problems.add(join_key(["apps", app.name, *key.split(".")]), text)
+        if only in ("", app.name):
+            problems.add(join_key(["apps", app.name, *key.split(".")]), text)
     for key, text in newcomer_problems(str(server["new_repositories"]), defaults) if server.get("new_repositories") else ():
         problems.add(key, text)
     problems.require_none("correct the file, then run: gitdeploy config check")
@@ -81,15 +86,17 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = ()) -> Con
     )
 
 
-def _read_apps(apps: object, defaults: Layer, problems: Problems) -> dict[str, Layer]:
+def _read_apps(apps: object, defaults: Layer, problems: Problems, only: str) -> dict[str, Layer]:
     """Return the table of each app; what contradicts itself in one app is looked for where its keys are right by themselves."""
     tables: dict[str, Layer] = {}
     if not isinstance(apps, dict):
         problems.add("apps", f"expected a table, found {type_name(apps)}")
         return tables
+    of_this, of_others = problems, Problems(problems.source)
     for written, table in apps.items():
         prefix = ["apps", written]
         name = written.lower()
+        problems = of_this if only in ("", name) else of_others
         try:
             APP_NAME.parse(name)
         except BadValue as bad:

@@ -124,9 +124,9 @@ class Worker:
         """Choose among the waiting records, end all but the chosen one, and deploys that."""
         self.ledger.see_config()
         try:
-            config = self.site.load_config()
+            config = self.site.load_config(self.name)
             if self.name not in config.apps and config.server.new_repositories and self.admit(self.name):
-                config = self.site.load_config()
+                config = self.site.load_config(self.name)
                 self.ledger.enrolled(waiting[-1])
             app = self._enrolled(config)
             path = bound_repository(self.site, self.state, app, config, waiting[-1].repo)

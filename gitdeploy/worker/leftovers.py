@@ -111,6 +111,6 @@ def put_right(
 def _configured(site: Site, name: str) -> App | None:
     """Return the app as the config has it: the deployment was cut off before it had a configuration of its own."""
     try:
-        return site.load_config().apps.get(name)
+        return site.load_config(name).apps.get(name)
     except GitdeployError:
         return None  # then it had not come to the engine yet

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.protocol import Engine
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from gitdeploy.worker.readers import Readers
 
 
+class LoadConfig(Protocol):
+    """See `config.load.load_config`."""
+
+    def __call__(self, app: str = "") -> Config: ...
+
+
 @dataclass(frozen=True)
 class Site:
     """An installation; `cli` fills it in.
@@ -32,7 +38,7 @@ class Site:
         home: where config.toml, state.db, logs and locks are: DIR/gitdeploy; in agent mode the agent's own directory.
         data: the Git server's data directory, DIR.
         spool: where pushes wait, DIR/gitdeploy/spool.
-        load_config: reads config.toml; raises ConfigError.
+        load_config: reads config.toml, for the app of that name or, with "", for all; raises ConfigError.
         find_repository: finds the Git server's repository of an app by name, given the directory that a push record names.
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
@@ -52,7 +58,7 @@ class Site:
     home: Path
     data: Path
     spool: Spool
-    load_config: Callable[[], Config]
+    load_config: LoadConfig
     find_repository: Callable[[str, str], Path]
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]

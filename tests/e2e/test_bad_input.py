@@ -143,13 +143,24 @@ def test_a_registry_that_does_not_answer_is_given_up_in_time(running: Deployable
 
 
 def test_a_server_config_in_error_is_told_whole(running: Deployable) -> None:
-    running.site.configure('[apps."devops/other"]\nimage = 5\npublish = ["99999:80"]\nstratgy = "rolling"\n')
+    config = running.site.home / "config.toml"
+    good = config.read_text()
+    config.write_text(good.replace(f'image = "{running.image}"', 'image = 5\nreplicas = "two"\nstratgy = "rolling"'))
     running.clone.release("1.0.1")
     push = running.clone.push(running.remote)
-    for text in ("image", "99999:80", "strategy"):
+    for text in ("image", "replicas", "strategy"):
         assert text in push.text
     assert running.get() == "dev-app 1.0.0"
     assert running.site.run("config", "check", check=2).stderr.count("config.toml") >= 3
+
+
+def test_another_apps_mistake_is_nothing_to_this_one(running: Deployable) -> None:
+    table = f'[apps."devops/other"]\nimage = 5\npublish = ["99999:80"]\nstratgy = "x"\ncontainer = "{running.container}"\n'
+    running.site.configure(table + '[apps."devops/empty"]\n')
+    running.clone.release("1.0.1")
+    assert "1.0.1 is live" in running.clone.push(running.remote).text
+    assert running.site.run("config", "check", check=2).stderr.count("config.toml") >= 3
+    assert "1.0.0 is live" in running.site.run("rollback", running.name).stdout
 
 
 def test_an_app_without_a_table(running: Deployable) -> None:
