@@ -15,7 +15,7 @@ from typing import Any
 from gitdeploy.config.imagereference import HUB, registry, split
 from gitdeploy.engine.credentials import HUB_SERVER, TOKEN, Login
 from gitdeploy.engine.diagnosis import registry_failure
-from gitdeploy.engine.transport import SLOW, Api, part
+from gitdeploy.engine.transport import SLOW, Api, TimedOut, part
 from gitdeploy.engine.types import NEVER, Cancel, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError
 
@@ -62,8 +62,14 @@ class Registries:
         headers = {"X-Registry-Auth": authorization(login)}
         try:
             answer = self._api.call("POST", path, params=params, headers=headers, stream=True, timeout=SLOW)
-            for message in self._api.messages(answer, cancel):
-                transfer.take(message)
+            try:
+                for message in self._api.messages(answer, cancel):
+                    transfer.take(message)
+            except TimedOut as error:  # the engine is there: it said so
+                reason = f"{transfer.ref}: nothing more came for {SLOW:.0f} s"
+                raise RegistryError(reason, transient=True, hint="does the engine reach the registry, and is it up?") from error
+        except RegistryError:
+            raise
         except EngineError as error:
             raise registry_failure(error.reason, transfer.ref, login[0] if login else "") from error
 
