@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from gitdeploy.engine import mapping
 from gitdeploy.engine.diagnosis import container_failure
+from gitdeploy.engine.madewith import made_with
 from gitdeploy.engine.networks import inspect_network
 from gitdeploy.engine.transport import SLOW, TIMEOUT, Api, TimedOut, part
 from gitdeploy.engine.types import Container, ContainerSpec
@@ -43,6 +44,14 @@ class Containers:
     def container(self, ref: str) -> Container | None:
         facts = inspect(self._api, ref)
         return mapping.container(facts) if facts else None
+
+    def made_with(self, container: str) -> tuple[tuple[str, str], ...]:
+        facts = inspect(self._api, container) or {}
+        try:
+            image = self._api.call("GET", f"/images/{part(facts.get('Image') or 'none')}/json").json()
+        except EngineError:
+            image = {}
+        return made_with(facts, image)
 
     def create(self, spec: ContainerSpec) -> str:
         # The engine would take a network that there is not, and fail at the start.

@@ -75,6 +75,9 @@ class Engine(Builder, Protocol):
     def container(self, ref: str) -> Container | None:
         """Return the container of that id or name as it is now, None if there is none."""
 
+    def made_with(self, container: str) -> tuple[tuple[str, str], ...]:
+        """Return the options of `docker run` that it was made with, each with the key of config.toml in its place, or ""."""
+
     def create(self, spec: ContainerSpec) -> str:
         """Create a container, joined to its networks, not started; return its id. A taken name is an EngineError (409)."""
 

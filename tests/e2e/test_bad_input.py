@@ -216,7 +216,13 @@ def test_adopts_the_container_of_that_name_and_puts_it_back(app: Deployable, doc
     port = int(app.url.rpartition(":")[2])
     server = ["sh", "-c", "mkdir /w; echo jenkins >/w/index.html; exec busybox httpd -f -p 80 -h /w"]
     stranger = docker_client.containers.run(
-        "gitdeploy-test/busybox:1", server, name=app.container, detach=True, ports={"80/tcp": ("127.0.0.1", port)}
+        "gitdeploy-test/busybox:1",
+        server,
+        name=app.container,
+        detach=True,
+        ports={"80/tcp": ("127.0.0.1", port)},
+        mem_limit="128m",
+        environment={"TOKEN": "hunter2"},
     )
     try:
         bad = 'FROM gitdeploy-test/python:1\nCMD ["python3", "-c", "raise SystemExit(1)"]\n'
@@ -224,6 +230,9 @@ def test_adopts_the_container_of_that_name_and_puts_it_back(app: Deployable, doc
         app.clone.release("1.0.0", {"Dockerfile": bad})
         push = app.clone.push(app.remote)
         assert "adopting container" in push.text
+        assert 'its --memory 134217728 is not taken along: run.memory = "134217728" in config.toml' in push.text
+        assert "its -e TOKEN is not taken along: env or env_file in config.toml" in push.text
+        assert "hunter2" not in push.text
         assert app.get() == "jenkins"
         assert docker_client.containers.get(app.container).id == stranger.id
         app.clone.release("1.0.1", {"Dockerfile": good})

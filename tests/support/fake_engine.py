@@ -217,6 +217,11 @@ class FakeEngine:
         return next((c for c in self._containers.values() if ref in (c.id, c.name)), None)
 
     @_call
+    def made_with(self, container: str) -> tuple[tuple[str, str], ...]:
+        self._found(container)
+        return ()
+
+    @_call
     def create(self, spec: ContainerSpec) -> str:
         image = self._required(spec.image)
         self._free_name(spec.name)

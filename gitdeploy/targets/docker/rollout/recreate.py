@@ -31,6 +31,7 @@ def recreate(r: Rollout) -> Outcome:
     old = list(everyone(found.groups))
     if found.named and not found.named.labels.get(APP):
         r.output.line(f"adopting container {app.container}, which gitdeploy did not make ({found.named.image_ref})")
+        _tell_dropped(r, found.named)
     require_free_ports(r, [*old, *found.routers])
     undo = Undo(r.output)
     with undo.on_failure():
@@ -40,6 +41,17 @@ def recreate(r: Rollout) -> Outcome:
         outage = _swap(r, [c for c in old if c.running], [c for c in found.routers if c.running], new, undo)
     _retire(r, new)
     return Outcome(outage)
+
+
+def _tell_dropped(r: Rollout, named: Container) -> None:
+    """Tell what the adopted container was given and the new one is not: options that config.toml does not repeat."""
+    app, run = r.release.app, r.release.app.run
+    repeated = {*(f"{v.source}:{v.target}" for v in app.volumes), *app.networks, *r.env, "--pids-limit"}
+    repeated |= {flag for flag, given in (("--memory", run.memory), ("--cpus", run.cpus), ("--log-opt", run.log_opts)) if given}
+    for option, key in r.engine.made_with(named.id):
+        if not {*option.split(" ", 1)} & repeated:
+            way = f"{key} in config.toml" if key else "no key of config.toml does that: see whether the image can"
+            r.output.line(f"    its {option} is not taken along: {way}")
 
 
 def _create(r: Rollout, replica: int, old: Sequence[Container], undo: Undo) -> str:
