@@ -40,7 +40,8 @@ class Inside:
             try:
                 output = joined(frames(streams.makefile("rb")))
             except OSError as error:
-                raise self._api.broken(error) from error
+                if not late.is_set():
+                    raise self._api.broken(error) from error
         if late.is_set():
             raise EngineError(f"{command[0]} in container {container[:12]} did not end in {timeout:g} s")
         code: int = self._api.call("GET", f"/exec/{run}/json").json()["ExitCode"]

@@ -19,9 +19,9 @@ from tests.support.played_engine import OK, chunk
 from tests.support.recorder import Recorder
 
 
-@pytest.fixture(params=["from the start", "after its first words"])
+@pytest.fixture
 def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerEngine]:
-    """One that falls silent, with less patience than people have."""
+    """One that falls silent, from the start or after its first words, with less patience than people have."""
     for name in ("TIMEOUT", "SLOW", "OWN_STOP"):
         for module in ("transport", "containers", "images", "registries"):
             monkeypatch.setattr(f"gitdeploy.engine.{module}.{name}", 0.3, raising=False)
@@ -34,9 +34,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
         def accept() -> None:
             while True:
-                connection, _ = listener.accept()
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # it was closed: the test is over
+                    return
                 kept.append(connection)
-                if request.param != "from the start":
+                if getattr(request, "param", ""):
                     connection.sendall(OK + chunk(b'{"status": "one moment"}'))
 
         threading.Thread(target=accept, daemon=True).start()
@@ -82,9 +85,17 @@ CALLS: dict[str, Callable[[DockerEngine], object]] = {
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_every_call_has_a_deadline(engine: DockerEngine, call: Callable[[DockerEngine], object]) -> None:
     began = time.monotonic()
-    with pytest.raises((TimedOut, RegistryError)) as caught:
+    with pytest.raises(TimedOut, match="accepts connections and does not answer"):
         call(engine)
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("engine", ["after its first words"], indirect=True)
+@pytest.mark.parametrize("name", ["info", "push", "pull", "containers", "logs", "exec", "put_files"])
+def test_one_that_has_begun_to_answer_has_a_deadline_too(engine: DockerEngine, name: str) -> None:
+    call = CALLS[name]
+    with pytest.raises((TimedOut, RegistryError)) as caught:
+        call(engine)
     silent = isinstance(caught.value, TimedOut)
     assert ("accepts connections and does not answer" if silent else "a:1: nothing more came for") in caught.value.reason
     if isinstance(caught.value, RegistryError):

@@ -23,7 +23,7 @@ from gitdeploy.engine import trace
 from gitdeploy.engine.buildkit import SolveAnswer, failed
 from gitdeploy.engine.classic import Steps
 from gitdeploy.engine.cutting import LONGEST_REASON
-from gitdeploy.engine.diagnosis import registry_failure, start_failure
+from gitdeploy.engine.diagnosis import container_failure, registry_failure
 from gitdeploy.engine.directives import frontends, syntax_image
 from gitdeploy.engine.dockerfile import base_images, beyond_classic, parse
 from gitdeploy.engine.dockervariables import LONGEST as LONGEST_VALUE
@@ -213,7 +213,7 @@ def test_what_a_step_prints_or_is_called(text: str) -> None:
         assert failed(reason, step, lambda host: None).reason.endswith("failed with exit code 7")
         failed(reason, Failure(f"[1/1] FROM {text}"[:160], text, ()), lambda host: None)
         registry_failure(reason, "a:1", "")
-        start_failure(EngineError(refusal(json.dumps({"message": text}).encode()), 500))
+        container_failure(EngineError(refusal(json.dumps({"message": text}).encode()), 500))
         progress = Progress()
         for _ in range(3):
             progress.feed(trace.decode(traces.vertex("a", text, started=1.0, error=text) + traces.log("a", text.encode())))

@@ -51,12 +51,16 @@ class Place(ABC):
     def settle(self) -> float: ...
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+each_strategy = pytest.mark.parametrize("strategy", STRATEGIES, indirect=True)
+
+
 class TargetContract:
     """Give these tests a fixture `place`, which is empty."""
 
     @pytest.fixture(autouse=True)
-    def by_strategy(self, place: Place, strategy: str) -> None:
+    def strategy(self, place: Place, request: pytest.FixtureRequest) -> None:
+        """What the app goes live by."""
+        strategy = getattr(request, "param", "recreate")
         place.app = replace(place.app, strategy=strategy, health=replace(place.app.health, start_period=3.0))  # type: ignore[arg-type]
 
     def test_nothing_is_there_at_first(self, place: Place) -> None:
@@ -65,6 +69,7 @@ class TargetContract:
         assert place.settle() == 0.0
         assert place.recover() == 0
 
+    @each_strategy
     def test_a_release_goes_live_and_the_next_one_takes_its_place(self, place: Place) -> None:
         assert place.deploy("1", release=4).outage is None
         assert (place.target.serving(place.app), place.answer()) == (4, "1")
@@ -73,6 +78,7 @@ class TargetContract:
         assert again.outage is not None
         assert (place.target.serving(place.app), place.target.newest(place.app.name), place.answer()) == (6, 6, "2")
 
+    @each_strategy
     def test_one_that_never_gets_healthy_leaves_the_old_one_serving(self, place: Place) -> None:
         place.deploy("1", release=1)
         with pytest.raises(StageFailed) as caught:
@@ -85,6 +91,7 @@ class TargetContract:
             place.deploy("1", release=1, healthy=False)
         assert (place.target.serving(place.app), place.target.newest(place.app.name), place.answer()) == (0, 0, "")
 
+    @each_strategy
     def test_a_cancelled_one_leaves_the_old_one_serving(self, place: Place) -> None:
         place.deploy("1", release=1)
         cancel = Event()
@@ -93,6 +100,7 @@ class TargetContract:
             place.deploy("2", release=2, cancel=cancel)
         assert (place.target.serving(place.app), place.answer()) == (1, "1")
 
+    @each_strategy
     def test_a_rollback_is_a_release_of_its_own(self, place: Place) -> None:
         place.deploy("1", release=1)
         place.deploy("2", release=2)

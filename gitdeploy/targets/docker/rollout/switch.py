@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -89,12 +88,10 @@ class ByWeight:
         container = self._router.engine.container(self._router.container)
         if container is None:
             raise StageFailed("the router's container is gone", "deploy again: that makes a new one")
-        if container.running:
-            with suppress(StageFailed):
-                self._take_back()
-                return
-        self._router.load(self._before)
-        self._router.restart()
+        if container.running and not attempts(self._take_back):
+            return
+        if failed := attempts(partial(self._router.load, self._before), self._router.restart):
+            raise StageFailed("; ".join(failed))
 
     def _take_back(self) -> None:
         """Let requests that the new containers were given end there, but gives them no more."""
@@ -135,7 +132,8 @@ class ByReload(ByWeight):
         return 0.0
 
     def revert(self) -> None:
-        self._router.restore(self._file)
+        if attempts(partial(self._router.restore, self._file)):
+            self._router.restore(self._file)  # once more: nothing else brings the old configuration back
 
 
 @dataclass

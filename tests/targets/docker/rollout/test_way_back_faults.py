@@ -12,10 +12,16 @@ from tests.support.net import wait_until
 from tests.targets.docker.rollout.interposed import Interposed, changes
 from tests.targets.docker.rollout.site import Site, answers
 
+
+def switches(word: str) -> bool:
+    """Whether a command to HAProxy moves requests from some servers to others; what introduces one names its address."""
+    return "weight 100" in word and "weight 0" in word and "fqdn" not in word
+
+
 LATE = {
     "recreate": lambda name, arguments: name == "start",
     "rolling": lambda name, arguments: name == "stop",
-    "blue-green": lambda name, arguments: name == "exec" and any("weight 0" in word for word in arguments[1]),
+    "blue-green": lambda name, arguments: name == "exec" and any(map(switches, arguments[1])),
 }
 """The last change, by strategy, before a rollout is complete: it has come as far as there is something to undo."""
 
