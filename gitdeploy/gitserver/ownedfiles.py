@@ -12,6 +12,7 @@ import fcntl
 import os
 import secrets
 import stat
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,12 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 MAX_LINKS = 40
 """As Linux has it (path_resolution(7))."""
+
+LOCK_PATIENCE = 30.0
+"""Seconds for a lock that another enrolment holds for a moment."""
+
+LOCK_INTERVAL = 0.02
+"""Seconds between two tries."""
 
 
 def open_directory(base: Path, path: Path) -> int:
@@ -94,8 +101,22 @@ def _trusted_target(entry: int, facts: os.stat_result, path: Path, part: str, li
 
 @contextmanager
 def locked(directory: int) -> Iterator[None]:
-    """Hold the kernel lock of a directory inside the block; wait for it."""
-    fcntl.flock(directory, fcntl.LOCK_EX)
+    """Hold the kernel lock of a directory inside the block; wait for it, but not for ever: its owner may hold it.
+
+    Raises:
+        UnfitError: somebody else has held it for LOCK_PATIENCE seconds.
+    """
+    end = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > end:
+                where = Path(f"/proc/self/fd/{directory}").readlink()
+                reason = f"{where} is locked by another process for more than {LOCK_PATIENCE:.0f} s"
+                raise UnfitError(reason, f"see who holds it: fuser -v {where}") from None
+            time.sleep(LOCK_INTERVAL)
     try:
         yield
     finally:

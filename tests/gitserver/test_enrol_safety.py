@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.errors import UnfitError, UsageError
+from gitdeploy.gitserver import ownedfiles
 from gitdeploy.gitserver.enrolment import enrol, remove
 from tests.support.enrolling import CONF, HOOK, listing
 from tests.support.gogs import Gogs
@@ -97,3 +99,16 @@ def test_two_at_once(gogs_dir: Gogs, repository: Path) -> None:
     assert failures == []
     remove(gogs_dir.data, repository)
     assert listing(repository) == before
+
+
+def test_a_directory_that_somebody_keeps_locked_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ownedfiles, "LOCK_PATIENCE", 0.2)
+    held, wanted = (os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY) for _ in range(2))
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(UnfitError, match=f"{tmp_path} is locked by another process"), ownedfiles.locked(wanted):
+        raise AssertionError
+    fcntl.flock(held, fcntl.LOCK_UN)
+    with ownedfiles.locked(wanted):
+        pass
+    os.close(held)
+    os.close(wanted)
