@@ -116,6 +116,7 @@ def _watcher(site: Site) -> Callable[[], int]:
 def _warm_up() -> None:
     """Import what every deployment needs, once, before the forks."""
     import gitdeploy.engine.client  # noqa: PLC0415
+    import gitdeploy.targets.known  # noqa: PLC0415
     import gitdeploy.worker.appworker  # noqa: F401, PLC0415
 
 

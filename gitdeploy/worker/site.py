@@ -16,11 +16,10 @@ from gitdeploy.engine.types import Credentials
 from gitdeploy.gitserver.hookconf import Mode
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.state import State
-from gitdeploy.targets.known import DEFAULT, TARGETS
-from gitdeploy.targets.target import Here, Surroundings, Target
 
 if TYPE_CHECKING:
     from gitdeploy.source.sameserver import SameServer
+    from gitdeploy.targets.target import Target
     from gitdeploy.worker.readers import Readers
 
 
@@ -80,6 +79,10 @@ class Site:
 
     def target(self, engine: Callable[[], Engine], credentials: Callable[[App], Credentials] | None = None) -> Target:
         """Return where releases run. Takes what gives the engine, and an app's credentials where `credentials` is not to."""
+        # Every verb makes a Site, and few of them ask for a target: its strategies need not be imported before that.
+        from gitdeploy.targets.known import DEFAULT, TARGETS  # noqa: PLC0415
+        from gitdeploy.targets.target import Here, Surroundings  # noqa: PLC0415
+
         here = Here(self.container, (self.home, self.data))
         return TARGETS[DEFAULT](Surroundings(engine, credentials or self.credentials, here, self.now, self.clock))
 
