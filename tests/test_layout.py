@@ -40,13 +40,14 @@ ROOMS = (
     ("gitserver", "terminal"),
     ("engine", "source"),
     ("config",),
-    ("errors",),
+    ("errors", "locks"),
     ("docs", "demo"),
 )
 
 # Parts that may import still less: part of gitdeploy → all that it may import of gitdeploy, its own modules aside.
 LOWER_PARTS = {
     "gitdeploy.errors": (),
+    "gitdeploy.locks": (),
     "gitdeploy.config": ("gitdeploy.errors",),
     "gitdeploy.engine": (
         *("gitdeploy.errors", "gitdeploy.config.imagereference", "gitdeploy.config.model", "gitdeploy.config.sections"),

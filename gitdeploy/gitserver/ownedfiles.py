@@ -12,13 +12,13 @@ import fcntl
 import os
 import secrets
 import stat
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gitdeploy.errors import UnfitError
+from gitdeploy.locks import lock_within
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -27,9 +27,6 @@ MAX_LINKS = 40
 
 LOCK_PATIENCE = 30.0
 """Seconds for a lock that another enrolment holds for a moment."""
-
-LOCK_INTERVAL = 0.02
-"""Seconds between two tries."""
 
 
 def open_directory(base: Path, path: Path) -> int:
@@ -106,17 +103,10 @@ def locked(directory: int) -> Iterator[None]:
     Raises:
         UnfitError: somebody else has held it for LOCK_PATIENCE seconds.
     """
-    end = time.monotonic() + LOCK_PATIENCE
-    while True:
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > end:
-                where = Path(f"/proc/self/fd/{directory}").readlink()
-                reason = f"{where} is locked by another process for more than {LOCK_PATIENCE:.0f} s"
-                raise UnfitError(reason, f"see who holds it: fuser -v {where}") from None
-            time.sleep(LOCK_INTERVAL)
+    if not lock_within(directory, LOCK_PATIENCE):
+        where = Path(f"/proc/self/fd/{directory}").readlink()
+        reason = f"{where} is locked by another process for more than {LOCK_PATIENCE:.0f} s"
+        raise UnfitError(reason, f"see who holds it: fuser -v {where}")
     try:
         yield
     finally:

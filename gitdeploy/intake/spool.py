@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import io
 import os
 import random
@@ -28,6 +27,7 @@ from gitdeploy.intake.cancelling import CancelRequests
 from gitdeploy.intake.consoles import Consoles
 from gitdeploy.intake.push import MAX_RECORD, BadRecordError, PushRecord, parse_record, render_record
 from gitdeploy.intake.shareddirectory import SharedDirectory
+from gitdeploy.locks import lock_within
 
 STALE_AFTER = 24 * 3600.0
 """Seconds after which temporary files and FIFOs of dead hooks are swept."""
@@ -218,10 +218,7 @@ class Spool:
         """
         fd = os.open(self._lock_path(name, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            until = time.monotonic() + patience
-            while not (got := _try_lock(fd)) and time.monotonic() < until:
-                time.sleep(0.01)
-            yield got
+            yield lock_within(fd, patience)
         finally:
             os.close(fd)
 
@@ -229,16 +226,6 @@ class Spool:
         """Return whether some process holds the lock now."""
         with self.lock(name) as got:
             return not got
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        return False
-    return True
 
 
 def new_name(now: float) -> str:

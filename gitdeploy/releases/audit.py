@@ -7,7 +7,6 @@ the next one begins a line of its own, and readers skip what is no JSON.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -18,10 +17,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gitdeploy.locks import lock_within
+
 FILE = "audit.jsonl"
 
-LOCK_TRIES, LOCK_INTERVAL = 1000, 0.01
-"""How often a lock is tried, and the seconds between two tries."""
+LOCK_PATIENCE = 10.0
+"""Seconds for the other writers, which take a moment each; then a line is written without the lock, for it matters more."""
 
 LONGEST = 300
 """Characters of one field: whatever a pusher writes, a line stays one line of bounded length."""
@@ -130,7 +131,7 @@ class AuditLog:
                 self._append(fd, AuditEntry("config", "first seen", config_toml=config_toml))
 
     def _append(self, fd: int, entry: AuditEntry) -> None:
-        _lock(fd)  # until it is closed
+        lock_within(fd, LOCK_PATIENCE)
         size = os.fstat(fd).st_size
         torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
         os.write(fd, b"\n" * torn + render(entry, self._now(), self._hide))
@@ -142,15 +143,6 @@ class AuditLog:
             yield
         except (OSError, ValueError) as error:
             self._failed(f"{self._path} cannot be written: {error}")
-
-
-def _lock(fd: int) -> None:
-    """Wait for the other writers, which take a moment; go on without the lock after some seconds, for the line matters more."""
-    for _ in range(LOCK_TRIES):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(LOCK_INTERVAL)
 
 
 @contextmanager

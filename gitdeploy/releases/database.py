@@ -7,16 +7,15 @@ in WAL mode (sqlite.org/wal.html): readers do not wait for a writer, and a kill 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gitdeploy.errors import UnfitError
+from gitdeploy.locks import lock_within
 from gitdeploy.releases.schema import SCHEMA, SCHEMA_VERSION
 
 PATIENCE = 30.0
@@ -80,15 +79,8 @@ def _alone(directory: Path) -> Iterator[None]:
     """Hold the kernel lock of the directory inside the block. Raises TimeoutError."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise TimeoutError(f"another process has held the lock of {directory} for {PATIENCE:.0f} s") from None
-                time.sleep(0.01)
+        if not lock_within(fd, PATIENCE):
+            raise TimeoutError(f"another process has held the lock of {directory} for {PATIENCE:.0f} s")
         yield
     finally:
         os.close(fd)
