@@ -104,8 +104,9 @@ def _filled_in(lengths: Lengths, group: _Group, heredocs: bool) -> int:
     if group.keywords and SHELL.issuperset(group.keywords):
         if heredocs:  # this may be the text of one, which some builder fills in
             return lengths.values(text)
-        flags = FLAGS.match(text.strip(BLANKS))
-        if flags and not text.strip(BLANKS).startswith(('"', "'", *ESCAPES), flags.end()):
+        instruction = text.strip(BLANKS)
+        flags = FLAGS.match(instruction)
+        if flags and not instruction.startswith(('"', "'", *ESCAPES), flags.end()):
             text = flags[0]
     grown = lengths.of(text) - len(text)
     if grown > LONGEST_VALUE:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gitdeploy.engine.mapping import volumes
+
 USUAL_SHM = 64 << 20
 """Bytes of /dev/shm where nobody asks for another size."""
 
@@ -50,10 +52,9 @@ def _limits(host: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _places(container: Mapping[str, Any], host: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for mount in container.get("Mounts") or ():
-        source = mount.get("Name") or mount.get("Source") or ""
-        if mount.get("Type") in ("bind", "volume"):
-            yield f"-v {source}:{mount['Destination']}", f'volumes = ["{source}:{mount["Destination"]}"]'
+    for volume in volumes(container.get("Mounts") or ()):
+        place = f"{volume.source}:{volume.target}"
+        yield f"-v {place}", f'volumes = ["{place}"]'
     for target in host.get("Tmpfs") or {}:
         yield f"--tmpfs {target}", ""
     mode = host.get("NetworkMode") or "default"

@@ -68,7 +68,7 @@ def container(found: Json) -> Container:
         addresses=_addresses(network.get("Networks") or {}) if state["Status"] == "running" else {},
         publish=_published(host, network.get("Ports") or {}),
         restart=_restart(host.get("RestartPolicy") or {}),
-        mounts=_mounts(found.get("Mounts") or ()),
+        mounts=volumes(found.get("Mounts") or ()),
     )
 
 
@@ -158,7 +158,8 @@ def _restart(policy: Json) -> str:
     return f"{policy.get('Name') or 'no'}:{count}" if count else policy.get("Name") or "no"
 
 
-def _mounts(mounts: Sequence[Json]) -> tuple[Volume, ...]:
+def volumes(mounts: Sequence[Json]) -> tuple[Volume, ...]:
+    """Return the volumes and binds among an inspected container's mounts, by target."""
     found = [
         Volume(mount.get("Name") or mount["Source"], mount["Destination"], not mount.get("RW", True))
         for mount in mounts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gitdeploy.config.model import App
@@ -71,26 +71,7 @@ def build(candidate: Candidate, repository: RemoteRepository, tools: Tools, stag
             builder.tag(image.id, candidate.name)
             stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
             return image
-    labels = image_labels(app, commit=commit.id, version=candidate.version, tree=commit.tree, recipe=made, now=tools.now())
-    facts = builder.info()
-    tools.require_space(facts)
-    request = BuildRequest(
-        dockerfile=context.dockerfile,
-        tags=(candidate.name,),
-        target=app.build.target,
-        args=app.build.args,
-        labels=labels,
-        secrets=build_secrets(app, tools.console),
-        cache_from=app.build.cache_from,
-        inline_cache=app.build.inline_cache,
-        no_cache=app.build.no_cache,
-        pull=app.build.pull,
-        engine=app.build.engine,
-        timeout=app.build.timeout,
-        cache=tools.cache_name(app),
-        check_base=look_up,
-        guard=lambda: tools.require_space(facts),
-    )
+    request = _request(candidate, context.dockerfile, made, tools, look_up)
 
     def make() -> str:
         stream = checked(iter(context), context.dockerfile, context.content)
@@ -105,6 +86,33 @@ def build(candidate: Candidate, repository: RemoteRepository, tools: Tools, stag
         )
     stage.note = f"{references[0]} ({context.files} files, {context.bytes / 1e6:.1f} MB sent)"
     return built
+
+
+def _request(
+    candidate: Candidate, dockerfile: str, made: str, tools: Tools, check_base: Callable[[str], object]
+) -> BuildRequest:
+    """Return what is asked of the builder. Takes the Dockerfile's path in the context, and the recipe. Raises UnfitError."""
+    app, commit = candidate.app, candidate.commit
+    labels = image_labels(app, commit=commit.id, version=candidate.version, tree=commit.tree, recipe=made, now=tools.now())
+    facts = tools.builder.info()
+    tools.require_space(facts)
+    return BuildRequest(
+        dockerfile=dockerfile,
+        tags=(candidate.name,),
+        target=app.build.target,
+        args=app.build.args,
+        labels=labels,
+        secrets=build_secrets(app, tools.console),
+        cache_from=app.build.cache_from,
+        inline_cache=app.build.inline_cache,
+        no_cache=app.build.no_cache,
+        pull=app.build.pull,
+        engine=app.build.engine,
+        timeout=app.build.timeout,
+        cache=tools.cache_name(app),
+        check_base=check_base,
+        guard=lambda: tools.require_space(facts),
+    )
 
 
 def _image(builder: Builder, base: str) -> Image | None:

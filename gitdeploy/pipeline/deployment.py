@@ -18,7 +18,6 @@ from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
 from gitdeploy.errors import NothingToDo, StageFailed
 from gitdeploy.pipeline import attributes
-from gitdeploy.pipeline.attributes import not_applied
 from gitdeploy.pipeline.build import Candidate, build, build_secrets
 from gitdeploy.pipeline.findrelease import find_release
 from gitdeploy.pipeline.gate import judged_image, run_gate
@@ -102,7 +101,7 @@ def checkout(way: Way, stage: Running) -> None:
 def _tell_attributes(way: Way, commit: Commit) -> None:
     """Tell what .gitattributes asks for in vain; one that cannot be read is no failure, for nothing depends on it."""
     with suppress(StageFailed):
-        asked = not_applied(way.files.read_file(commit, attributes.FILE, attributes.MAX_SIZE) or b"")
+        asked = attributes.not_applied(way.files.read_file(commit, attributes.FILE, attributes.MAX_SIZE) or b"")
         if asked:
             found = ", ".join(asked[:5])
             way.tools.console.line(
@@ -114,8 +113,8 @@ def name_version(way: Way, stage: Running) -> None:
     """Read VERSION, which names the release."""
     tools, job, app, commit = way.tools, way.tools.job, way.app, way.commit
     version = read_version(way.files.read_file(commit, "VERSION", MAX_VERSION))
-    before, config = tools.state.deployment(job.deployment), snapshot.dump(app)
-    if before and before.config != config:
+    config = snapshot.dump(app)
+    if way.recorded.config != config:
         way.record(digest="")  # what an earlier attempt has pushed may have gone elsewhere
     way.record(version=version, tree=commit.tree, config=config)
     require_new_version(app, version, commit, tools.state)
@@ -130,31 +129,27 @@ def build_image(way: Way, stage: Running) -> None:
     tools.target.require_fit(app, tools.job.app)
     require_claims(tools.builder, app, way.candidate.references, tools.target.used_by_others)
     way.image = build(way.candidate, way.files, tools, stage)
-    before = tools.state.deployment(tools.job.deployment)
-    if before and before.image != way.image.id:
+    if way.recorded.image != way.image.id:
         way.record(image=way.image.id, digest="")
     way.release = Release(tools.job.deployment, app, way.candidate.version, way.commit.id, way.image.id)
 
 
 def push(way: Way, stage: Running) -> None:
     """Give the image its public tags, and push them; an attempt that was cut off after that has recorded the digest."""
-    tools = way.tools
-    row = tools.state.deployment(tools.job.deployment)
-    if row and row.digest:
-        stage.note, stage.skipped = f"{row.digest[:19]} is in the registry since an earlier attempt", True
+    if pushed := way.recorded.digest:
+        stage.note, stage.skipped = f"{pushed[:19]} is in the registry since an earlier attempt", True
     else:
-        way.record(digest=publish_release(way.release, way.candidate.references, tools, stage))
+        way.record(digest=publish_release(way.release, way.candidate.references, way.tools, stage))
 
 
 def judge(way: Way, stage: Running) -> None:
     """Let the server's own program judge the image. Raises StageFailed, Cancelled, or why the push failed."""
     tools, app = way.tools, way.app
     way.await_step("Push")
-    row = tools.state.deployment(tools.job.deployment)
     environment(app, tools.console)  # so that the console hides their values
     build_secrets(app, tools.console)
     current = tools.builder.image(way.image.id) or way.image  # its digest is known since the push
-    image = judged_image(app, current, row.digest if row else "")
+    image = judged_image(app, current, way.recorded.digest)
     stage.note = f"{run_gate(app, image, tools.console, stage.cancel)} let it pass"
 
 

@@ -8,6 +8,7 @@ from gitdeploy.config.model import App
 from gitdeploy.engine.types import Image
 from gitdeploy.pipeline.build import Candidate
 from gitdeploy.pipeline.plan import Walk
+from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.release import Release
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.reader import RemoteRepository
@@ -38,6 +39,13 @@ class Way(Walk):
         """The open repository."""
         assert self.repository is not None, "a rollback reads no repository"
         return self.repository
+
+    @property
+    def recorded(self) -> Deployment:
+        """What state.db has of the deployment, by this attempt or one before it."""
+        row = self.tools.state.deployment(self.tools.job.deployment)
+        assert row is not None, "it is on record before it begins"
+        return row
 
     def record(self, **values: object) -> None:
         """Keep in state.db what a step has found out."""

@@ -12,7 +12,7 @@ from gitdeploy.terminal import console
 
 
 @dataclass(frozen=True)
-class _Way:
+class _WayBack:
     what: str
     run: Callable[[], object]
     traffic: bool
@@ -24,17 +24,17 @@ class Undo:
     def __init__(self, output: Output) -> None:
         """`output` is told what cannot be undone."""
         self._output = output
-        self._steps: list[_Way] = []
+        self._steps: list[_WayBack] = []
 
     def add(self, what: str, run: Callable[[], object], *, traffic: bool = False) -> None:
-        """Enter a step. Do so before the effect, for an effect may fail half-way.
+        """Enter a step: before an effect that may fail half-way, or behind one that leaves nothing when it fails.
 
         Args:
             what: what it does, "starting the old release again".
             run: does it; it must do no harm where the effect never came about.
             traffic: whether requests are answered again by it: that comes before anything else.
         """
-        self._steps.append(_Way(what, run, traffic))
+        self._steps.append(_WayBack(what, run, traffic))
 
     @contextmanager
     def on_failure(self) -> Iterator[None]:

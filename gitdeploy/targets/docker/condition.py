@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from gitdeploy.config.model import App
 from gitdeploy.engine.types import Container
-from gitdeploy.targets.docker.rollout.found import Found, Group, serves_directly
+from gitdeploy.targets.docker.rollout.found import Found, Group, serves_directly, started_at
 from gitdeploy.targets.docker.router.container import has_router
 
 SETTLED = 60.0
@@ -36,7 +34,7 @@ def condition(app: App, found: Found, group: Group | None, now: float) -> str:
 
 def _wrong(container: Container, group: Group, now: float) -> str:
     """Return what is wrong with one container that should serve."""
-    if container.state == "restarting" or (container.running and container.restarts and now - _started(container) < SETTLED):
+    if container.state == "restarting" or (container.running and container.restarts and now - started_at(container) < SETTLED):
         times = f"{container.restarts} time{'s' if container.restarts != 1 else ''}"
         return f"{container.name} ends and is started again ({times} so far)"
     if not container.running:
@@ -54,7 +52,3 @@ def _ended(container: Container) -> str:
         return f"is {container.state}"
     memory = ", killed for using too much memory" if container.oom_killed else ""
     return f"has exited with code {container.exit_code}{memory}"
-
-
-def _started(container: Container) -> float:
-    return datetime.fromisoformat(container.started).timestamp() if container.started else 0.0

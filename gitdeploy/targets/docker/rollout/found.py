@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
@@ -78,6 +79,11 @@ def alias_of(release: int | str, replica: int | str) -> str:
 def version_of(container: Container) -> str:
     """Return the version a container runs, for people."""
     return container.labels.get(VERSION) or container.image_ref
+
+
+def started_at(container: Container) -> float:
+    """Return when a container was started last, in seconds since the epoch; 0.0 for never. Pure."""
+    return datetime.fromisoformat(container.started).timestamp() if container.started else 0.0
 
 
 def look(engine: Engine, app: App) -> Found:

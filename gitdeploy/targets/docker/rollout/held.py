@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Output
 from gitdeploy.errors import GitdeployError
 from gitdeploy.targets.docker.health import Check, pick
-from gitdeploy.targets.docker.rollout.found import Found, Group, active, everyone, look, room, serving
-from gitdeploy.targets.docker.rollout.stopping import stop_all
+from gitdeploy.targets.docker.rollout.found import Found, Group, active, everyone, look, room, serving, started_at
+from gitdeploy.targets.docker.rollout.stopping import remove_all
 from gitdeploy.targets.docker.router.haproxy import Haproxy
 from gitdeploy.targets.docker.router.haproxycfg import Settings, settings
 
@@ -44,9 +43,7 @@ def release_held(engine: Engine, app: App, output: Output, now: float) -> float:
         router.apply([server for server in router.servers if server.alias in live.aliases])
     held = [group for group in found.groups if group.routed and group is not live]
     output.line(f"no longer kept: {', '.join(group.version for group in held)}")
-    stop_all(engine, list(everyone(held)), app.stop_timeout)
-    for container in everyone(held):
-        engine.remove(container.id, force=True)
+    remove_all(engine, list(everyone(held)), app.stop_timeout)
     return 0.0
 
 
@@ -63,8 +60,7 @@ def serving_now(engine: Engine, app: App, found: Found) -> tuple[Group | None, H
 
 def hold_left(app: App, live: Group, now: float) -> float:
     """Return seconds for which the release before `live` is still to be kept; counted from the start of the live one. Pure."""
-    started = [datetime.fromisoformat(c.started).timestamp() for c in live.containers if c.started]
-    return max(started, default=0.0) + app.hold - now if app.strategy == "blue-green" else 0.0
+    return max(map(started_at, live.containers), default=0.0) + app.hold - now if app.strategy == "blue-green" else 0.0
 
 
 def router_settings(engine: Engine, app: App, found: Found) -> Settings:

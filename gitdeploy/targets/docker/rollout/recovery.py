@@ -17,7 +17,7 @@ from gitdeploy.targets.docker.health import Waiter, pick
 from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, everyone, look, serves_directly, serving
 from gitdeploy.targets.docker.rollout.held import hold_left, router_settings
 from gitdeploy.targets.docker.rollout.names import take_name
-from gitdeploy.targets.docker.rollout.stopping import stop_all
+from gitdeploy.targets.docker.rollout.stopping import remove_all, stop_all
 from gitdeploy.targets.docker.rollout.switch import servers
 from gitdeploy.targets.docker.rollout.takeover import put_back
 from gitdeploy.targets.docker.router.container import check as check_config
@@ -191,6 +191,4 @@ def _clear(r: Recovery, found: Found) -> None:
 def _remove(r: Recovery, containers: list[Container]) -> None:
     if containers:
         r.output.line(f"removing what was left over: {', '.join(c.name for c in containers)}")
-    stop_all(r.engine, containers, r.app.stop_timeout)
-    for container in containers:
-        r.engine.remove(container.id, force=True)
+    remove_all(r.engine, containers, r.app.stop_timeout)

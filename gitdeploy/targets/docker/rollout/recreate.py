@@ -33,12 +33,12 @@ def recreate(r: Rollout) -> Outcome:
         r.output.line(f"adopting container {app.container}, which gitdeploy did not make ({found.named.image_ref})")
         _tell_dropped(r, found.named)
     require_free_ports(r, [*old, *found.routers])
+    running = [c for c in old if c.running]
     undo = Undo(r.output)
     with undo.on_failure():
-        running = [c for c in old if c.running] or old
-        new = [_create(r, replica, running, undo) for replica in range(1, (1 if app.publish else app.replicas) + 1)]
+        new = [_create(r, replica, running or old, undo) for replica in range(1, (1 if app.publish else app.replicas) + 1)]
         r.require_published()
-        outage = _swap(r, [c for c in old if c.running], [c for c in found.routers if c.running], new, undo)
+        outage = _swap(r, running, [c for c in found.routers if c.running], new, undo)
     _retire(r, new)
     return Outcome(outage)
 

@@ -42,8 +42,15 @@ def stop_all(engine: Engine, containers: Sequence[Container], timeout: float) ->
         list(pool.map(lambda c: engine.stop(c.id, timeout), containers))
 
 
+def remove_all(engine: Engine, containers: Sequence[Container], timeout: float) -> None:
+    """Stop containers side by side, and remove them. Raises EngineError."""
+    stop_all(engine, containers, timeout)
+    for container in containers:
+        engine.remove(container.id, force=True)
+
+
 def stop_old(r: Rollout, containers: Sequence[Container]) -> None:
-    """Do the same for containers of the app, and tell which of them had to be killed. Raises EngineError."""
+    """Stop containers of the app side by side, and tell which of them had to be killed. Raises EngineError."""
     timeout = r.release.app.stop_timeout
     began = r.clock()
     stop_all(r.engine, containers, timeout)
@@ -52,5 +59,4 @@ def stop_old(r: Rollout, containers: Sequence[Container]) -> None:
     for container in containers:
         now = r.engine.container(container.id)
         if now and now.exit_code == KILLED:
-            text = f"{now.name} did not end within {timeout:.0f} s of its stop signal and was killed (stop_timeout)"
-            r.output.line(text)
+            r.output.line(f"{now.name} did not end within {timeout:.0f} s of its stop signal and was killed (stop_timeout)")
