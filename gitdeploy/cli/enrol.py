@@ -15,6 +15,7 @@ from gitdeploy.config.load import parse_config
 from gitdeploy.config.model import Config
 from gitdeploy.errors import ConfigError, UsageError
 from gitdeploy.gitserver.gitserver import Gogs, read_gogs
+from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_gogs
 from gitdeploy.gitserver.ownedfiles import locked, write_file
 from gitdeploy.worker.binding import rebind, require_same
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--publish", action="append", metavar="HOST:CONTAINER", help="port, as with docker run -p; may be repeated"
     )
     parser.add_argument("--strategy", metavar="S", help="recreate, rolling, blue-green or canary")
-    parser.add_argument("--bare", metavar="PATH", type=Path, help="a bare repository that no Gogs keeps")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--repository", metavar="OWNER/NAME", help="of Gogs, for one more app of it: APP is a name of your own")
+    where.add_argument("--bare", metavar="PATH", type=Path, help="a bare repository that no Gogs keeps")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -112,7 +115,7 @@ def enrol_newcomer(site: Site, name: str) -> bool:
         UnfitError, UsageError: the hook cannot be put in place.
     """
     config = site.load_config()
-    path = site.find_repository(name, "")
+    path = site.find_repository(name, "", "")
     if not may_enrol(path):
         return False
     image = fill_in(config.server.new_repositories, name)
@@ -131,8 +134,9 @@ def enrol_newcomer(site: Site, name: str) -> bool:
 def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping[str, str]) -> None:
     """Enrol one repository."""
     known = _config(site).apps.get(name)
-    if "repository" not in values and (known is None or known.repository is None):
-        site.find_repository(name, "")  # before anything is written
+    named = str(values.get("repository") or (known.repository if known else None) or "").lower()
+    if not named.startswith("/"):
+        site.find_repository(name, "", named)  # before anything is written
     edited = edit_config(site, name, values)
     config = site.load_config()
     if name not in config.apps:
@@ -143,6 +147,8 @@ def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping
     with site.open_state() as state:
         rebind(state, name, repository)
     print(f"{name}: hook {'installed' if done.changed else 'in place'} in {repository}")
+    if others := [other for other in enrolled_apps(repository) if other != name]:
+        print(f"{name}: a push there deploys {', '.join(others)}, too; `paths` in config.toml says which files concern which")
     if done.kept:
         print(f"{name}: the hook that was there before is kept and still runs: {done.kept}")
     if edited:
@@ -155,7 +161,7 @@ def _values(arguments: argparse.Namespace) -> dict[str, object]:
     """Return what the command line sets."""
     values: dict[str, object] = {
         key: getattr(arguments, key)
-        for key in ("image", "container", "publish", "strategy")
+        for key in ("image", "container", "publish", "strategy", "repository")
         if getattr(arguments, key) is not None
     }
     if arguments.bare:

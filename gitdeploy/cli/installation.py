@@ -61,7 +61,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         data=data,
         spool=Spool(home, spool, data if environ.get("GITDEPLOY_DATA") else None),
         load_config=lambda app="": load_config(home / "config.toml", app),
-        find_repository=lambda name, seen: gogs().repository_of(name, seen),
+        find_repository=lambda app, seen, name: gogs().repository_of(app, seen, name),
         refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes(), mode), config),
         install_hook=lambda app, config, path: (
             install_hook(data, app, config, path, hook_conf(app, config, homes(), mode)).changed
@@ -94,13 +94,14 @@ def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credenti
 
 def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:
     """Return what the hook of this app's repository is to know."""
-    return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode)
+    others = {name: full_patterns(other.branch) for name, other in config.apps.items() if name not in config.mistaken}
+    return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode, others=others)
 
 
 def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf) -> Enrolled:
     """Put the hook into the app's repository. Raises UnfitError or UsageError."""
     as_of = config.source.stat().st_mtime_ns
-    return enrol(data, repository, conf, bare=app.repository is not None, as_of_ns=as_of)
+    return enrol(data, repository, conf, bare=app.bare is not None, as_of_ns=as_of)
 
 
 def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:

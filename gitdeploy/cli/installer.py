@@ -25,7 +25,7 @@ if __name__ == "__main__":
 from gitdeploy.errors import GitdeployError, UnfitError
 from gitdeploy.gitserver.enrolment import remove
 from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
-from gitdeploy.gitserver.hookconf import enrolled_app
+from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers
 from gitdeploy.gitserver.ownedfiles import locked, make_directory, open_directory, write_file
 
@@ -188,7 +188,7 @@ def _enrolled(data: Path) -> dict[str, Path]:
         apps = {}
     for name, table in apps.items() if isinstance(apps, dict) else ():
         path = table.get("repository") if isinstance(table, dict) else None
-        if isinstance(path, str) and enrolled_app(Path(path)) == name.lower():
+        if isinstance(path, str) and path.startswith("/") and name.lower() in enrolled_apps(Path(path)):
             found[name.lower()] = Path(path)
     return dict(sorted(found.items()))
 

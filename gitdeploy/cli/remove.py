@@ -12,7 +12,7 @@ from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.errors import UsageError
 from gitdeploy.gitserver.enrolment import remove
 from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
-from gitdeploy.gitserver.hookconf import enrolled_app
+from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers
 from gitdeploy.releases.records import TAKEN_OUT
 from gitdeploy.worker.site import Site
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return status
     name = arguments.app.lower()
     app = site.load_config().apps.get(name)
-    path = site.repository(app) if app else site.find_repository(name, "")
+    path = site.repository(app) if app else site.find_repository(name, "", "")
     if not _remove(site, name, path, environ):
         raise UsageError(f"{name} is not enrolled: {path} has no hook of gitdeploy")
     return 0
@@ -59,11 +59,14 @@ def _remove(site: Site, name: str, path: Path, environ: Mapping[str, str]) -> bo
     """Take the hook out of one repository; return whether there was one."""
     with site.open_state() as state:
         state.remember(name, TAKEN_OUT)
-        done = remove(site.data, path)
+        done = remove(site.data, path, name)
         state.remember(name, TAKEN_OUT)  # again: an agent may have looked meanwhile
     if not done.found:
         return False
     audit_config(site, environ, "remove", app=name)
+    if done.others:
+        print(f"{name}: taken out of {path}, which still deploys {', '.join(done.others)}; its container runs on")
+        return True
     print(f"{name}: hook removed from {path}; its container runs on")
     if done.restored:
         print(f"{name}: the earlier hook is back: {done.restored}")
@@ -76,6 +79,6 @@ def enrolled(site: Site) -> list[tuple[str, Path]]:
     """Return every enrolled app with its repository: those of Gogs, and plain ones that config.toml names."""
     found = dict(read_gogs(site.data).enrolled()) if has_gogs(site.data) else {}
     for name, app in site.load_config().apps.items():
-        if app.repository and enrolled_app(app.repository) == name:
-            found[name] = app.repository
+        if app.bare and name in enrolled_apps(app.bare):
+            found[name] = app.bare
     return sorted(found.items())

@@ -137,7 +137,6 @@ def cross_problems(apps: Sequence[App], defaults: Layer = NOTHING) -> Iterator[t
     """Yield what two apps cannot both have, as (the later app, key, what is wrong); takes `[defaults]`, too."""
     yield from _taken_twice(apps, "container", lambda app: app.container)
     yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
-    yield from _taken_twice(apps, "repository", lambda app: str(app.repository or ""))
     taken = {image_key(image): image for app in apps for image in (app.router.image, *app.build.frontends)}
     for app in apps:
         if image := taken.get(image_key(app.image)):

@@ -134,6 +134,22 @@ def _parse_path(value: object) -> Path:
 PATH = Kind("an absolute path", _parse_path, str)
 
 
+def _parse_repository(value: object) -> Path | str:
+    if isinstance(value, str) and appname.is_app_name(value.lower()):
+        return value.lower()
+    if not isinstance(value, str) or not _is_absolute(value):
+        raise BadValue('"owner/repo" on the Git server, or the absolute path of a bare repository', value)
+    return Path(value)
+
+
+REPOSITORY = Kind("a repository", _parse_repository, str)
+
+FILES = matching(
+    r"!?(?!/|!)(?!.*(?:\A|/)\.\.(?:/|\Z))[^\x00-\x1f\x7f\[\]\\]{1,1000}",
+    'files of the tree as in .dockerignore, such as "admin/**", "**/*.go" or "!admin/docs"',
+)
+
+
 def _parse_tree_path(value: object) -> str:
     text = value if isinstance(value, str) else "/"
     if text.startswith("/") or not text.isprintable() or len(text) > 4096 or ".." in text.split("/"):

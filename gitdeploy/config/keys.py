@@ -78,7 +78,14 @@ _APP = (
     Key("stop_timeout", duration("0s", "1h"), "from the stop signal to SIGKILL", "yes"),
     Key("on_new_push", choice("finish", "cancel"), "finish | cancel the running deployment when a newer push comes"),
     Key("queue", whole(1, 1000), "pushes that may wait; the oldest beyond that are superseded"),
-    Key("repository", f.PATH, "path of a bare repository outside the Git server's root", example="/srv/git/dev-app.git"),
+    Key("version_file", f.TREE_PATH, "path in the tree of the file whose first line is the version", "yes"),
+    Key(
+        "paths",
+        many(f.FILES),
+        "files that concern this app: a push that changes none deploys nothing",
+        example=["admin/**"],
+    ),
+    Key("repository", f.REPOSITORY, "another repository of the Git server, or the path of a bare one", example="devops/shop"),
     Key(
         "verify",
         f.COMMAND,

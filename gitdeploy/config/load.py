@@ -66,7 +66,7 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = (), only: 
     server = read_layer(document.get("server", {}), SERVER_KEYS, problems, ["server"])
     notify = read_layer(document.get("notify", {}), NOTIFY_KEYS, problems, ["notify"])
     defaults = read_layer(document.get("defaults", {}), APP_KEYS, problems, ["defaults"])
-    tables = _read_apps(document.get("apps", {}), defaults, problems, only)
+    tables, mistaken = _read_apps(document.get("apps", {}), defaults, problems, only)
     apps = {name: build_app(name, [defaults, table]) for name, table in tables.items()}
     for app, key, text in cross_problems(list(apps.values()), defaults):
         if only in ("", app.name):
@@ -83,15 +83,20 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = (), only: 
         warnings=(*warnings, *notes),
         defaults=defaults,
         tables=MappingProxyType(tables),
+        mistaken=mistaken,
     )
 
 
-def _read_apps(apps: object, defaults: Layer, problems: Problems, only: str) -> dict[str, Layer]:
-    """Return the table of each app; what contradicts itself in one app is looked for where its keys are right by themselves."""
+def _read_apps(apps: object, defaults: Layer, problems: Problems, only: str) -> tuple[dict[str, Layer], frozenset[str]]:
+    """Return the table of each app, and which of the others have mistakes.
+
+    What contradicts itself in one app is looked for where its keys are right by themselves.
+    """
     tables: dict[str, Layer] = {}
+    mistaken: set[str] = set()
     if not isinstance(apps, dict):
         problems.add("apps", f"expected a table, found {type_name(apps)}")
-        return tables
+        return tables, frozenset()
     of_this, of_others = problems, Problems(problems.source)
     for written, table in apps.items():
         prefix = ["apps", written]
@@ -110,7 +115,8 @@ def _read_apps(apps: object, defaults: Layer, problems: Problems, only: str) -> 
         if len(problems) == before:
             for key, text in app_problems(build_app(name, [defaults, tables[name]])):
                 problems.add(join_key([*prefix, *key.split(".")]), text)
-    return tables
+        mistaken |= {name} if len(problems) > before else set()
+    return tables, frozenset(mistaken)
 
 
 def apply_tree(config: Config, app: App, text: bytes, source: str) -> App:

@@ -82,8 +82,12 @@ class App:
         name: "owner/repo", lower case.
         adopt: whether the app takes the place of a container of its name, and of tags in its image's repository, that are on
             the engine without being gitdeploy's.
-        repository: path of a bare repository outside the Git server's root; None to find it there by name.
+        repository: "owner/repo" on the Git server, where that is not the app's own name, or the path of a bare repository
+            outside of it; None to find it there by the app's name.
         branch: ref patterns; a plain name means refs/heads/NAME.
+        paths: patterns as in .dockerignore; a push that changes no such file of what was deployed last deploys nothing. () for
+            all files.
+        version_file: path in the tree of the file that names the release.
         image: image reference without a tag.
         container: name of the running container.
         publish: ports of the host; the router holds them for all strategies but recreate.
@@ -109,8 +113,10 @@ class App:
     image: str
     container: str
     adopt: bool = True
-    repository: Path | None = None
+    repository: Path | str | None = None
     branch: tuple[str, ...] = ("main",)
+    paths: tuple[str, ...] = ()
+    version_file: str = "VERSION"
     publish: tuple[Publish, ...] = ()
     strategy: StrategyName = "recreate"
     replicas: int = 1
@@ -135,6 +141,16 @@ class App:
     canary: Canary = Canary()
     router: Router = Router()
     retain: Retain = Retain()
+
+    @property
+    def bare(self) -> Path | None:
+        """The path of its repository, None where the Git server keeps it."""
+        return self.repository if isinstance(self.repository, Path) else None
+
+    @property
+    def served_by(self) -> str:
+        """What the Git server called its repository when it was enrolled, "owner/repo"."""
+        return self.repository if isinstance(self.repository, str) else self.name
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,7 @@ class Config:
         warnings: what is no mistake but should be put right, for `doctor`; one line each.
         defaults: `[defaults]` alone. With `tables` it lets `load.apply_tree` put a tree's layer between the two.
         tables: app name → its own table alone.
+        mistaken: apps with mistakes in their tables, where only another app's mattered: what is right there is in `apps`.
     """
 
     apps: Mapping[str, App]
@@ -192,3 +209,4 @@ class Config:
     warnings: tuple[str, ...] = ()
     defaults: Layer = field(default_factory=lambda: MappingProxyType({}), repr=False)
     tables: Mapping[str, Layer] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    mistaken: frozenset[str] = frozenset()

@@ -44,8 +44,8 @@ def _plain(value: object) -> Any:
 
 def _build(kind: Any, value: Any) -> Any:
     """Turn plain data into what the type annotation asks for."""
-    if value is None:
-        return None
+    if value is None or (str in get_args(kind) and not str(value).startswith("/")):  # "owner/repo", where it may be a path
+        return value
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
         return kind(**{name: _build(hints[name], item) for name, item in value.items() if name in hints})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gitdeploy.doctor.finding import Finding, Level
 from gitdeploy.doctor.permissions import FileFacts, look_at_file
-from gitdeploy.gitserver.hookconf import FILE, MAX_SIZE, HookConf
+from gitdeploy.gitserver.hookconf import FILE, MAX_SIZE, HookConf, refs_by_app
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def judge_conf(facts: ConfFacts, home: Path, expected: HookConf | None, config_m
     if b"\r" in file.data:
         yield _finding("error", facts, " has CRLF line ends, which the hook takes for a part of the values", enrol)
     elif expected:
+        expected = expected.beside(refs_by_app(file.data))
         yield from _judge_values(facts, home, expected, current=config_mtime_ns <= file.mtime_ns)
 
 

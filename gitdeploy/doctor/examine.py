@@ -173,7 +173,7 @@ class Examination:
         homes = self._gogs.homes if self._gogs else (str(shared),)
         conf = self._at.hook_conf(repository.app, config, homes) if repository.app and config else None
         mtime = config.source.stat().st_mtime_ns if config else 0
-        bare = self._gogs is None or (repository.app is not None and repository.app.repository is not None)
+        bare = self._gogs is None or (repository.app is not None and repository.app.bare is not None)
         yield from examine_repository(repository, Expected(shared.resolve(), hook_text(), conf, mtime), bare=bare)
 
     def _reach_engine(self) -> Iterator[Finding]:

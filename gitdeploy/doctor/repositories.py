@@ -45,7 +45,7 @@ def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[
     for name in sorted(apps.keys() | enrolled.keys()):
         app, paths = apps.get(name), enrolled.get(name, [])
         try:
-            paths = [_repository_of(app, gogs)] if app and (app.repository or not paths) else paths
+            paths = [_repository_of(app, gogs)] if app and (app.bare or not paths) else paths
         except UsageError as error:
             problems.append(from_error("repository", error, app=name))
             continue
@@ -54,13 +54,13 @@ def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[
 
 
 def _repository_of(app: App, gogs: Gogs | None) -> Path:
-    if app.repository and (app.repository / "objects").is_dir():
-        return app.repository
-    if app.repository:
-        raise UsageError(f"there is no bare repository at {app.repository}", "correct repository in config.toml")
+    if app.bare and (app.bare / "objects").is_dir():
+        return app.bare
+    if app.bare:
+        raise UsageError(f"there is no bare repository at {app.bare}", "correct repository in config.toml")
     if gogs is None:
         raise UsageError("there is no Gogs that would keep it", "name its bare repository in config.toml: repository = PATH")
-    return gogs.repository_of(app.name)
+    return gogs.repository_of(app.name, name=app.served_by)
 
 
 def judge_repositories(repositories: Sequence[FoundRepository]) -> Iterator[Finding]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitdeploy.errors import UnfitError, UsageError
+from gitdeploy.errors import UsageError
 from gitdeploy.gitserver import pushoptions
-from gitdeploy.gitserver.hookconf import FILE, MAX_SIZE, HookConf, value_of
-from gitdeploy.gitserver.ownedfiles import locked, make_directory, open_directory, read_file, write_file
+from gitdeploy.gitserver.hookconf import FILE, MAX_APPS, MAX_SIZE, HookConf, refs_by_app, value_of, without_app
+from gitdeploy.gitserver.openrepository import exists, opened_repository, status, unlink
+from gitdeploy.gitserver.ownedfiles import make_directory, read_file, write_file
 
 HOOK = "post-receive"
 KEPT = "post-receive.before-gitdeploy"
@@ -61,11 +61,13 @@ class Removed:
         found: whether the repository was enrolled at all.
         restored: the earlier hook that is back in place, None if there was none.
         left: a hook that is not gitdeploy's and was left alone, None if there was none.
+        others: apps that are still deployed from this repository; the hook stays for them.
     """
 
     found: bool
-    restored: Path | None
-    left: Path | None
+    restored: Path | None = None
+    left: Path | None = None
+    others: tuple[str, ...] = ()
 
 
 def hook_text(name: str = HOOK) -> bytes:
@@ -88,7 +90,7 @@ def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, a
         UnfitError: the repository is not there, or cannot be written safely.
         UsageError: there is a hook that is not gitdeploy's, and one kept from before, too.
     """
-    with _opened(data, repository) as directory:
+    with opened_repository(data, repository) as directory:
         owner = os.fstat(directory)
         name, file = (HOOK_DIRECTORIES[bare], HOOK)
         giteas = -1 if bare else _open_giteas(directory)
@@ -121,24 +123,28 @@ def _open_giteas(directory: int) -> int:
 
 def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> bool:
     """Write gitdeploy.conf anew, as after an edit of config.toml; return whether it changed. See `enrol`."""
-    with _opened(data, repository) as directory:
+    with opened_repository(data, repository) as directory:
         return _write_conf(directory, conf, os.fstat(directory), as_of_ns)
 
 
 def _write_conf(directory: int, conf: HookConf, owner: os.stat_result, as_of_ns: int) -> bool:
-    """Write gitdeploy.conf with the token that the repository has, or a new one; return whether it changed."""
-    token = value_of(read_file(directory, FILE, MAX_SIZE) or b"", "token")
+    """Write gitdeploy.conf with the token and the other apps that the repository has; return whether it changed."""
+    before = read_file(directory, FILE, MAX_SIZE) or b""
+    token, others = value_of(before, "token"), refs_by_app(before)
+    if conf.app not in others and len(others) >= MAX_APPS:
+        reason = f"the repository serves {len(others)} apps already: {', '.join(others)}"
+        raise UsageError(reason, "take one out: gitdeploy remove APP")
     known = re.fullmatch("[0-9a-f]{32}", token) is not None
-    text = replace(conf, token=token if known else secrets.token_hex(16)).render()
+    text = replace(conf.beside(others), token=token if known else secrets.token_hex(16)).render()
     return write_file(directory, FILE, text, mode=0o644, owner=owner, mtime_ns=as_of_ns)
 
 
 def _keep(hooks: int, path: Path) -> bool:
     """Put a hook that is not gitdeploy's aside; return whether one is kept, now or from before."""
-    kept = _exists(hooks, KEPT)
-    if not _exists(hooks, HOOK) or is_ours(read_file(hooks, HOOK, MAX_HOOK)):
+    kept = exists(hooks, KEPT)
+    if not exists(hooks, HOOK) or is_ours(read_file(hooks, HOOK, MAX_HOOK)):
         return kept
-    if kept and not os.path.samestat(_stat(hooks, HOOK), _stat(hooks, KEPT)):
+    if kept and not os.path.samestat(status(hooks, HOOK), status(hooks, KEPT)):
         reason = f"{path / HOOK} is not gitdeploy's hook, and {KEPT} holds another one from before"
         raise UsageError(reason, f"move what you need of both into {path / KEPT}, remove {path / HOOK}, and try again")
     if not kept:
@@ -154,26 +160,36 @@ def _follow_moves(directory: int, owner: os.stat_result) -> bool:
     """Put the hook that tells of moves in place, unless there is one of somebody else's."""
     hooks = make_directory(directory, "hooks", 0o755, owner)
     try:
-        free = not _exists(hooks, MOVED) or is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK)
+        free = not exists(hooks, MOVED) or is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK)
         return free and write_file(hooks, MOVED, hook_text(MOVED), mode=0o755, owner=owner)
     finally:
         os.close(hooks)
 
 
-def remove(data: Path, repository: Path) -> Removed:
+def remove(data: Path, repository: Path, app: str = "") -> Removed:
     """Take gitdeploy out of a repository and put back what was there before. Does nothing if it is not enrolled.
+
+    Takes the app that is no longer to be deployed from it, "" for all; the hook stays where it serves others.
 
     Raises:
         UnfitError: the repository is not there, or cannot be written safely.
     """
     restored = left = None
-    with _opened(data, repository) as directory:
+    with opened_repository(data, repository) as directory:
+        before = read_file(directory, FILE, MAX_SIZE) or b""
+        apps = refs_by_app(before)
+        if app and (others := tuple(other for other in apps if other != app)):
+            if app in apps:
+                facts = os.stat(FILE, dir_fd=directory, follow_symlinks=False)
+                text = without_app(before, app)
+                write_file(directory, FILE, text, mode=0o644, owner=os.fstat(directory), mtime_ns=facts.st_mtime_ns)
+            return Removed(app in apps, others=others)
         # The conf first: without it, the hook does nothing.
-        found = _unlink(directory, FILE)
+        found = unlink(directory, FILE)
         pushoptions.withdraw(directory)
         giteas = _open_giteas(directory)
         if giteas >= 0:
-            found |= is_ours(read_file(giteas, GITEA_HOOK, MAX_HOOK)) and _unlink(giteas, GITEA_HOOK)
+            found |= is_ours(read_file(giteas, GITEA_HOOK, MAX_HOOK)) and unlink(giteas, GITEA_HOOK)
             os.close(giteas)
         for name in HOOK_DIRECTORIES:
             try:
@@ -185,12 +201,12 @@ def remove(data: Path, repository: Path) -> Removed:
                     os.unlink(MOVED, dir_fd=hooks)
                 ours = is_ours(read_file(hooks, HOOK, MAX_HOOK))
                 found |= ours
-                if _exists(hooks, KEPT) and (ours or not _exists(hooks, HOOK)):
+                if exists(hooks, KEPT) and (ours or not exists(hooks, HOOK)):
                     os.rename(KEPT, HOOK, src_dir_fd=hooks, dst_dir_fd=hooks)
                     restored = repository / name / HOOK
                 elif ours:
                     os.unlink(HOOK, dir_fd=hooks)
-                elif _exists(hooks, KEPT):
+                elif exists(hooks, KEPT):
                     left = repository / name / HOOK
                 os.fsync(hooks)
             finally:
@@ -204,42 +220,3 @@ def remove(data: Path, repository: Path) -> Removed:
 def is_ours(text: bytes | None, mark: bytes = MARK) -> bool:
     """Return whether a file is gitdeploy's hook, of any version. Pure."""
     return text is not None and text.startswith(b"#!") and mark in text[:200].replace(b"\r", b"")
-
-
-@contextmanager
-def _opened(data: Path, repository: Path) -> Iterator[int]:
-    """Yield the repository's directory, locked."""
-    base = data if repository.is_relative_to(data) else repository
-    try:
-        directory = open_directory(base, repository)
-        try:
-            if not _exists(directory, "objects"):
-                raise UnfitError(f"{repository} is no bare git repository: it has no directory objects", "check the path")
-            with locked(directory):
-                yield directory
-        finally:
-            os.close(directory)
-    except OSError as error:
-        where = f"{repository}/{error.filename}" if error.filename else repository
-        hint = "run this as the owner of the repository, or as root; a symbolic link in its place must be replaced"
-        raise UnfitError(f"{where}: {error.strerror}", hint) from error
-
-
-def _exists(directory: int, name: str) -> bool:
-    try:
-        _stat(directory, name)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _stat(directory: int, name: str) -> os.stat_result:
-    return os.stat(name, dir_fd=directory, follow_symlinks=False)
-
-
-def _unlink(directory: int, name: str) -> bool:
-    try:
-        os.unlink(name, dir_fd=directory)
-    except FileNotFoundError:
-        return False
-    return True

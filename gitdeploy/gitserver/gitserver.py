@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from gitdeploy.config.appname import is_app_name
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gitserver.appini import Ini, read_ini
-from gitdeploy.gitserver.hookconf import enrolled_app
+from gitdeploy.gitserver.hookconf import enrolled_apps
 
 CONTAINER_DATA = PurePosixPath("/data")
 CONTAINER_PATHS = {
@@ -98,36 +98,46 @@ class Gogs:
                 yield name, path
 
     def enrolled(self) -> Iterator[tuple[str, Path]]:
-        """Yield the enrolled ones among all repositories, by the app's name, whatever the repository is called now."""
+        """Yield the enrolled ones among all repositories, by the apps' names, whatever the repository is called now."""
         for _, path in self.repositories():
-            app = enrolled_app(path)
-            if app is not None:
+            for app in enrolled_apps(path):
                 yield app, path
 
-    def repository_of(self, app: str, seen: str = "") -> Path:
+    def repository_of(self, app: str, seen: str = "", name: str = "") -> Path:
         """Return the bare repository of an app, which may have been renamed since it was enrolled.
 
         Args:
             app: "owner/repo", lower case.
             seen: where the hook said it is, as the Git server sees it; a hint, not believed.
+            name: what the repository was called when it was enrolled, "" where that is the app's name.
 
         Raises:
-            UsageError: there is none.
+            UsageError: there is none, or it is another app's and was not named for this one.
         """
-        if not is_app_name(app):
-            raise UsageError(f"expected an app OWNER/REPO, found {app!r}", "write it in lower case, as below ROOT")
-        named = self.root / f"{app}.git"
+        name = name or app
+        if not is_app_name(name):
+            raise UsageError(f"expected an app OWNER/REPO, found {name!r}", "write it in lower case, as below ROOT")
+        named = self.root / f"{name}.git"
         hint = host_path(self.data, self.layout, seen) if seen else named
         inside = hint.parent.parent == self.root and ".." not in hint.parts
         for path in (named, *([hint] if inside else [])):
-            if enrolled_app(path) == app:
+            if app in enrolled_apps(path):
                 return path
-        renamed = next((path for name, path in self.enrolled() if name == app), None)
-        if renamed is not None:
-            return renamed
-        if (named / "objects").is_dir() and enrolled_app(named) is None:
-            return named
-        raise UsageError(f"there is no repository {app} in {self.root}", self._suggest(app))
+        enrolled = list(self.enrolled())
+        if renamed := [path for other, path in enrolled if other == app]:
+            return renamed[0]
+        if (named / "objects").is_dir():
+            others = [other for other, path in enrolled if path == named]
+            if name != app or not others:
+                return named
+            raise UsageError(
+                f"the repository {name} is enrolled as {', '.join(others)}",
+                f"if it was renamed: gitdeploy rename {others[0]} {app}; for one more app of it, under another name: "
+                f"gitdeploy enrol OWNER/APP --repository {name}",
+            )
+        if renamed := [path for other, path in enrolled if other == name != app]:  # what it shares is called otherwise now
+            return renamed[0]
+        raise UsageError(f"there is no repository {name} in {self.root}", self._suggest(name))
 
     def _suggest(self, app: str) -> str:
         names = [name for name, _ in self.repositories()]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import HOOK, HOOK_DIRECTORIES, hook_text, remove
 from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
-from gitdeploy.gitserver.hookconf import ANY, FILE, HookConf, Mode, app_in_conf
+from gitdeploy.gitserver.hookconf import ANY, FILE, HookConf, Mode, enrols_itself
 from gitdeploy.gitserver.ownedfiles import make_directory, open_directory, read_file, write_file
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def missing(home: Path) -> Path | None:
             return home / SETTINGS
     finally:
         os.close(directory)
-    if app_in_conf(home / TEMPLATE) != ANY:
+    if not enrols_itself(home / TEMPLATE):
         return home / TEMPLATE / FILE
     hooks, text = home / TEMPLATE / HOOK_DIRECTORIES[False], hook_text()
     try:
@@ -209,13 +209,13 @@ def forget_newcomers(gogs: Gogs) -> None:
             withdraw(base_of(gogs), home)
     finally:
         for path in sorted(gogs.root.glob("*/*.git")):  # wikis included
-            if app_in_conf(path) == ANY:
+            if enrols_itself(path):
                 remove(gogs.data, path)
 
 
 def may_enrol(repository: Path) -> bool:
     """Return whether a push may enrol this repository: it was made with the hook in it, and is no fork or mirror."""
-    if app_in_conf(repository) != ANY:
+    if not enrols_itself(repository):
         return False
     config = _config(repository)
     return config is not None and not _REMOTE.search(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitdeploy.intake.push import PushRecord, RefUpdate
 from gitdeploy.terminal.redact import harmless
@@ -52,6 +52,7 @@ def choose(
     patterns: Sequence[str],
     tip: Callable[[str], str | None],
     known: Callable[[str], bool],
+    concerns: Callable[[str], str] = lambda _: "",
 ) -> Choice:
     """Pick the push to deploy: the newest one, at its ref's tip.
 
@@ -62,6 +63,7 @@ def choose(
         patterns: ref patterns of the app.
         tip: the commit a ref points at now, None if the ref is gone.
         known: whether the repository has this commit (a wiki's push can reach the main repository's hook).
+        concerns: why a commit is nothing to this app, "" if it is to be deployed; asked of what follows a ref.
     """
     dropped: dict[str, str] = {}
     candidates: list[tuple[PushRecord, RefUpdate]] = []
@@ -88,6 +90,13 @@ def choose(
         exact = [record for record, u in candidates if u.name == update.name and u.new == commit and record.follows_ref]
         # Of a push and the move that it caused, the push stands: somebody may be listening.
         newest = max(exact, key=lambda record: (record.trigger == "push", record.order), default=newest)
+        if why := concerns(commit):
+            asked = [(record, u) for record, u in candidates if not record.follows_ref]
+            if not asked:
+                return Choice(None, "", "", (), {**dropped, **{record.name: why for record, _ in candidates}})
+            # Somebody asked for a deployment before this push came.
+            rest = choose([record for record, _ in asked], patterns, tip, known)
+            return replace(rest, dropped={**dropped, **{r.name: why for r, _ in candidates if r.follows_ref}})
     superseded = tuple(record for record, _ in candidates if record is not newest)
     return Choice(newest, update.name, commit, superseded, dropped)
 

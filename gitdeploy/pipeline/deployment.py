@@ -112,7 +112,7 @@ def _tell_attributes(way: Way, commit: Commit) -> None:
 def name_version(way: Way, stage: Running) -> None:
     """Read VERSION, which names the release."""
     tools, job, app, commit = way.tools, way.tools.job, way.app, way.commit
-    version = read_version(way.files.read_file(commit, "VERSION", MAX_VERSION))
+    version = read_version(way.files.read_file(commit, app.version_file, MAX_VERSION), app.version_file)
     config = snapshot.dump(app)
     if way.recorded.config != config:
         way.record(digest="")  # what an earlier attempt has pushed may have gone elsewhere

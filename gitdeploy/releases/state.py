@@ -163,6 +163,10 @@ class State:
         """Return the newest deployment that succeeded: what runs now, as far as records tell."""
         return self._one("app = ? AND status = 'succeeded'", (app,))
 
+    def newest_release(self, app: str) -> Deployment | None:
+        """Return the newest deployment that succeeded and was no rollback."""
+        return self._one("app = ? AND status = 'succeeded' AND trigger != 'rollback'", (app,))
+
     def newest(self, app: str, ref: str) -> Deployment | None:
         """Return the newest deployment of a ref that no other took the place of."""
         return self._one("app = ? AND ref = ? AND status != 'superseded'", (app, ref))

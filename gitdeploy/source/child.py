@@ -19,6 +19,7 @@ from typing import Any
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import frames
 from gitdeploy.source.buildcontext import open_context
+from gitdeploy.source.changes import differ
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.confine import CannotChange, allow, become, confine
 from gitdeploy.source.repository import Repository, open_repository
@@ -57,6 +58,7 @@ class Child:
             "refs": self._refs,
             "tip": lambda request: {"tip": self._opened.tip(request["ref"])},
             "tips": self._tips,
+            "differ": self._differ,
             "raw": self._raw,
             "read_file": self._read_file,
             "context": self._open_context,
@@ -141,6 +143,11 @@ class Child:
                 found += ref, f"!{failed.reason[:MAX_FAILURE]}"
         self._send("\0".join(found).encode("utf-8", "surrogateescape"))
         return {}
+
+    def _differ(self, request: Request) -> Mapping[str, object]:
+        repository = self._opened
+        old, new = (bytes.fromhex(repository.resolve(request[key]).tree) for key in ("old", "new"))
+        return {"differ": old != new and differ(repository.objects, old, new, request["patterns"])}
 
     def _raw(self, request: Request) -> Mapping[str, object]:
         kind, data = self._opened.raw(request["name"])

@@ -12,6 +12,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from gitdeploy.errors import StageFailed
+
 MESSAGE, DATA = b"M", b"D"
 HEAD = struct.Struct(">cI")
 
@@ -23,6 +25,9 @@ MAX_REQUEST = 32 << 20
 
 MAX_DATA = 1 << 20
 """Bytes of a data frame."""
+
+
+HINT = "see what `git fsck` says in the repository; a tree or history made to be large is refused like this"
 
 
 class BadFrame(Exception):
@@ -68,3 +73,8 @@ def number(content: Mapping[str, object], key: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise BadFrame(f"{key} is no number, or too large")
     return value
+
+
+def nonsense(bad: BadFrame) -> StageFailed:
+    """Return the failure to raise for an answer that is none."""
+    return StageFailed(f"reading the repository failed: the reader's answer is none ({bad})", HINT)

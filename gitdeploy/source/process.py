@@ -22,7 +22,7 @@ from typing import Any
 import gitdeploy
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.source import frames
-from gitdeploy.source.frames import BadFrame
+from gitdeploy.source.frames import HINT, BadFrame
 from gitdeploy.source.text import printable
 
 POLL = 0.1
@@ -177,7 +177,6 @@ class Process:
         return message
 
 
-HINT = "see what `git fsck` says in the repository; a tree or history made to be large is refused like this"
 MEMORY = "512 MiB"
 
 

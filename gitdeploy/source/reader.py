@@ -6,8 +6,7 @@ comes back is checked for its type and size, for a repository may have taken tha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,19 +15,14 @@ from typing import Any, Protocol
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import frames
 from gitdeploy.source.commit import ID, MAX_TIME, Commit
-from gitdeploy.source.frames import BadFrame
-from gitdeploy.source.process import HINT, Answer, Cancel, Limits, Process
+from gitdeploy.source.frames import BadFrame, nonsense
+from gitdeploy.source.process import Answer, Cancel, Limits, Process
+from gitdeploy.source.remotecontext import RemoteContext
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.source.text import printable
 
-LOOKUP, MAX_DOCKERFILE = Limits(), 1 << 20
+LOOKUP = Limits()
 MAX_RAW = 2 << 20  # bytes of a commit or tag
-CONTEXT_CPU = 300
-"""Seconds of processor time for a walk over a context, and for its stream."""
-
-CONTEXT_WAIT = 300.0
-"""Seconds for a walk over a context, and for one chunk of its stream: a large file may be many changes of another."""
-
 MAX_TIPS = 100_000  # refs that one request asks for
 
 
@@ -97,7 +91,7 @@ class RemoteRepository:
                 raise BadFrame("no id")
             return Commit(oid, tree, printable(subject), printable(author), frames.number(answer, "time", MAX_TIME))
         except BadFrame as bad:
-            raise _nonsense(bad) from None
+            raise nonsense(bad) from None
 
     def holds(self, oid: str) -> bool:
         """See `repository.Repository.holds`."""
@@ -115,7 +109,7 @@ class RemoteRepository:
         answer, _ = self.ask({"verb": "tip", "ref": ref}, f"reading {printable(ref[:60])} of {self.path}")
         tip = answer.get("tip")
         if tip is not None and not (isinstance(tip, str) and ID.fullmatch(tip)):
-            raise _nonsense(BadFrame("no id"))
+            raise nonsense(BadFrame("no id"))
         return tip
 
     def tips(self, refs: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -134,6 +128,12 @@ class RemoteRepository:
                 wrong[ref] = printable(found.removeprefix("!")[:1000])
         return tips, wrong
 
+    def differ(self, old: str, new: str, patterns: Sequence[str]) -> bool:
+        """Return whether files that the patterns name differ between two commits, by their ids. See `changes.differ`."""
+        what = f"comparing {printable(old[:12])} and {printable(new[:12])} of {self.path}"
+        answer, _ = self.ask({"verb": "differ", "old": old, "new": new, "patterns": list(patterns)}, what)
+        return answer.get("differ") is not False
+
     def raw(self, name: str) -> tuple[str, bytes]:
         """See `repository.Repository.raw`."""
         what = f"reading {printable(name[:60])} of {self.path}"
@@ -141,7 +141,7 @@ class RemoteRepository:
         try:
             return frames.text(answer, "kind", 10), data
         except BadFrame as bad:
-            raise _nonsense(bad) from None
+            raise nonsense(bad) from None
 
     def read_file(self, commit: Commit, path: str, limit: int) -> bytes | None:
         """See `repository.Repository.read_file`."""
@@ -196,55 +196,3 @@ class RemoteRepository:
         request = {"verb": "open", "path": str(place.path), "root": str(place.root), "uid": place.uid, "gid": place.gid}
         self._process.ask(request, f"opening {place.path}", LOOKUP, self._cancelled)
         return self._process
-
-
-class RemoteContext:
-    """A build context; iterating makes its tar stream in chunks, from the beginning each time, and may raise StageFailed.
-
-    Attributes:
-        dockerfile: path of the Dockerfile in the stream.
-        content: of the Dockerfile.
-        key: digest of everything that decides what the stream holds.
-        files: files and symlinks in the stream, once it has ended.
-        bytes: bytes of the stream so far.
-    """
-
-    def __init__(self, repository: RemoteRepository, request: Mapping[str, object], what: str, limit: int) -> None:
-        """Open it. Takes the request that does, what to call that, and the bytes that the stream may have."""
-        self._repository = repository
-        self._request = request
-        self._what = what
-        self._limits = Limits(CONTEXT_WAIT, CONTEXT_CPU, limit + limit // 8 + (1 << 20), limit)
-        self.files = self.bytes = 0
-        self.dockerfile, self.key, self.content = self._open()
-
-    def _open(self) -> tuple[str, str, bytes]:
-        limits = Limits(CONTEXT_WAIT, CONTEXT_CPU, MAX_DOCKERFILE)
-        answer, content = self._repository.ask(self._request, self._what, limits)
-        self._opened = self._repository.opened
-        try:
-            key = frames.text(answer, "key", 64)
-            if not re.fullmatch("[0-9a-f]{64}", key):
-                raise BadFrame("no key")
-            return frames.text(answer, "dockerfile", 10_000), key, content
-        except BadFrame as bad:
-            raise _nonsense(bad) from None
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.files = self.bytes = 0
-        if self._opened != self._repository.opened or not self._repository.alive:
-            self._open()
-        answer = self._repository.stream(self._what, self._limits)
-        try:
-            while True:
-                chunk = next(answer)
-                self.bytes += len(chunk)
-                yield chunk
-        except StopIteration as end:
-            self.files = frames.number(end.value, "files", 1 << 40)
-        finally:
-            answer.close()
-
-
-def _nonsense(bad: BadFrame) -> StageFailed:
-    return StageFailed(f"reading the repository failed: the reader's answer is none ({bad})", HINT)

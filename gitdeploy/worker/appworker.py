@@ -16,7 +16,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import Cancelled, ConfigError, EngineGone, GitdeployError, understood
 from gitdeploy.intake.cancelling import CancelFlag
-from gitdeploy.intake.choice import Choice, choose, full_patterns
+from gitdeploy.intake.choice import Choice
 from gitdeploy.intake.push import PushRecord
 from gitdeploy.intake.pushers import Pushers
 from gitdeploy.intake.spool import Spool
@@ -28,6 +28,7 @@ from gitdeploy.terminal.console import Console
 from gitdeploy.terminal.redact import Redactor
 from gitdeploy.worker.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.worker.binding import bound_repository
+from gitdeploy.worker.choosing import choose_among
 from gitdeploy.worker.ledger import Ledger
 from gitdeploy.worker.leftovers import hold, holding, put_right
 from gitdeploy.worker.site import Site
@@ -165,7 +166,7 @@ class Worker:
 
     def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         with self.site.readers.open(path, self.stop.is_set) as repository:
-            return choose(waiting, full_patterns(app.branch), repository.tip, repository.holds)
+            return choose_among(waiting, app, repository, self.state)
 
     def _choose_good(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         """Choose among all; where that fails, each is looked at alone, and what fails alone is refused."""

@@ -38,7 +38,8 @@ class Site:
         data: the Git server's data directory, DIR.
         spool: where pushes wait, DIR/gitdeploy/spool.
         load_config: reads config.toml, for the app of that name or, with "", for all; raises ConfigError.
-        find_repository: finds the Git server's repository of an app by name, given the directory that a push record names.
+        find_repository: finds the Git server's repository of an app, given the directory that a push record names and what the
+            repository was called when it was enrolled.
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
@@ -58,7 +59,7 @@ class Site:
     data: Path
     spool: Spool
     load_config: LoadConfig
-    find_repository: Callable[[str, str], Path]
+    find_repository: Callable[[str, str, str], Path]
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
     lfs: Callable[[], Path | None]
@@ -75,7 +76,7 @@ class Site:
 
     def repository(self, app: App, seen: str = "") -> Path:
         """Return the app's bare repository; `seen` is the directory that a push record names. Raises UsageError for none."""
-        return app.repository or self.find_repository(app.name, seen)
+        return app.bare or self.find_repository(app.name, seen, app.served_by)
 
     def target(self, engine: Callable[[], Engine], credentials: Callable[[App], Credentials] | None = None) -> Target:
         """Return where releases run. Takes what gives the engine, and an app's credentials where `credentials` is not to."""

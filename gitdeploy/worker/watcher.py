@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gitdeploy.config.model import App, Config
 from gitdeploy.errors import GitdeployError, StageFailed
-from gitdeploy.gitserver.hookconf import enrolled_app
+from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import reseed
 from gitdeploy.intake.choice import full_patterns
 from gitdeploy.intake.moves import Move, compare, judge, matches, settle
@@ -141,7 +141,7 @@ class Watcher:
     def _find(self, app: App, watched: _Watched) -> None:
         """Find the app's repository and sees to its hook; leave `path` None unless it is enrolled."""
         assert self._config
-        if watched.path is not None and enrolled_app(watched.path) != app.name:
+        if watched.path is not None and app.name not in enrolled_apps(watched.path):
             watched.path, watched.searched, watched.mark = None, float("-inf"), ()  # renamed, deleted, or taken out
         if watched.path is None:
             if self.site.clock() - watched.searched < SEARCH_INTERVAL:
@@ -149,7 +149,7 @@ class Watcher:
             watched.searched = self.site.clock()
             watched.seen = self.state.seen(app.name)
             path = self.site.repository(app)
-            if enrolled_app(path) != app.name and watched.seen == TAKEN_OUT:
+            if app.name not in enrolled_apps(path) and watched.seen == TAKEN_OUT:
                 return
             require_same(self.state, app.name, path)
             watched.path, watched.hooked = path, 0

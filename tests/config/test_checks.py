@@ -48,7 +48,6 @@ def test_what_is_no_contradiction(lines: str) -> None:
 CLASHES = [
     ('container = "x1"', 'container = "x1"', '.container: "x1" is already the container of o/one'),
     ('image = "nginx"', 'image = "docker.io/library/nginx"', '.image: "docker.io/library/nginx" is already the image of o/one'),
-    ('repository = "/srv/x.git"', 'repository = "/srv/x.git"', '.repository: "/srv/x.git" is already the repository of o/one'),
     ('publish = "80:80"', 'publish = "80:8080"', ".publish: port 80:8080 of the host is already o/one's (80:80)"),
     (
         'publish = "127.0.0.1:80:80"',

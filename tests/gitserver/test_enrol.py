@@ -37,8 +37,8 @@ def test_what_is_written(gogs_dir: Gogs, repository: Path) -> None:
     assert (repository / HOOK).read_bytes() == enrolling.hook_text()
     assert stat.S_IMODE((repository / "gitdeploy.conf").lstat().st_mode) == 0o644
     assert (repository / "gitdeploy.conf").read_text() == (
-        "app devops/dev-app\nhome /srv/gogs/gitdeploy\nhome /data/gitdeploy\n"
-        f"ref refs/heads/main\nref refs/tags/v*\nwait 90\nmode direct\ntoken {token_of(repository)}\n"
+        "app devops/dev-app\nref refs/heads/main\nref refs/tags/v*\n"
+        f"home /srv/gogs/gitdeploy\nhome /data/gitdeploy\nwait 90\nmode direct\ntoken {token_of(repository)}\n"
     )
     assert re.fullmatch("[0-9a-f]{32}", token_of(repository))
     config = (repository / "config").read_text()

@@ -194,8 +194,23 @@ def test_new_repository_with_the_old_name_does_not_take_the_app(gogs: Gogs) -> N
 
 def test_repository_enrolled_as_another_app_is_not_taken(gogs: Gogs) -> None:
     enrol(gogs.data, gogs.root / "devops/other.git", conf("devops/dev-app"))
-    with pytest.raises(UsageError, match="there is no repository devops/other"):
+    with pytest.raises(UsageError, match="the repository devops/other is enrolled as devops/dev-app") as caught:
         gogs.repository_of("devops/other")
+    assert "gitdeploy rename devops/dev-app devops/other" in caught.value.hint
+    assert "--repository devops/other" in caught.value.hint
+
+
+def test_an_app_of_another_name_shares_a_repository_that_is_named(gogs: Gogs) -> None:
+    shop = gogs.root / "devops/other.git"
+    assert gogs.repository_of("devops/admin", name="devops/other") == shop
+    enrol(gogs.data, shop, conf("devops/other"))
+    assert gogs.repository_of("devops/admin", name="devops/other") == shop
+    moved = shop.with_name("moved.git")
+    shop.rename(moved)
+    assert gogs.repository_of("devops/admin", name="devops/other") == moved
+    enrol(gogs.data, moved, conf("devops/admin"))
+    assert gogs.repository_of("devops/admin", name="devops/other") == moved
+    assert sorted(gogs.enrolled()) == [("devops/admin", moved), ("devops/other", moved)]
 
 
 @pytest.mark.parametrize("seen", ["/etc", "/data/git/gogs-repositories/../../x/y.git", "/data", "relative", "/"])

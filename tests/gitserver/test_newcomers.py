@@ -12,7 +12,7 @@ import pytest
 from gitdeploy.config.edit import set_server
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import HOOK, hook_text
-from gitdeploy.gitserver.hookconf import ANY, enrolled_app
+from gitdeploy.gitserver.hookconf import ANY, enrolled_apps
 from gitdeploy.gitserver.newcomers import SETTING, TEMPLATE, is_clone, may_enrol, missing, seed, withdraw
 from tests.support.enrolling import CONF, listing
 
@@ -50,7 +50,7 @@ def test_a_new_repository_has_the_hook(home: Path, mask: int) -> None:
     assert f"app {ANY}\n" in conf
     assert [line for line in conf.splitlines() if line.startswith("ref ")] == ["ref refs/heads/*", "ref refs/tags/*"]
     assert not is_clone(repository)
-    assert enrolled_app(repository) is None
+    assert enrolled_apps(repository) == ()
     assert may_enrol(repository)
 
 

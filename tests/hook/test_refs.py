@@ -103,7 +103,7 @@ def test_sha256_repository(site: HookSite) -> None:
 
 def test_deleted_ref_keeps_the_app_running(site: HookSite) -> None:
     result = site.run(f"{OLD} {ZERO} refs/heads/main")
-    assert result.lines == ["gitdeploy: refs/heads/main was deleted; devops/dev-app keeps running what it runs."]
+    assert result.lines == ["gitdeploy: refs/heads/main was deleted; what it deployed keeps running."]
     assert result.code == 0
     assert site.waiting() == []
 

@@ -149,6 +149,18 @@ def test_deploy_by_hand_takes_the_commit_that_was_named() -> None:
     assert (choice.record, choice.commit) == (by_hand, B)
 
 
+def test_a_push_that_is_nothing_to_the_app_is_dropped_with_those_before_it() -> None:
+    choice = choose([record("100-a", B), record("101-b", C)], MAIN, lambda ref: C, lambda commit: True, {C: "why"}.__getitem__)
+    assert (choice.record, choice.dropped) == (None, {"100-a": "why", "101-b": "why"})
+
+
+def test_what_was_asked_for_by_hand_concerns_the_app_in_any_case() -> None:
+    by_hand = record("100-a", B, "refs/heads/other", trigger="deploy")
+    choice = choose([by_hand, record("101-b", C)], MAIN, lambda ref: C, lambda commit: True, lambda commit: "why")
+    assert (choice.record, choice.commit, choice.dropped) == (by_hand, B, {"101-b": "why"})
+    assert choose([by_hand], MAIN, lambda ref: C, lambda commit: True, lambda commit: "why").record is by_hand
+
+
 def test_a_rollback_needs_no_ref() -> None:
     back = PushRecord("102-b", "o/r", "/r", (), trigger="rollback", release=3)
     choice = choose([record("100-a", C), back], MAIN, lambda ref: C, lambda commit: True)

@@ -16,7 +16,7 @@ import pytest
 
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.gitserver.gitserver import LAYOUTS, Address, Gogs
-from gitdeploy.source import frames, process, reader
+from gitdeploy.source import frames, process, reader, remotecontext
 from gitdeploy.source.process import Limits
 from gitdeploy.source.reader import Place
 from gitdeploy.worker.readers import Readers, place_of
@@ -153,7 +153,7 @@ def bomb(repo: GitRepo) -> None:
 
 def test_processor_time_is_limited(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb(repo)
-    monkeypatch.setattr(reader, "CONTEXT_CPU", 0)
+    monkeypatch.setattr(remotecontext, "CONTEXT_CPU", 0)
     with opened(repo.path) as repository:
         with pytest.raises(StageFailed, match=r"reading commit [0-9a-f]{12} needed more than 0 s of processor time"):
             list(context(repository))

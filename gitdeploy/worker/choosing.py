@@ -1,0 +1,34 @@
+"""Which of an app's waiting pushes is deployed, asked of its repository and of what was deployed before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gitdeploy.config.model import App
+from gitdeploy.intake.choice import Choice, choose, full_patterns
+from gitdeploy.intake.push import PushRecord
+from gitdeploy.releases.state import State
+from gitdeploy.source.reader import RemoteRepository
+
+
+def choose_among(waiting: Sequence[PushRecord], app: App, repository: RemoteRepository, state: State) -> Choice:
+    """Return what to do with the waiting records of an app. Raises StageFailed, Cancelled."""
+    return choose(
+        waiting,
+        full_patterns(app.branch),
+        repository.tip,
+        repository.holds,
+        lambda commit: _unconcerned(app, repository, state, commit),
+    )
+
+
+def _unconcerned(app: App, repository: RemoteRepository, state: State, commit: str) -> str:
+    """Return why a commit is nothing to the app, "" if it is.
+
+    Compared is what was released last, not what a rollback brought back: a push that is another app's is no reason to
+    deploy once more what was rolled back.
+    """
+    before = state.newest_release(app.name) if app.paths else None
+    if before is None or not repository.holds(before.commit_id) or repository.differ(before.commit_id, commit, app.paths):
+        return ""
+    return f"no file of {', '.join(app.paths)} has changed since {before.version} (paths in config.toml)"
