@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import unquote
 
 LOCAL = "localhost"
 """For all spellings of this machine: 127.0.0.0/8, ::1, the unspecified addresses, and the usual names in /etc/hosts."""
@@ -42,6 +43,8 @@ def addresses(host: str) -> list[IPv4Address | IPv6Address]:
 
 
 def _name(host: str) -> str:
+    """Return a host in lower case, with what Go's net/url and IDNA take for letters, digits and dots as those."""
+    host = unquote(host, errors="replace")
     return unicodedata.normalize("NFKC", host).replace("\u3002", ".").lower().rstrip(".")
 
 

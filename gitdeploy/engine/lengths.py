@@ -9,7 +9,7 @@ Source: moby/buildkit, frontend/dockerfile/shell/lex.go and parser/line_parsers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 REFERENCE = re.compile(r"(?:\$|\\u0024)(\{?)(\w*)")
 """In JSON, a dollar sign may be spelled `\\u0024`."""
@@ -42,6 +42,17 @@ class Lengths:
         self._any = 0  # what any variable may hold: its value was given to a name that holds a variable itself
         self._largest = 0
         for name, value in args.items():
+            self._keep(name, len(value))
+
+    @property
+    def count(self) -> int:
+        """How many variables are known."""
+        return len(self._known)
+
+    def known(self, variables: Iterable[str]) -> None:
+        """Take variables that are there before, "NAME=VALUE" each."""
+        for variable in variables:
+            name, _, value = variable.partition("=")
             self._keep(name, len(value))
 
     def of(self, text: str) -> int:

@@ -39,6 +39,8 @@ def image(found: Json) -> Image:
         healthcheck=bool(test) and test[0] != "NONE",
         size=found.get("Size") or 0,
         created=found.get("Created") or "",
+        env=tuple(config.get("Env") or ()),
+        onbuild=tuple(config.get("OnBuild") or ()),
     )
 
 
@@ -66,6 +68,7 @@ def container(found: Json) -> Container:
         oom_killed=bool(state.get("OOMKilled")),
         started="" if started == NEVER_STARTED else started,
         addresses=_addresses(network.get("Networks") or {}) if state["Status"] == "running" else {},
+        networks=tuple(network.get("Networks") or ()),
         publish=_published(host, network.get("Ports") or {}),
         restart=_restart(host.get("RestartPolicy") or {}),
         mounts=volumes(found.get("Mounts") or ()),

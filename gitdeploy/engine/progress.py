@@ -201,7 +201,7 @@ class Progress:
 
 def heading(name: str) -> str:
     """Return a step's name on one line of bearable length, digests as short as Docker shows them."""
-    shown = hidden(name) if len(name) > 160 else name  # as it was written: white space may be part of a secret
+    shown = hidden(name)  # as it was written: white space may be part of a secret
     return beginning(re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1", " ".join(shown.split())), 160)
 
 

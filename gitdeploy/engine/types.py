@@ -57,6 +57,8 @@ class Image:
         healthcheck: whether it has a HEALTHCHECK.
         size: bytes.
         created: RFC 3339, as the engine says it.
+        env: variables, "NAME=VALUE" each.
+        onbuild: instructions for images that are built on it.
     """
 
     id: str
@@ -67,6 +69,8 @@ class Image:
     healthcheck: bool
     size: int
     created: str
+    env: tuple[str, ...] = field(default=(), repr=False)
+    onbuild: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ class Container:
         oom_killed: whether the kernel killed it for memory.
         started: RFC 3339, as the engine says it.
         addresses: network → IP address, running containers only.
+        networks: that it is on or will be on when it runs.
         publish: the ports it asked for, whether running or not.
         restart: its restart policy, for example "unless-stopped".
         mounts: its volumes and binds.
@@ -132,6 +137,7 @@ class Container:
     oom_killed: bool = False
     started: str = ""
     addresses: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    networks: tuple[str, ...] = ()
     publish: tuple[Publish, ...] = ()
     restart: str = ""
     mounts: tuple[Volume, ...] = ()

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
-from gitdeploy.engine.dockerfile import base_images
-from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import BuildRequest, Image
-from gitdeploy.errors import EngineError, StageFailed
+from gitdeploy.errors import StageFailed
 from gitdeploy.pipeline.again import again
-from gitdeploy.pipeline.buildguard import check_base, check_frontends, check_sources
+from gitdeploy.pipeline.bases import Bases
 from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.imagenames import is_own
@@ -53,25 +51,15 @@ def build(candidate: Candidate, repository: RemoteRepository, tools: Tools, stag
         limit=app.build.max_context,
     )
     dockerfile = context.content.decode("utf-8", "replace")
-    check_frontends(dockerfile, app)
-    check_sources(dockerfile, app, tools.config.apps.values())
-    others = [other for other in tools.config.apps.values() if other.name != app.name]
-
-    def look_up(base: str) -> str:
-        """Return the id of a base image, "" where the engine lists none."""
-        image = _image(builder, base)
-        check_base(base, image.labels if image else {}, app, others)
-        return image.id if image else ""
-
-    bases = [(base, look_up(base)) for base in base_images(dockerfile, app.build.args)]
-    made = recipe(commit.tree, app.build, bases)
+    bases = Bases(builder, dockerfile, app, tools.config.apps.values())
+    made = recipe(commit.tree, app.build, bases.found)
     if not (app.build.no_cache or app.build.pull):
         found = builder.images({APP: app.name, RECIPE: made, TREE: commit.tree})
         for image in [image for image in found if is_own(image, app)][:1]:
             builder.tag(image.id, candidate.name)
             stage.note, stage.skipped = f"this tree is already built: {references[0]}", True
             return image
-    request = _request(candidate, context.dockerfile, made, tools, look_up)
+    request = _request(candidate, context.dockerfile, made, tools, bases.ask)
 
     def make() -> str:
         stream = checked(iter(context), context.dockerfile, context.content)
@@ -113,16 +101,6 @@ def _request(
         check_base=check_base,
         guard=lambda: tools.require_space(facts),
     )
-
-
-def _image(builder: Builder, base: str) -> Image | None:
-    """Return a base image, None where the engine lists none."""
-    try:
-        return builder.image(base)
-    except EngineError as error:
-        if error.status != 400:
-            raise
-        return None  # no name of an image: for the builder to say, which may read the Dockerfile in another way
 
 
 def build_secrets(app: App, console: Console) -> Mapping[str, bytes]:

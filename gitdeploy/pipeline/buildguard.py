@@ -17,8 +17,7 @@ from gitdeploy.config.imagereference import HUB, image_key, parse, path_key, reg
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import quoted
 from gitdeploy.engine.directives import frontends
-from gitdeploy.engine.dockerfile import Instruction
-from gitdeploy.engine.dockerfile import parse as instructions
+from gitdeploy.engine.groups import groups
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP
 
@@ -69,35 +68,40 @@ def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable
     )
 
 
-def check_sources(text: str, app: App, apps: Iterable[App]) -> None:
+def check_sources(text: str, app: App, apps: Iterable[App], source: str = "") -> None:
     """Raise StageFailed if an ADD of the Dockerfile loads from this machine, the wire's own addresses or an app's registry.
 
     The engine loads what ADD names, from where it is itself. What a name leads to, what a server answers with another address
-    and what variables stand for is not known here.
+    and what variables stand for is not known here. Takes the Dockerfile, and what it is called if that is not the app's own.
     """
     registries = {place for each in apps if (domain := registry(each.image)) != HUB for place in _places(domain, "")}
-    for instruction in instructions(text):
-        for url in _urls(instruction):
+    for line, urls in _added(text):
+        for url in urls:
             host = url.hostname or ""
             local = host_key(host) == LOCAL or is_link_local(host)
             if local or not registries.isdisjoint(_places(url.netloc.rpartition("@")[2], url.scheme)):
                 what = "this machine or its link" if local else "the registry of an app"
-                place = f"{app.build.dockerfile} line {instruction.line}"
+                place = f"{source or app.build.dockerfile} line {line}"
                 raise StageFailed(
                     f"{place}: ADD may load nothing from {what}, found {quoted(url.geturl(), 255)}",
                     "put the file into the repository, or load it from another server",
                 )
 
 
-def _urls(instruction: Instruction) -> Iterator[SplitResult]:
-    """Yield the addresses that an ADD names, as far as they can be read: without quotes, and git@HOST:PATH as ssh://git@HOST/PATH."""
-    if instruction.keyword != "ADD":
-        return
-    for word in instruction.words:
-        plain = re.sub(r"[\"'\\]", "", JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), word))
-        for url in URL.findall(plain):
-            with suppress(ValueError):  # no address to the engine, either
-                yield urlsplit(url if "://" in url else "ssh://" + url.replace(":", "/", 1))
+def _added(text: str) -> Iterator[tuple[int, Iterator[SplitResult]]]:
+    """Yield each line with which ADD may begin for some builder, from 1, and the addresses in what follows."""
+    for group in groups(text):
+        line = next((begin.line for begin in group.begins if begin.keyword == "ADD"), 0)
+        if line:
+            yield line, (url for joined in dict.fromkeys(group.joined(line)) for url in _urls(joined))
+
+
+def _urls(text: str) -> Iterator[SplitResult]:
+    """Yield the addresses in a text, as far as they can be read: without quotes, and git@HOST:PATH as ssh://git@HOST/PATH."""
+    plain = re.sub(r"[\"'\\`]", "", JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
+    for url in URL.findall(plain):
+        with suppress(ValueError):  # no address to the engine, either
+            yield urlsplit(url if "://" in url else "ssh://" + url.replace(":", "/", 1))
 
 
 def _places(netloc: str, scheme: str) -> set[tuple[str, int]]:

@@ -110,13 +110,13 @@ def label_problem(app: App, labels: Iterable[str]) -> str:
     Containers inherit labels, and a pusher writes the Dockerfile: it must not speak in gitdeploy's name, nor,
     where a proxy goes by labels, tell that proxy what is the server's to tell (router.labels).
     """
-    families = {proxy_family(label) for label in app.router.labels}
+    families = {proxy_family(label.lower()) for label in app.router.labels}  # in any case: to Traefik, all are the same
     for label in sorted(labels):
-        if label.startswith("gitdeploy.") and label not in (APP, TREE, RECIPE):
+        if label.lower().startswith("gitdeploy.") and label not in (APP, TREE, RECIPE):
             return f"the image has the label {label!r}: labels that begin with gitdeploy. are gitdeploy's own"
         if label in app.router.labels or label.startswith("org.opencontainers.image."):
             continue
-        plain = re.sub(r"_\d+(?=\.|$)", "", label)  # caddy_1 is a site of its own
+        plain = re.sub(r"_\d+(?=\.|$)", "", label.lower())  # caddy_1 is a site of its own
         for family in families:
             if plain == family or plain.startswith(f"{family}."):
                 return f"the image has the label {label!r}: those of {family} are set by router.labels of config.toml alone"

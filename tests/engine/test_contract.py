@@ -424,6 +424,10 @@ def test_a_container_joins_and_leaves_networks(subject: Subject) -> None:
     assert joined() == {two, three}
     with pytest.raises(EngineError):
         subject.engine.remove_network(two)
+    subject.engine.stop(id)
+    stopped = subject.engine.container(id)
+    assert stopped is not None
+    assert (dict(stopped.addresses), set(stopped.networks)) == ({}, {two, three})
     subject.engine.remove(id, force=True)
     assert subject.engine.remove_network(two) is True
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import tarfile
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from gitdeploy.engine.directives import frontends, syntax_image
 from gitdeploy.engine.dockerfile import LONGEST_DOCKERFILE, MOST_IMAGES, base_images, beyond_classic, parse, peek
+from gitdeploy.engine.growth import require_modest
+from gitdeploy.engine.types import Image
 from gitdeploy.errors import BuildFailed
 
 PARSED: list[tuple[str, list[tuple[int, str, dict[str, str], tuple[str, ...]]]]] = [
@@ -193,7 +196,7 @@ def test_values_of_variables_have_a_length() -> None:
     [
         "ARG A0=" + "x" * 100 + "\n" + "".join(f"ARG A{n + 1}=${{A{n}:-${{A{n}}}}}'$A{n}'\n" for n in range(30)) + "FROM a\n",
         "FROM a\nENV A0 " + "x" * 9000 + "\n" + "".join(f"ENV A{n + 1} $A{n}$A{n}\n" for n in range(30)),
-        "FROM a\nENV A=" + "x" * 9000 + "\n" + "LABEL a=$A b=$A c=$A d=$A\n" * 5000,
+        "FROM a\nENV A=" + "x" * 9000 + "\n" + "LABEL a=$A b=$A c=$A d=$A\n" * 4000,
         "FROM a\nENV A=" + "x" * 9000 + "\nUSER " + "$A" * 5000,
     ],
     ids=["nested", "in a stage", "many words", "one word"],
@@ -201,6 +204,44 @@ def test_values_of_variables_have_a_length() -> None:
 def test_no_spelling_makes_the_engine_fill_in_gigabytes(text: str) -> None:
     with pytest.raises(BuildFailed, match="with its variables filled in"):
         base_images(text, {})
+
+
+BASE = Image("sha256:1", (), (), {}, (), False, 0, "")
+
+MANY = {
+    "instructions": "FROM a\n" + "LABEL a=b\n" * 5000,
+    "variables": "FROM a\n" + "".join(f"ENV a{n}=1\n" for n in range(400)),
+    "variables of one instruction": "FROM a\nENV " + " ".join(f"a{n}=1" for n in range(1000)) + "\n" + "LABEL a=b\n" * 100,
+    "ONBUILD in many stages": "FROM a AS b\n" + "ONBUILD LABEL a=b\n" * 100 + "FROM b\n" * 100,
+}
+
+
+@pytest.mark.parametrize("text", MANY.values(), ids=MANY.keys())
+def test_many_instructions_are_not_left_to_the_engine(text: str) -> None:
+    with pytest.raises(BuildFailed, match="are more than the engine can do in time"):
+        require_modest(text, {})
+
+
+def test_a_large_dockerfile_is_built() -> None:
+    text = "FROM a AS b\nONBUILD RUN make\n" + "".join(f"ENV A{n}=$A{n - 1}:/b\nRUN make {n}\n" for n in range(60))
+    require_modest(text + "FROM b\n" * 30, {"A": "b"}, [replace(BASE, env=tuple(f"B{n}={n}" for n in range(40)))])
+
+
+@pytest.mark.parametrize(
+    ("base", "text"),
+    [
+        (replace(BASE, env=("A=" + "x" * 60_000,)), "FROM b\nENV B=" + "$A" * 30 + "\n"),
+        (replace(BASE, env=("A=" + "x" * 60_000,)), "FROM b\n" + "LABEL a=$A\n" * 300),
+        (replace(BASE, onbuild=("ENV A=" + "x" * 60_000,)), "FROM b\nENV B=" + "$A" * 30 + "\n"),
+        (replace(BASE, onbuild=("LABEL a=b",) * 100), "FROM b\n" * 100),
+        (replace(BASE, env=tuple(f"A{n}=1" for n in range(2000))), "FROM b\n" + "RUN true\n" * 100),
+    ],
+    ids=["a value", "a value in many places", "a value of ONBUILD", "ONBUILD", "variables"],
+)
+def test_what_a_base_image_brings_along_counts(base: Image, text: str) -> None:
+    require_modest(text, {})
+    with pytest.raises(BuildFailed):
+        require_modest(text, {}, [BASE, base])
 
 
 def doubling(name: str, reference: str, keyword: str = "ENV") -> str:
@@ -299,7 +340,7 @@ def test_ordinary_growth_is_no_fault() -> None:
 
 def test_the_engine_is_not_asked_about_thousands_of_images() -> None:
     with pytest.raises(BuildFailed, match="line 201 of the Dockerfile: expected at most 200 images"):
-        base_images("".join(f"FROM a:{n}\n" for n in range(100_000)), {})
+        base_images("".join(f"FROM a:{n}\n" for n in range(4000)), {})
     assert len(base_images("".join(f"FROM a:{n}\n" for n in range(MOST_IMAGES)), {})) == MOST_IMAGES
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from gitdeploy.config.model import App
 from gitdeploy.config.sections import Build
-from gitdeploy.errors import StageFailed
+from gitdeploy.errors import GitdeployError, StageFailed
+from gitdeploy.pipeline.bases import Bases
 from gitdeploy.pipeline.buildcache import KEY, cache_name
 from gitdeploy.pipeline.buildguard import check_base, check_frontends, check_sources
 from gitdeploy.releases.release import APP
+from tests.support.fake_engine import FakeEngine
 
 ME = App("o/me", image="127.0.0.1:5000/o/me", container="me")
 OTHER = App("o/other", image="127.0.0.1:5000/o/other", container="other")
@@ -123,6 +125,10 @@ LOCAL = "ADD may load nothing from this machine or its link, found"
         ("ADD --chown=1 http://127.'0'.0.1/x http://example.org/ /x", LOCAL),
         ("ADD a \\\n http://127.0.0\\\n.1/x /x", LOCAL),
         ("ONBUILD ADD http://127.0.0.1/x /x", LOCAL),
+        ("A\\\nDD http://127.0.0.1/x /x", LOCAL),
+        ("ADD \\\n# a comment\n\n  http://127.\\\n\n# another\n0.0.1/x /x", LOCAL),
+        ("ADD http://127.\\\n  0.0.1/x /x", LOCAL),
+        *((f"ADD http://{host}/x /x", LOCAL) for host in ("%EF%BC%9127.0.0.1", "%6cocalhost", "127%2e0.0.1", "127\u30020.0.1")),
         ("add http://BOX.lan:05000/v2/o/box/tags/list /x", "the registry of an app"),
         ("ADD https://r.example/v2/ /x", "the registry of an app"),
         ("ADD http://r.example:80/v2/ /x", "the registry of an app"),
@@ -133,6 +139,40 @@ def test_what_only_the_engine_can_reach_is_not_added(line: str, why: str) -> Non
     with pytest.raises(StageFailed, match=rf"Dockerfile line 2: .*{why}") as caught:
         check_sources(f"FROM x\n{line}\n", ME, [ME, REGISTRY, PLAIN, HUB])
     assert "put the file into the repository" in caught.value.hint
+
+
+HIDING = [
+    *("RUN true # it's <<EOF", "RUN cat <<A\\ B", "RUN cat <<\\A", 'RUN <<"A\\"\nA\\', "RUN a \\\n\\", "RUN a \\\n# b"),
+    *("RUN a `", "# escape=`\nRUN a `", "# syntax=x\n# escape=`\nRUN a \\"),
+]
+"""What some builder ends before the next line, where another goes on."""
+
+
+@pytest.mark.parametrize("before", HIDING)
+def test_no_line_before_it_hides_an_add(before: str) -> None:
+    with pytest.raises(StageFailed, match=LOCAL):
+        check_sources(f"FROM x\n{before}\nADD http://127.0.0.1/x /x\n", ME, [ME])
+
+
+@pytest.mark.parametrize(
+    ("env", "onbuild", "text", "why"),
+    [
+        ((), ("RUN x", "ADD http://[::1]/ /x"), "FROM b:1\n", LOCAL),
+        (("A=" + "x" * 60_000,), (), "FROM b:1\nLABEL a=$A$A$A$A$A", "with its variables filled in"),
+    ],
+    ids=["ONBUILD", "env"],
+)
+def test_what_a_base_image_brings_along_is_looked_at(
+    env: tuple[str, ...], onbuild: tuple[str, ...], text: str, why: str
+) -> None:
+    engine = FakeEngine()
+    Bases(engine, text, ME, [ME]).ask("b:1")  # the engine has no such image yet, and nobody can tell
+    engine.add_image("b:1", env=env, onbuild=onbuild)
+    with pytest.raises(GitdeployError, match=why):
+        Bases(engine, text, ME, [ME])
+    asked = Bases(engine, f"ARG B\n{text.replace('b:1', '$B')}", ME, [ME])
+    with pytest.raises(GitdeployError, match=why):
+        asked.ask("b:1")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_containers_tell_what_they_are() -> None:
         (("traefik.http.x",), (), ""),
         (("traefik.enable", "caddy"), ("traefik.enable",), ""),
         (("traefik.http.x",), ("traefik.enable",), "'traefik.http.x': those of traefik are set by router.labels"),
+        (("Traefik.http.x",), ("traefik.enable",), "'Traefik.http.x': those of traefik are set by router.labels"),
+        (("Gitdeploy.replica",), (), "'Gitdeploy.replica': labels that begin with gitdeploy. are gitdeploy's own"),
         (("caddy",), ("caddy.reverse_proxy",), "'caddy': those of caddy are set"),
         (("caddy_9.reverse_proxy",), ("caddy",), "'caddy_9.reverse_proxy': those of caddy are set"),
         (("caddy",), ("caddy_1.reverse_proxy",), "'caddy': those of caddy are set"),

@@ -94,13 +94,19 @@ class FakeEngine:
     # for the tests
 
     def add_image(
-        self, *tags: str, labels: Mapping[str, str] = EMPTY, ports: tuple[str, ...] = (), healthcheck: bool = False
+        self,
+        *tags: str,
+        labels: Mapping[str, str] = EMPTY,
+        ports: tuple[str, ...] = (),
+        healthcheck: bool = False,
+        env: tuple[str, ...] = (),
+        onbuild: tuple[str, ...] = (),
     ) -> str:
         """Puts an image into the engine; returns its id."""
         number = next(self._numbers)
         image = f"sha256:{_digest(f'image {number}')}"
         created = f"2026-01-01T00:00:00.{number:06d}Z"
-        self._images[image] = Image(image, (), (), dict(labels), ports, healthcheck, 1_000_000, created)
+        self._images[image] = Image(image, (), (), dict(labels), ports, healthcheck, 1_000_000, created, env, onbuild)
         for tag in tags:
             self._tag(image, tag)
         return image
@@ -409,8 +415,9 @@ class FakeEngine:
 
     def _readdress(self, container: str) -> None:
         found = self._found(container)
-        joined = self._inside[found.id].networks if found.running else []
-        self.change(container, addresses={name: found.addresses.get(name) or self._address() for name in joined})
+        joined = self._inside[found.id].networks
+        addresses = {name: found.addresses.get(name) or self._address() for name in joined if found.running}
+        self.change(container, addresses=addresses, networks=tuple(joined))
 
     def _address(self) -> str:
         number = next(self._numbers)

@@ -17,8 +17,14 @@ from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, ROLE
 from gitdeploy.targets.target import Here
 
-SOCKETS = (PurePosixPath("/run/docker.sock"), PurePosixPath("/var/run/docker.sock"))
-"""Where an engine listens; a mount of a directory above shows it, too."""
+SOCKETS = tuple(f"{name}.sock" for name in ("docker", "containerd", "podman", "crio"))
+ENGINES = tuple(
+    PurePosixPath(f"{run}/{name}") for run in ("/run", "/var/run") for name in ("docker.sock", "containerd", "podman")
+)
+"""Where engines listen; a mount of a directory above shows them, too."""
+
+DATA = (PurePosixPath("/var/lib/docker"), PurePosixPath("/var/lib/containerd"))
+"""Where engines keep what runs."""
 
 
 def name_problem(app: App, named: Container) -> str:
@@ -45,9 +51,9 @@ def _part(app: App, named: Container) -> str:
 
 
 def commands_engine(mount: Volume) -> bool:
-    """Return whether a mount shows a container the socket of an engine. Pure."""
+    """Return whether a mount shows a container the socket of an engine, or all that it keeps. Pure."""
     path = PurePosixPath(mount.source)
-    return mount.is_path and (path.name.endswith("docker.sock") or any(p.is_relative_to(path) for p in SOCKETS))
+    return mount.is_path and (path.name.endswith(SOCKETS) or any(p.is_relative_to(path) for p in (*ENGINES, *DATA)))
 
 
 def registry_port(app: App) -> int:
@@ -129,7 +135,7 @@ def _require_own_networks(engine: Engine, app: App, granted: App) -> None:
     users = engine.containers({}) if names else []
     for name in names:
         labels = engine.network(name) or {}
-        mine = [c.labels.get(APP) == app.name for c in users if name in c.addresses]
+        mine = [c.labels.get(APP) == app.name for c in users if name in c.networks]
         if labels.get(APP, app.name) != app.name:
             raise StageFailed(f"networks: {name} is {labels[APP]}'s", "take it out of gitdeploy.toml")
         if APP not in labels and not (mine and all(mine)):

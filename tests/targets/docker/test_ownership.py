@@ -185,6 +185,9 @@ def test_a_network_that_the_app_alone_is_on_stays_its_own(engine: FakeEngine) ->
     engine.start(put(engine, "database", networks=("shared",)))
     with pytest.raises(StageFailed, match="not only its containers are there"):
         require_own(engine, asks, VICTIM, HERE)
+    engine.stop("database")  # it comes back there
+    with pytest.raises(StageFailed, match="not only its containers are there"):
+        require_own(engine, asks, VICTIM, HERE)
 
 
 def test_the_container_that_this_runs_in(tmp_path: Path) -> None:
