@@ -38,6 +38,7 @@ VERBS = {
     "prune": "remove releases, images and logs that are no longer needed",
     "enrol": "install the hook in a repository and add its app to config.toml",
     "remove": "take the hook out of a repository",
+    "rename": "give an app another name, with its history, releases and containers",
     "import-jenkinsfile": "turn a Jenkins pipeline into an app's configuration",
     "worker": "deploy what waits (run by the hook and the agent)",
     "help": "show a page of the documentation",

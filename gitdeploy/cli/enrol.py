@@ -175,24 +175,25 @@ def edit_config(site: Site, name: str, values: Mapping[str, object]) -> bool:
     Raises:
         ConfigError: the file would be in error; it is left as it was.
     """
-    return bool(values) and _edit_config(site, lambda text: set_app(text, name, values))
+    return bool(values) and change_config(site, lambda text: set_app(text, name, values))
 
 
 def edit_server(site: Site, key: str, value: object) -> bool:
     """Return the same with a key of `[server]`."""
-    return _edit_config(site, lambda text: set_server(text, key, value))
+    return change_config(site, lambda text: set_server(text, key, value))
 
 
-def _edit_config(site: Site, change: Callable[[str], str]) -> bool:
+def change_config(site: Site, change: Callable[[str], str]) -> bool:
+    """Change the text of config.toml, as a whole or not at all; return whether it changed. Raises ConfigError."""
     directory = os.open(site.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with locked(directory):  # two at once would undo each other's edits
-            return _edit(directory, site.home / "config.toml", change)
+            return _written(directory, site.home / "config.toml", change)
     finally:
         os.close(directory)
 
 
-def _edit(directory: int, path: Path, change: Callable[[str], str]) -> bool:
+def _written(directory: int, path: Path, change: Callable[[str], str]) -> bool:
     before = path.read_bytes() if path.exists() else b""
     try:
         after = change(before.decode("utf-8")).encode()

@@ -17,17 +17,21 @@ from gitdeploy.config.model import App, Config
 from gitdeploy.config.secretfile import require_own_place
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.credentials import load as load_credentials
-from gitdeploy.engine.types import Credentials
+from gitdeploy.engine.types import Credentials, Relabel
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import Enrolled, enrol, refresh
 from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
 from gitdeploy.gitserver.hookconf import HookConf, Mode
 from gitdeploy.intake.choice import full_patterns
 from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.release import APP
 from gitdeploy.releases.state import State
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.worker.readers import Readers, place_of
 from gitdeploy.worker.site import Site
+
+NOBODY = "/"
+"""An app that there is not: whose mistakes in config.toml do not matter is everybody's."""
 
 
 def make_site(environ: Mapping[str, str]) -> Site:
@@ -66,7 +70,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         install_hook=lambda app, config, path: (
             install_hook(data, app, config, path, hook_conf(app, config, homes(), mode)).changed
         ),
-        connect=lambda: connect(environ),
+        connect=lambda: connect(environ, former_names(home)),
         credentials=lambda app: _credentials(environ, app.push.auth_file),
         lfs=lambda: gogs().lfs if has_gogs(data) else None,
         readers=Readers(lambda path: place_of(path, gogs() if has_gogs(data) else None), environ.get("TMPDIR", "")),
@@ -92,16 +96,25 @@ def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credenti
     return load_credentials(environ, auth_file)
 
 
+def former_names(home: Path) -> Relabel:
+    """Return which apps had other names, for what bears those on the engine; nothing where config.toml cannot be read."""
+    try:
+        apps = load_config(home / "config.toml", NOBODY).apps
+    except ConfigError:
+        return Relabel(APP, {})
+    return Relabel(APP, {old: app.name for app in apps.values() for old in app.formerly})
+
+
 def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:
     """Return what the hook of this app's repository is to know."""
     others = {name: full_patterns(other.branch) for name, other in config.apps.items() if name not in config.mistaken}
     return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode, others=others)
 
 
-def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf) -> Enrolled:
-    """Put the hook into the app's repository. Raises UnfitError or UsageError."""
+def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf, *, instead_of: str = "") -> Enrolled:
+    """Put the hook into the app's repository, in place of the name that it had. Raises UnfitError or UsageError."""
     as_of = config.source.stat().st_mtime_ns
-    return enrol(data, repository, conf, bare=app.bare is not None, as_of_ns=as_of)
+    return enrol(data, repository, conf, bare=app.bare is not None, as_of_ns=as_of, instead_of=instead_of)
 
 
 def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:

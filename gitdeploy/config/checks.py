@@ -1,15 +1,15 @@
-"""Values that are right by themselves and wrong together: within one app, and between apps. Pure."""
+"""Values that are right by themselves and wrong together, within one app. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from types import MappingProxyType
 from typing import cast
 
 from gitdeploy.config.formats import CONTAINER, IMAGE, fill_in
-from gitdeploy.config.imagereference import HUB, OFFICIAL, OWN, image_key, is_in, parse, path_key
+from gitdeploy.config.imagereference import HUB, OFFICIAL, OWN, image_key, is_in, parse
 from gitdeploy.config.model import App, Layer, Volume
 from gitdeploy.config.problems import BadValue, join_key, quoted
 from gitdeploy.config.values import format_duration
@@ -131,56 +131,6 @@ def _too_long(app: App, keys: Sequence[str]) -> Iterator[Problem]:
 def _table(layer: Layer, key: str) -> Mapping[str, object]:
     value = layer.get(key, {})
     return value if isinstance(value, Mapping) else {}
-
-
-def cross_problems(apps: Sequence[App], defaults: Layer = NOTHING) -> Iterator[tuple[App, str, str]]:
-    """Yield what two apps cannot both have, as (the later app, key, what is wrong); takes `[defaults]`, too."""
-    yield from _taken_twice(apps, "container", lambda app: app.container)
-    yield from _taken_twice(apps, "image", lambda app: image_key(app.image))
-    taken = {image_key(image): image for app in apps for image in (app.router.image, *app.build.frontends)}
-    for app in apps:
-        if image := taken.get(image_key(app.image)):
-            text = f"{quoted(app.image)} is the repository of {quoted(image)}, a router's or a frontend's image: choose another"
-            yield app, "image", text
-    yield from _bases_taken(apps, defaults)
-    for first, second in combinations(apps, 2):
-        yield from pair_problems(first, second)
-
-
-def _bases_taken(apps: Sequence[App], defaults: Layer) -> Iterator[tuple[App, str, str]]:
-    """Apps that take nobody's place and have an image that others may build on: the maker of the repository chose its name."""
-    shared = [(None, image) for image in cast(tuple[str, ...], defaults.get("build.bases", ()))]
-    bases = [*shared, *((app.name, image) for app in apps for image in app.build.bases)]
-    for app in [app for app in apps if not app.adopt]:
-        path = path_key(app.image)
-        if image := next((image for name, image in bases if name != app.name and path_key(image) == path), ""):
-            yield (
-                app,
-                "image",
-                f"{quoted(app.image)} is the repository of {quoted(image)} of build.bases, which other apps build on: choose "
-                "another, or set adopt = true for this app if it is the one that makes that image",
-            )
-
-
-def _taken_twice(apps: Sequence[App], key: str, value_of: Callable[[App], str]) -> Iterator[tuple[App, str, str]]:
-    owners: dict[str, App] = {}
-    for app in apps:
-        value = value_of(app)
-        owner = owners.setdefault(value, app)
-        if value and owner is not app:
-            yield app, key, f"{quoted(value)} is already the {key} of {owner.name}"
-
-
-def pair_problems(first: App, second: App) -> Iterator[tuple[App, str, str]]:
-    """Ports and derived names that two apps cannot both have, as (app, key, what is wrong); `second` is the later one."""
-    for mine in second.publish:
-        for theirs in first.publish:
-            if mine.clashes(theirs):
-                yield second, "publish", f"port {mine} of the host is already {first.name}'s ({theirs})"
-    for owner, other in ((first, second), (second, first)):
-        if re.fullmatch(re.escape(owner.container) + DERIVED, other.container):
-            text = f"{quoted(other.container)} is a name that gitdeploy makes for containers of {owner.name}: choose another"
-            yield other, "container", text
 
 
 def newcomer_problems(template: str, defaults: Layer) -> Iterator[Problem]:

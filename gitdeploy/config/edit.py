@@ -50,6 +50,39 @@ def set_app(text: str, name: str, values: Mapping[str, object]) -> str:
     return bom + body
 
 
+def rename_app(text: str, old: str, new: str) -> str:
+    """Return the text with the app's table, and all below it, under another name; see `set_app`.
+
+    Raises:
+        ConfigError: the text is no TOML, or its form does not allow the change.
+    """
+    problems = Problems("config.toml")
+    bom, body = text[:1] if text.startswith("\ufeff") else "", text.removeprefix("\ufeff")
+    document = parse_toml(body.encode(), MAX_CONFIG, problems)
+    problems.require_none()
+    written = next((name for name in document["apps"] if name.lower() == old), old)
+    wanted = {**document, "apps": {new if name == written else name: app for name, app in document["apps"].items()}}
+    parts, end = [], 0
+    for statement in statements(body):
+        if statement.path[:2] == ("apps", written):
+            stop = statement.value.start if statement.key else statement.end
+            parts += [body[end : statement.start], _renamed(body[statement.start : stop], written, new)]
+            end = stop
+    renamed = "".join([*parts, body[end:]])
+    if not _reads_as(renamed, wanted):
+        reason = f"config.toml: {join_key(['apps', old])}: cannot be renamed without rewriting what stands there"
+        raise ConfigError([reason], "change it by hand")
+    return bom + renamed
+
+
+def _renamed(key: str, old: str, new: str) -> str:
+    """Return a table's header or a key with the first of its parts that is the old name replaced."""
+    for spelling in (dump_key([old]), f"'{old}'"):
+        if spelling in key:
+            return key.replace(spelling, dump_key([new]), 1)
+    return key
+
+
 def set_server(text: str, key: str, value: object) -> str:
     """Return the same with one key of `[server]`; see `set_app`."""
     problems = Problems("config.toml")

@@ -43,9 +43,13 @@ def addresses(host: str) -> list[IPv4Address | IPv6Address]:
 
 
 def _name(host: str) -> str:
-    """Return a host in lower case, with what Go's net/url and IDNA take for letters, digits and dots as those."""
-    host = unquote(host, errors="replace")
-    return unicodedata.normalize("NFKC", host).replace("\u3002", ".").lower().rstrip(".")
+    """Return a host in lower case, with what Go's net/url and IDNA (UTS 46) take for letters, digits and dots as those.
+
+    Characters that IDNA leaves out are out, and with them all of their kind: formats and marks.
+    """
+    plain = unicodedata.normalize("NFKC", unquote(host, errors="replace"))
+    seen = "".join(sign for sign in plain if unicodedata.category(sign) not in ("Cf", "Mn", "Me"))
+    return seen.replace("\u3002", ".").lower().rstrip(".")
 
 
 def _ipv4(text: str, octal: int) -> IPv4Address | None:

@@ -85,6 +85,12 @@ _APP = (
         "files that concern this app: a push that changes none deploys nothing",
         example=["admin/**"],
     ),
+    Key(
+        "formerly",
+        many(f.APP_NAME),
+        "names that its containers and images still bear; by gitdeploy rename",
+        example=["o/r"],
+    ),
     Key("repository", f.REPOSITORY, "another repository of the Git server, or the path of a bare one", example="devops/shop"),
     Key(
         "verify",

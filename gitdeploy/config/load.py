@@ -14,9 +14,7 @@ from types import MappingProxyType
 from gitdeploy.config.checks import (
     app_problems,
     app_warnings,
-    cross_problems,
     newcomer_problems,
-    pair_problems,
     pusher_problems,
     volume_problem,
 )
@@ -26,6 +24,7 @@ from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS, Key
 from gitdeploy.config.layers import build_app, read_layer, replaced
 from gitdeploy.config.model import App, Config, Layer, Notify, Server
+from gitdeploy.config.neighbours import cross_problems, pair_problems
 from gitdeploy.config.problems import BadValue, Problems, join_key, quoted, type_name
 from gitdeploy.config.values import FLAG
 

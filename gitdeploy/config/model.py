@@ -84,6 +84,7 @@ class App:
             the engine without being gitdeploy's.
         repository: "owner/repo" on the Git server, where that is not the app's own name, or the path of a bare repository
             outside of it; None to find it there by the app's name.
+        formerly: names that it had, which its containers and images may still bear in their labels.
         branch: ref patterns; a plain name means refs/heads/NAME.
         paths: patterns as in .dockerignore; a push that changes no such file of what was deployed last deploys nothing. () for
             all files.
@@ -114,6 +115,7 @@ class App:
     container: str
     adopt: bool = True
     repository: Path | str | None = None
+    formerly: tuple[str, ...] = ()
     branch: tuple[str, ...] = ("main",)
     paths: tuple[str, ...] = ()
     version_file: str = "VERSION"

@@ -11,6 +11,7 @@ from gitdeploy.errors import EngineError, UnfitError
 if TYPE_CHECKING:
     from gitdeploy.engine.docker_engine import DockerEngine
     from gitdeploy.engine.transport import Api
+    from gitdeploy.engine.types import Relabel
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
@@ -26,10 +27,11 @@ ANSWER = 20
 VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
-def connect(environ: Mapping[str, str]) -> DockerEngine:
+def connect(environ: Mapping[str, str], relabel: Relabel | None = None) -> DockerEngine:
     """Return the engine that DOCKER_HOST names, with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the local one.
 
-    Raises UnfitError, with what to do, if there is none, it may not be used, or it is too old.
+    Takes what it is to show in place of old labels, too. Raises UnfitError, with what to do, if there is none, it may not
+    be used, or it is too old.
     """
     # docker takes 0.1 s to import, which those who only import this module must not pay.
     from gitdeploy.engine.docker_engine import DockerEngine  # noqa: PLC0415
@@ -39,7 +41,12 @@ def connect(environ: Mapping[str, str]) -> DockerEngine:
         hint = f"set DOCKER_HOST to what `docker context inspect {context}` shows as its Host"
         raise UnfitError(f"DOCKER_CONTEXT is {context!r}, and gitdeploy reads DOCKER_HOST only", hint)
     api = _open(environ.get("DOCKER_HOST") or DEFAULT_HOST, environ)
-    return DockerEngine(api, buildkit=_greet(api, environ))
+    buildkit = _greet(api, environ)
+    if relabel and relabel.values:
+        from gitdeploy.engine.relabelling import RelabellingEngine  # noqa: PLC0415
+
+        return RelabellingEngine(api, buildkit, relabel)
+    return DockerEngine(api, buildkit)
 
 
 def _open(host: str, environ: Mapping[str, str]) -> Api:

@@ -74,6 +74,19 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Relabel:
+    """What is to be shown in place of old values of a label.
+
+    Attributes:
+        label: its name.
+        values: old value → new one; none is both.
+    """
+
+    label: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """A container to create.
 

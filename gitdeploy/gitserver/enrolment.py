@@ -75,7 +75,9 @@ def hook_text(name: str = HOOK) -> bytes:
     return (Path(__file__).parent / name).read_bytes()
 
 
-def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, as_of_ns: int = 0) -> Enrolled:
+def enrol(
+    data: Path, repository: Path, conf: HookConf, *, bare: bool = False, as_of_ns: int = 0, instead_of: str = ""
+) -> Enrolled:
     """Install the hook and its conf in a repository, or brings both up to date. Safe to run twice at once.
 
     Args:
@@ -85,6 +87,7 @@ def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, a
         bare: a plain bare repository, without Gogs: git itself runs the hook.
         as_of_ns: modification time of the config.toml that `conf` was made of, in nanoseconds: an edit after it makes the
             hook leave the choice of refs to the worker. 0 for now.
+        instead_of: the name that the app had until now.
 
     Raises:
         UnfitError: the repository is not there, or cannot be written safely.
@@ -105,7 +108,7 @@ def enrol(data: Path, repository: Path, conf: HookConf, *, bare: bool = False, a
         if not bare and giteas < 0:
             changed |= _follow_moves(directory, owner)
         changed |= pushoptions.offer(directory)
-        changed |= _write_conf(directory, conf, owner, as_of_ns)
+        changed |= _write_conf(directory, conf, owner, as_of_ns, instead_of)
     return Enrolled(repository / name / file, changed, repository / name / KEPT if kept else None)
 
 
@@ -127,10 +130,11 @@ def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> b
         return _write_conf(directory, conf, os.fstat(directory), as_of_ns)
 
 
-def _write_conf(directory: int, conf: HookConf, owner: os.stat_result, as_of_ns: int) -> bool:
+def _write_conf(directory: int, conf: HookConf, owner: os.stat_result, as_of_ns: int, instead_of: str = "") -> bool:
     """Write gitdeploy.conf with the token and the other apps that the repository has; return whether it changed."""
     before = read_file(directory, FILE, MAX_SIZE) or b""
     token, others = value_of(before, "token"), refs_by_app(before)
+    others.pop(instead_of, None)
     if conf.app not in others and len(others) >= MAX_APPS:
         reason = f"the repository serves {len(others)} apps already: {', '.join(others)}"
         raise UsageError(reason, "take one out: gitdeploy remove APP")

@@ -192,6 +192,14 @@ class State:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO bound (app, token) VALUES (?, ?)", (app, token))
 
+    def rename(self, old: str, new: str) -> None:
+        """Give all that is known of one app to another name, for good; nothing if there is nothing."""
+        with self._transaction(durable=True):
+            config = "UPDATE deployments SET config = json_set(config, '$.name', ?) WHERE app = ? AND config != ''"
+            self._db.execute(config, (new, old))
+            for table in ("deployments", "seen", "bound"):
+                self._db.execute(f"UPDATE OR REPLACE {table} SET app = ? WHERE app = ?", (new, old))
+
     def history(self, app: str, limit: int = 20) -> list[Deployment]:
         """Return the newest deployments of an app, newest first."""
         return self._many("app = ?", (app,), limit)

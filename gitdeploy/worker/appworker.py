@@ -14,7 +14,7 @@ from gitdeploy.config.load import apply_options
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials
-from gitdeploy.errors import Cancelled, ConfigError, EngineGone, GitdeployError, understood
+from gitdeploy.errors import Cancelled, EngineGone, GitdeployError, understood
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.intake.choice import Choice
 from gitdeploy.intake.push import PushRecord
@@ -27,7 +27,7 @@ from gitdeploy.terminal import console as log
 from gitdeploy.terminal.console import Console
 from gitdeploy.terminal.redact import Redactor
 from gitdeploy.worker.attempt import MAX_ATTEMPTS, Attempt, attempt
-from gitdeploy.worker.binding import bound_repository
+from gitdeploy.worker.binding import bound_repository, configured
 from gitdeploy.worker.choosing import choose_among
 from gitdeploy.worker.ledger import Ledger
 from gitdeploy.worker.leftovers import hold, holding, put_right
@@ -129,7 +129,7 @@ class Worker:
             if self.name not in config.apps and config.server.new_repositories and self.admit(self.name):
                 config = self.site.load_config(self.name)
                 self.ledger.enrolled(waiting[-1])
-            app = self._enrolled(config)
+            app = configured(config, self.name)
             path = bound_repository(self.site, self.state, app, config, waiting[-1].repo)
             choice = self._choose_good(app, path, waiting)
         except Cancelled:  # stopped while the repository was read: the pushes wait for the next run
@@ -156,13 +156,6 @@ class Worker:
         else:
             job = Job(row.id, app, path, choice.ref, choice.commit, choice.record.options, choice.record.release)
             self._attempt(choice.record, row, config, job, known)
-
-    def _enrolled(self, config: Config) -> App:
-        app = config.apps.get(self.name)
-        if app is None:
-            problem = f'{config.source}: expected a table [apps."{self.name}"], found none: this repository is not enrolled'
-            raise ConfigError([problem], f"run install.sh --repo {self.name} --image IMAGE, or add the table by hand")
-        return app
 
     def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         with self.site.readers.open(path, self.stop.is_set) as repository:

@@ -9,10 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitdeploy.config.model import App, Config
-from gitdeploy.errors import UsageError
+from gitdeploy.errors import ConfigError, UsageError
 from gitdeploy.gitserver.hookconf import token_of
 from gitdeploy.releases.state import State
 from gitdeploy.worker.site import Site
+
+
+def configured(config: Config, name: str) -> App:
+    """Return an app of the config. Raises ConfigError if it has no table there, or another name."""
+    if app := config.apps.get(name):
+        return app
+    if renamed := next((other.name for other in config.apps.values() if name in other.formerly), ""):
+        problem = f"{name} is called {renamed} now, and its repository does not know yet"
+        raise ConfigError([problem], f"run on the server: gitdeploy rename {name} {renamed}")
+    problem = f'{config.source}: expected a table [apps."{name}"], found none: this repository is not enrolled'
+    raise ConfigError([problem], f"run install.sh --repo {name} --image IMAGE, or add the table by hand")
 
 
 def require_same(state: State, app: str, repository: Path) -> None:

@@ -54,6 +54,8 @@ CLASHES = [
         'publish = "80:80"',
         ".publish: port 80:80 of the host is already o/one's (127.0.0.1:80:80)",
     ),
+    ('formerly = ["o/two"]', "", '.formerly: "o/two" was the name of o/one, whose containers and images may bear it: choose'),
+    ('formerly = ["o/x"]', 'formerly = ["o/x"]', '.formerly: "o/x" was o/one, too: what bears that name can be'),
     ('container = "web"', 'container = "web-router"', '"web-router" is a name that gitdeploy makes for containers of o/one'),
     ('container = "web"', 'container = "web.12.1"', '"web.12.1" is a name that gitdeploy makes for containers of o/one'),
     ('container = "web"', 'container = "web.before-gitdeploy"', "a name that gitdeploy makes for containers of o/one"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitdeploy.config.edit import set_app
+from gitdeploy.config.edit import rename_app, set_app
 from gitdeploy.errors import ConfigError
 
 APP = "devops/dev-app"
@@ -26,6 +26,33 @@ def test_a_file_that_is_not_there_yet() -> None:
 def test_no_values_make_an_empty_table() -> None:
     assert set_app("", APP, {}) == '[apps."devops/dev-app"]\n'
     assert set_app('[apps."DevOps/Dev-App"] # mine', APP, {}) == '[apps."DevOps/Dev-App"] # mine'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('[apps."o/r"]\nimage = "o/r" # o/r\n', '[apps."o/s"]\nimage = "o/r" # o/r\n'),
+        (
+            "# [apps.'O/R']\n[apps.'O/R']\n[apps.'O/R'.build] # x\npull = true\n",
+            '# [apps.\'O/R\']\n[apps."o/s"]\n[apps."o/s".build] # x\npull = true\n',
+        ),
+        ('apps."o/r".image = "x"\napps."o/r2".image = "o/r"\n', 'apps."o/s".image = "x"\napps."o/r2".image = "o/r"\n'),
+        (
+            '[apps]\n"o/r".image = "x"\n"o/r".env = { "o/r" = "y" }\n',
+            '[apps]\n"o/s".image = "x"\n"o/s".env = { "o/r" = "y" }\n',
+        ),
+        ('[apps."o/r"]\r\nenv.A = """\r\n[apps."o/r"]"""\r\n', '[apps."o/s"]\r\nenv.A = """\r\n[apps."o/r"]"""\r\n'),
+    ],
+)
+def test_a_table_gets_another_name_and_nothing_else(before: str, after: str) -> None:
+    assert rename_app(before, "o/r", "o/s") == after
+
+
+@pytest.mark.parametrize("text", ['apps = { "o/r" = { image = "x" } }', '[apps."o\\u002fr"]\nimage = "x"'])
+def test_a_table_that_cannot_be_renamed(text: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be renamed without rewriting") as caught:
+        rename_app(text, "o/r", "o/s")
+    assert caught.value.hint == "change it by hand"
 
 
 TRICKY = (

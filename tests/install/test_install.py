@@ -40,7 +40,7 @@ def test_fresh(installer: Installer, gogs: Gogs) -> None:
     expected = {"image": "127.0.0.1:5000/dev-app", "publish": ["8080:80"], "strategy": "recreate", "container": "web"}
     assert config == {"apps": {"devops/dev-app": expected}}
     conf = (gogs.repository("devops/dev-app") / "gitdeploy.conf").read_text()
-    assert conf.splitlines()[:4] == ["app devops/dev-app", f"home {home}", "home /data/gitdeploy", "ref refs/heads/main"]
+    assert conf.splitlines()[:4] == ["app devops/dev-app", "ref refs/heads/main", f"home {home}", "home /data/gitdeploy"]
     said = subprocess.run([home / "bin/gitdeploy", "status"], check=True, capture_output=True, text=True).stdout
     assert "devops/dev-app" in said
 
@@ -122,7 +122,7 @@ def test_bare_repository_without_gogs(installer: Installer, open_path: Path, ins
     before = listing(repository)
     installer.install(data, "--bare", repository, "--image", "team/app")
     assert "gitdeploy post-receive hook" in (repository / "hooks/post-receive").read_text()
-    assert (repository / "gitdeploy.conf").read_text().startswith(f"app team/app\nhome {data}/gitdeploy\n")
+    assert (repository / "gitdeploy.conf").read_text().startswith(f"app team/app\nref refs/heads/main\nhome {data}/gitdeploy\n")
     assert {path.lstat().st_uid for path in (data / "gitdeploy").rglob("*")} == {1000}
     installer.install(data)
     installer.run("--data", data, "--uninstall", "--purge")

@@ -128,7 +128,17 @@ LOCAL = "ADD may load nothing from this machine or its link, found"
         ("A\\\nDD http://127.0.0.1/x /x", LOCAL),
         ("ADD \\\n# a comment\n\n  http://127.\\\n\n# another\n0.0.1/x /x", LOCAL),
         ("ADD http://127.\\\n  0.0.1/x /x", LOCAL),
-        *((f"ADD http://{host}/x /x", LOCAL) for host in ("%EF%BC%9127.0.0.1", "%6cocalhost", "127%2e0.0.1", "127\u30020.0.1")),
+        *(
+            (f"ADD http://{host}/x /x", LOCAL)
+            for host in (
+                "%EF%BC%9127.0.0.1",
+                "%6cocalhost",
+                "127%2e0.0.1",
+                "127\u30020.0.1",
+                "lo\u00adcalhost",
+                "127.0\ufe0f.0.1\u2060",
+            )
+        ),
         ("add http://BOX.lan:05000/v2/o/box/tags/list /x", "the registry of an app"),
         ("ADD https://r.example/v2/ /x", "the registry of an app"),
         ("ADD http://r.example:80/v2/ /x", "the registry of an app"),

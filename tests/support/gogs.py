@@ -95,6 +95,17 @@ class Gogs:
         self.own()
         return path
 
+    def rename_repository(self, old: str, new: str) -> Path:
+        """Calls a repository of the same owner by another name, as in its settings page; returns its new place."""
+        path = self.repository(old).rename(self.repository(old).with_name(f"{new.partition('/')[2].lower()}.git"))
+        table = self.data / "gogs/data/repositories"
+        names = old.lower().split("/"), new.split("/")
+        lines = [line.split() for line in table.read_text().splitlines()]
+        table.write_text(
+            "".join(" ".join([n, *(names[1] if [o.lower() for o in own] == names[0] else own)]) + "\n" for n, *own in lines)
+        )
+        return path
+
     def write_hooks(self, repository: Path) -> None:
         """Writes the delegate hooks, as Gogs does for a new repository and at the admin's "resync hooks"."""
         (repository / "hooks").mkdir(exist_ok=True)
