@@ -55,7 +55,12 @@ def _table(keys: Iterable[Key]) -> Mapping[str, Key]:
 _APP = (
     Key("image", f.templated(f.IMAGE, "127.0.0.1:5000/{owner}/{repo}"), "repository of the image, any registry; no tag"),
     Key("container", f.templated(f.CONTAINER, "{owner}-{repo}"), "name of the container that runs"),
-    Key("adopt", FLAG, "take over a container and tags of the image that were there before"),
+    Key(
+        "adopt",
+        FLAG,
+        "take over a container and tags of before; unset: no options get lost",
+        example=True,
+    ),
     Key("branch", many(f.BRANCH, at_least=1), 'what is deployed when it is pushed; also patterns and "refs/tags/v*"'),
     Key("publish", many(f.PUBLISH), "ports: HOST:CONTAINER, IP:HOST:CONTAINER, …/udp", "allow", ["8080:80"]),
     Key(

@@ -81,7 +81,7 @@ class App:
     Attributes:
         name: "owner/repo", lower case.
         adopt: whether the app takes the place of a container of its name, and of tags in its image's repository, that are on
-            the engine without being gitdeploy's.
+            the engine without being gitdeploy's; None: of a container only where no option of it is lost.
         repository: "owner/repo" on the Git server, where that is not the app's own name, or the path of a bare repository
             outside of it; None to find it there by the app's name.
         formerly: names that it had, which its containers and images may still bear in their labels.
@@ -113,7 +113,7 @@ class App:
     name: str
     image: str
     container: str
-    adopt: bool = True
+    adopt: bool | None = None
     repository: Path | str | None = None
     formerly: tuple[str, ...] = ()
     branch: tuple[str, ...] = ("main",)

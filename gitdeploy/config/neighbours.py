@@ -32,7 +32,7 @@ def _bases_taken(apps: Sequence[App], defaults: Layer) -> Iterator[tuple[App, st
     """Apps that take nobody's place and have an image that others may build on: the maker of the repository chose its name."""
     shared = [(None, image) for image in cast(tuple[str, ...], defaults.get("build.bases", ()))]
     bases = [*shared, *((app.name, image) for app in apps for image in app.build.bases)]
-    for app in [app for app in apps if not app.adopt]:
+    for app in [app for app in apps if app.adopt is False]:
         path = path_key(app.image)
         if image := next((image for name, image in bases if name != app.name and path_key(image) == path), ""):
             yield (

@@ -44,8 +44,8 @@ def _plain(value: object) -> Any:
 
 def _build(kind: Any, value: Any) -> Any:
     """Turn plain data into what the type annotation asks for."""
-    if value is None or (str in get_args(kind) and not str(value).startswith("/")):  # "owner/repo", where it may be a path
-        return value
+    if value is None:
+        return None
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
         return kind(**{name: _build(hints[name], item) for name, item in value.items() if name in hints})
@@ -53,6 +53,5 @@ def _build(kind: Any, value: Any) -> Any:
         return tuple(_build(get_args(kind)[0], item) for item in value)
     if get_origin(kind) is Mapping:
         return MappingProxyType({key: _build(get_args(kind)[1], item) for key, item in value.items()})
-    if kind is Path or Path in get_args(kind):
-        return Path(value)
-    return value
+    a_path = kind is Path or Path in get_args(kind)
+    return Path(value) if a_path and value.startswith("/") else value  # a repository may be "owner/repo"

@@ -77,7 +77,7 @@ def claim_problem(app: App, reference: str, holder: Image | None, *, used_elsewh
     if owner := holder.labels.get(APP):
         return f"{named} that is {owner}'s"
     foreign = next((tag for tag in holder.tags if not is_own_tag(app, tag)), "")
-    if foreign or used_elsewhere or not app.adopt:
+    if foreign or used_elsewhere or app.adopt is False:
         rest = f", and {foreign} names it, too" if foreign else ", and another container runs it" if used_elsewhere else ""
         return f"{named} that gitdeploy did not build{rest}"
     return ""

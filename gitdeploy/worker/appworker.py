@@ -28,7 +28,7 @@ from gitdeploy.terminal.console import Console
 from gitdeploy.terminal.redact import Redactor
 from gitdeploy.worker.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.worker.binding import bound_repository, configured
-from gitdeploy.worker.choosing import choose_among
+from gitdeploy.worker.choosing import as_asked, choose_among
 from gitdeploy.worker.ledger import Ledger
 from gitdeploy.worker.leftovers import hold, holding, put_right
 from gitdeploy.worker.site import Site
@@ -154,6 +154,7 @@ class Worker:
             given_up = f"given up: the worker died {row.attempts} times while deploying this"
             self.ledger.end(choice.record, row, "failed", given_up, exit_code=1)
         else:
+            app = as_asked(app, choice.record)
             job = Job(row.id, app, path, choice.ref, choice.commit, choice.record.options, choice.record.release)
             self._attempt(choice.record, row, config, job, known)
 

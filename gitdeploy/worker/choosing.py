@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gitdeploy.config.model import App
 from gitdeploy.intake.choice import Choice, choose, full_patterns
@@ -32,3 +33,8 @@ def _unconcerned(app: App, repository: RemoteRepository, state: State, commit: s
     if before is None or not repository.holds(before.commit_id) or repository.differ(before.commit_id, commit, app.paths):
         return ""
     return f"no file of {', '.join(app.paths)} has changed since {before.version} (paths in config.toml)"
+
+
+def as_asked(app: App, record: PushRecord) -> App:
+    """Return the app as a record asks for it: who deploys by hand knows what container it takes the place of. Pure."""
+    return replace(app, adopt=True) if record.trigger == "deploy" and app.adopt is None else app

@@ -229,12 +229,18 @@ def test_adopts_the_container_of_that_name_and_puts_it_back(app: Deployable, doc
         good = (app.clone.path / "Dockerfile").read_text()
         app.clone.release("1.0.0", {"Dockerfile": bad})
         push = app.clone.push(app.remote)
-        assert "adopting container" in push.text
-        assert 'its --memory 134217728 is not taken along: run.memory = "134217728" in config.toml' in push.text
-        assert "its -e TOKEN is not taken along: env or env_file in config.toml" in push.text
-        assert "hunter2" not in push.text
+        assert "and would lose its --memory 134217728, -e TOKEN, a command of its own" in push.text, push.text
+        assert 'set what is needed in config.toml: run.memory = "134217728", env or env_file; or, to lose them' in push.text
+        assert f"or once: gitdeploy deploy {app.name}" in push.text
+        asked = app.site.run("deploy", app.name, "main", check=1).stdout
+        assert "adopting container" in asked
+        assert 'its --memory 134217728 is not taken along: run.memory = "134217728" in config.toml' in asked
+        assert "its -e TOKEN is not taken along: env or env_file in config.toml" in asked
+        assert "hunter2" not in push.text + asked
         assert app.get() == "jenkins"
         assert docker_client.containers.get(app.container).id == stranger.id
+        config = app.site.home / "config.toml"
+        config.write_text(config.read_text().replace("image = ", "adopt = true\nimage = ", 1))
         app.clone.release("1.0.1", {"Dockerfile": good})
         assert "1.0.1 is live" in app.clone.push(app.remote).text
         assert app.get() == "dev-app 1.0.1"

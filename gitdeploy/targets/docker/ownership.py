@@ -15,6 +15,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, ROLE
+from gitdeploy.targets.docker.adopting import dropped
 from gitdeploy.targets.target import Here
 
 SOCKETS = tuple(f"{name}.sock" for name in ("docker", "containerd", "podman", "crio"))
@@ -32,7 +33,7 @@ def name_problem(app: App, named: Container) -> str:
     owner = named.labels.get(APP, "")
     if owner:
         return f"the container name {app.container} is taken by {owner}" if owner != app.name else ""
-    why = "" if app.adopt else f"{app.name} takes nobody's place (adopt = false)"
+    why = f"{app.name} takes nobody's place (adopt = false)" if app.adopt is False else ""
     if why or (why := _part(app, named)):
         return f"the container {named.name} ({named.image_ref}) is not gitdeploy's to take: {why}"
     return ""
@@ -74,8 +75,26 @@ def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
     named = engine.container(app.container)
     if named and (problem := name_problem(app, named) or _reserved(engine, named, here)):
         raise StageFailed(problem, f"set another `container` for {app.name} in config.toml")
+    if named and not named.labels.get(APP) and granted.adopt is None:
+        _require_nothing_lost(engine, app, named)
     _require_own_volumes(engine, app, granted)
     _require_own_networks(engine, app, granted)
+
+
+def _require_nothing_lost(engine: Engine, app: App, named: Container) -> None:
+    """Raise StageFailed if a container whose place nobody said is to be taken has options that config.toml does not repeat."""
+    lost = list(dropped(app, app.env, engine.made_with(named.id)))
+    lost = [(option, way) for option, way in lost if not (app.env_file and option.startswith("-e "))]  # told when that is read
+    if lost:
+        options = ", ".join(option for option, _ in lost[:10]) + (f" and {len(lost) - 10} more" if len(lost) > 10 else "")
+        keys = ", ".join(
+            dict.fromkeys(way.removesuffix(" in config.toml") for _, way in lost if way.endswith(" in config.toml"))
+        )
+        raise StageFailed(
+            f"gitdeploy did not make the container {named.name} ({named.image_ref}), and would lose its {options}",
+            (f"set what is needed in config.toml: {keys}; or, to lose them, " if keys else "to lose them, ")
+            + f"adopt = true for {app.name} there, or once: gitdeploy deploy {app.name}",
+        )
 
 
 def _reserved(engine: Engine, named: Container, here: Here) -> str:

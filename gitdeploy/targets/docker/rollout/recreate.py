@@ -12,6 +12,7 @@ from functools import partial
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.releases.release import APP
+from gitdeploy.targets.docker.adopting import dropped
 from gitdeploy.targets.docker.rollout.arrange import require_free_ports
 from gitdeploy.targets.docker.rollout.found import everyone, look_to_deploy, version_of
 from gitdeploy.targets.docker.rollout.incoming import Rollout
@@ -31,7 +32,8 @@ def recreate(r: Rollout) -> Outcome:
     old = list(everyone(found.groups))
     if found.named and not found.named.labels.get(APP):
         r.output.line(f"adopting container {app.container}, which gitdeploy did not make ({found.named.image_ref})")
-        _tell_dropped(r, found.named)
+        for option, way in dropped(app, r.env, r.engine.made_with(found.named.id)):
+            r.output.line(f"    its {option} is not taken along: {way}")
     require_free_ports(r, [*old, *found.routers])
     running = [c for c in old if c.running]
     undo = Undo(r.output)
@@ -41,17 +43,6 @@ def recreate(r: Rollout) -> Outcome:
         outage = _swap(r, running, [c for c in found.routers if c.running], new, undo)
     _retire(r, new)
     return Outcome(outage)
-
-
-def _tell_dropped(r: Rollout, named: Container) -> None:
-    """Tell what the adopted container was given and the new one is not: options that config.toml does not repeat."""
-    app, run = r.release.app, r.release.app.run
-    repeated = {*(f"{v.source}:{v.target}" for v in app.volumes), *app.networks, *r.env, "--pids-limit"}
-    repeated |= {flag for flag, given in (("--memory", run.memory), ("--cpus", run.cpus), ("--log-opt", run.log_opts)) if given}
-    for option, key in r.engine.made_with(named.id):
-        if not {*option.split(" ", 1)} & repeated:
-            way = f"{key} in config.toml" if key else "no key of config.toml does that: see whether the image can"
-            r.output.line(f"    its {option} is not taken along: {way}")
 
 
 def _create(r: Rollout, replica: int, old: Sequence[Container], undo: Undo) -> str:
