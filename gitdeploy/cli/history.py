@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gitdeploy.cli.installation import app_name, make_site
 from gitdeploy.cli.tables import moment, span, table
+from gitdeploy.config import snapshot
+from gitdeploy.engine.types import Image
+from gitdeploy.errors import GitdeployError
 from gitdeploy.releases.records import Deployment, as_json
+from gitdeploy.releases.release import APP
+from gitdeploy.releases.retention import whereabouts
 from gitdeploy.terminal.redact import harmless
+from gitdeploy.worker.site import Site
+
+MARKS = {"engine": " *", "registry": " +", "nowhere": "", "unknown": " ?"}
+"""Behind the version of what can be rolled back to; see `_kept`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,24 +32,44 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print the history; return 0."""
     site = make_site(environ)
     with site.open_state() as state:
-        deployments = state.history(app_name(arguments.app, site, state), arguments.n)
+        name = app_name(arguments.app, site, state)
+        deployments = state.history(name, arguments.n)
+        images = _images(site, name, deployments)
+        kept = {d.id: _kept(d, images) for d in deployments}
         if arguments.json:
-            print(json.dumps([as_json(d, state.stages(d.id)) for d in deployments], indent=2))
+            print(json.dumps([{**as_json(d, state.stages(d.id)), "kept": kept[d.id]} for d in deployments], indent=2))
             return 0
     header = ["ID", "STARTED", "VERSION", "COMMIT", "BY", "STATUS", "TOOK", "WHAT"]
-    print(table(header, [_row(d) for d in deployments]) if deployments else "no deployments yet")
+    print(table(header, [_row(d, kept[d.id]) for d in deployments]) if deployments else "no deployments yet")
     return 0
 
 
-def _row(d: Deployment) -> list[str]:
-    kept = " *" if d.retained and d.status == "succeeded" else ""
+def _images(site: Site, app: str, deployments: Sequence[Deployment]) -> list[Image] | None:
+    """Return the app's images, None where the engine does not tell; it is asked only if one of these may be kept."""
+    if not any(d.retained for d in deployments):
+        return []
+    try:
+        return site.connect().images({APP: app})
+    except GitdeployError:
+        return None
+
+
+def _kept(d: Deployment, images: list[Image] | None) -> str:
+    """Return where the image is that a rollback would take: engine, registry, nowhere; "unknown" if nobody can tell."""
+    app = snapshot.load(d.config) if d.retained else None
+    if app is None:
+        return "nowhere"
+    return "unknown" if images is None else whereabouts(app, d, images)
+
+
+def _row(d: Deployment, kept: str) -> list[str]:
     what = f"{d.stage}: {d.error.splitlines()[0]}" if d.status == "failed" and d.error else d.error or d.subject
     by = d.pusher or d.trigger
     took = span(d.started, d.finished)
     return [
         str(d.id),
         moment(d.started or d.created),
-        (d.version or "-") + kept,
+        (d.version or "-") + MARKS[kept],
         d.commit_id[:12],
         by,
         d.status,

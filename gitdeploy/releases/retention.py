@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Builder
@@ -16,6 +17,8 @@ from gitdeploy.releases.imagenames import is_own, is_own_tag, own_name
 from gitdeploy.releases.publictags import settle_all
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.release import APP, TREE, VERSION
+
+Whereabouts = Literal["engine", "registry", "nowhere"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,18 @@ def image_of(app: App, deployment: Deployment, images: Sequence[Image]) -> Image
     by_name = [image for image in right if name in image.tags]
     by_tree = [image for image in right if deployment.tree and is_own(image, app)]
     return next(iter([*by_id, *by_name, *by_tree]), None)
+
+
+def whereabouts(app: App, deployment: Deployment, images: Sequence[Image]) -> Whereabouts:
+    """Return where the image of a deployment can be had from, should its release run again. Pure.
+
+    Takes the configuration that it ran with, and all images with the app's label.
+    """
+    if deployment.status != "succeeded" or not deployment.retained:
+        return "nowhere"
+    if image_of(app, deployment, images):
+        return "engine"
+    return "registry" if deployment.digest and app.push.enabled else "nowhere"
 
 
 def find_image(builder: Builder, app: App, release: Deployment, pull: Callable[[str], str]) -> Image | None:

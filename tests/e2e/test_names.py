@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 import docker
 import pytest
@@ -186,7 +187,11 @@ def test_a_rollback_runs_what_it_names_or_fails(app: Deployable, docker_client: 
     for version in ("1", "2"):
         app.clone.release(version)
         app.clone.push(app.remote)
+    assert [d["kept"] for d in app.site.history(app.name)] == ["engine", "engine"]
     docker_client.images.remove(docker_client.images.get(f"{app.image}:1").id, force=True)
+    assert [d["kept"] for d in app.site.history(app.name)] == ["engine", "registry"]
+    shown = app.site.run("history", app.name).stdout.splitlines()[1:]
+    assert [line.split()[3:5] for line in shown] == [["2", "*"], ["1", "+"]], shown
     docker_client.images.get(f"{app.image}:2").tag(f"{app.image}:1")  # another tree's image under the old one's name
     back = app.site.run("rollback", app.name, "1").stdout
     assert f"the engine has lost this image: pulling {app.image}@sha256:" in back
@@ -198,8 +203,12 @@ def test_a_rollback_to_an_image_that_is_gone_fails(app: Deployable, docker_clien
     for version in ("1", "2"):
         app.clone.release(version)
         app.clone.push(app.remote)
+    assert [d["kept"] for d in app.site.history(app.name)] == ["engine", "engine"]
     docker_client.images.remove(docker_client.images.get(f"{app.image}:1").id, force=True)
     docker_client.images.get(f"{app.image}:2").tag(f"{app.image}:1")
+    assert [d["kept"] for d in app.site.history(app.name)] == ["engine", "nowhere"]
+    unreachable = replace(app.site, environ={**app.site.environ, "DOCKER_HOST": "unix:///nonexistent"})
+    assert [d["kept"] for d in unreachable.history(app.name)] == ["unknown", "unknown"]
     failed = app.site.run("rollback", app.name, "1", check=1).stdout
     assert "cannot run again: its image is no longer on the engine" in failed
     assert app.get() == "dev-app 2"
