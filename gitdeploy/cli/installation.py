@@ -12,10 +12,10 @@ from pathlib import Path
 
 from gitdeploy.agent.prepare import prepare
 from gitdeploy.config.appname import is_app_name
-from gitdeploy.config.load import load_config
+from gitdeploy.config.load import NOBODY, load_config
 from gitdeploy.config.model import App, Config
 from gitdeploy.config.secretfile import require_own_place
-from gitdeploy.engine.client import connect
+from gitdeploy.engine.client import DEFAULT_HOST, connect
 from gitdeploy.engine.credentials import load as load_credentials
 from gitdeploy.engine.types import Credentials, Relabel
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
@@ -29,9 +29,6 @@ from gitdeploy.releases.state import State
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.worker.readers import Readers, place_of
 from gitdeploy.worker.site import Site
-
-NOBODY = "/"
-"""An app that there is not: whose mistakes in config.toml do not matter is everybody's."""
 
 
 def make_site(environ: Mapping[str, str]) -> Site:
@@ -72,6 +69,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         ),
         connect=lambda: connect(environ, former_names(home)),
         credentials=lambda app: _credentials(environ, app.push.auth_file),
+        proxies=lambda: load_credentials(environ).proxies(environ.get("DOCKER_HOST") or DEFAULT_HOST),
         lfs=lambda: gogs().lfs if has_gogs(data) else None,
         readers=Readers(lambda path: place_of(path, gogs() if has_gogs(data) else None), environ.get("TMPDIR", "")),
         submodules=lambda repository: _submodules(gogs() if has_gogs(data) else None, repository),

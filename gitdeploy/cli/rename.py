@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 
 from gitdeploy.cli.enrol import change_config
-from gitdeploy.cli.installation import NOBODY, hook_conf, install_hook, make_site
+from gitdeploy.cli.installation import hook_conf, install_hook, make_site
 from gitdeploy.cli.who import audit_config
 from gitdeploy.config.appname import is_app_name
 from gitdeploy.config.edit import rename_app, set_app
 from gitdeploy.config.imagereference import same_repository
+from gitdeploy.config.load import NOBODY
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import UnfitError, UsageError

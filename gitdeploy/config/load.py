@@ -28,6 +28,9 @@ from gitdeploy.config.neighbours import cross_problems, pair_problems
 from gitdeploy.config.problems import BadValue, Problems, join_key, quoted, type_name
 from gitdeploy.config.values import FLAG
 
+NOBODY = "/"
+"""For `app` of `load_config`: no app's mistakes matter. Those that have some are in `Config.mistaken`."""
+
 TABLES = ("server", "notify", "defaults", "apps")
 
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from gitdeploy.config.imagereference import HUB, HUB_HOSTS
 from gitdeploy.engine.cutting import beginning
+from gitdeploy.engine.proxies import proxies
 from gitdeploy.errors import UnfitError
 
 TOKEN = "<token>"
@@ -53,6 +54,10 @@ class Logins:
         if server not in self._found:
             self._found[server] = self._look_up(server)
         return self._found[server]
+
+    def proxies(self, host: str) -> Mapping[str, str]:
+        """Return the proxies that the file has for builds and containers of the engine at `host`."""
+        return proxies(self._config, host)
 
     def __repr__(self) -> str:
         return f"Logins({self._source})"

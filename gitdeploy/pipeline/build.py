@@ -88,7 +88,7 @@ def _request(
         dockerfile=dockerfile,
         tags=(candidate.name,),
         target=app.build.target,
-        args=app.build.args,
+        args={**tools.proxies(), **app.build.args},
         labels=labels,
         secrets=build_secrets(app, tools.console),
         cache_from=app.build.cache_from,

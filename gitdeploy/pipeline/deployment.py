@@ -33,7 +33,6 @@ from gitdeploy.releases.release import Release, label_problem
 from gitdeploy.releases.state import State
 from gitdeploy.source.commit import Commit
 from gitdeploy.targets.target import Incoming, Outcome
-from gitdeploy.terminal.console import Console
 
 TREE_CONFIG = "gitdeploy.toml"
 MAX_VERSION = 64_000
@@ -146,7 +145,7 @@ def judge(way: Way, stage: Running) -> None:
     """Let the server's own program judge the image. Raises StageFailed, Cancelled, or why the push failed."""
     tools, app = way.tools, way.app
     way.await_step("Push")
-    environment(app, tools.console)  # so that the console hides their values
+    environment(app, tools)  # so that the console hides their values
     build_secrets(app, tools.console)
     current = tools.builder.image(way.image.id) or way.image  # its digest is known since the push
     image = judged_image(app, current, way.recorded.digest)
@@ -162,7 +161,7 @@ def roll_out(way: Way, stage: Running) -> None:
         Incoming(
             release=way.release,
             image=way.image,
-            env=environment(app, tools.console),
+            env=environment(app, tools),
             output=tools.console,
             cancel=stage.cancel,
             published=lambda: way.await_step("Push"),
@@ -184,13 +183,14 @@ def require_new_version(app: App, version: str, commit: Commit, state: State) ->
     raise StageFailed(found, 'raise VERSION, commit and push; or set push.on_reused_version to "overwrite"')
 
 
-def environment(app: App, console: Console) -> Mapping[str, str]:
-    """Return the release's environment: `env`, with `env_file` over it; the console hides the file's values."""
+def environment(app: App, tools: Tools) -> Mapping[str, str]:
+    """Return the release's environment: proxies, `env` and `env_file`, the later the stronger; the console hides secrets."""
+    plain = {**tools.proxies(), **app.env}
     if app.env_file is None:
-        return app.env
+        return plain
     secret = parse_env_file(read_secret(app.env_file, f'apps."{app.name}".env_file'), app.env_file)
-    console.redact.add(secret.values())
-    return {**app.env, **secret}
+    tools.console.redact.add(secret.values())
+    return {**plain, **secret}
 
 
 def _push_deadline(way: Way) -> Deadline:

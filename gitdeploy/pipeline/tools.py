@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,10 @@ class Tools(ABC):
     @abstractmethod
     def credentials(self, app: App) -> Credentials:
         """Return an app's registry credentials; the console hides them."""
+
+    @abstractmethod
+    def proxies(self) -> Mapping[str, str]:
+        """Return variables that every build and container gets unless told otherwise; the console hides passwords in them."""
 
     @abstractmethod
     def cache_name(self, app: App) -> str:

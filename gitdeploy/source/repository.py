@@ -20,6 +20,7 @@ from gitdeploy.source.inflate import Damaged
 from gitdeploy.source.objects import BLOB, COMMIT, KINDS, TAG, Objects
 from gitdeploy.source.refs import FileRefs, Refs, TableRefs
 from gitdeploy.source.settings import ObjectDirectories, refs_are_in_tables
+from gitdeploy.source.text import printable
 from gitdeploy.source.tree import DIRECTORY, SUBMODULE, SYMLINK, find, split
 
 MAX_TAGS = 10
@@ -64,7 +65,7 @@ class Repository:
         Raises:
             StageFailed: there is no such thing, it is ambiguous, or it is no commit.
         """
-        return self._commit(self._object_id(rev))
+        return self._commit(self._object_id(rev), printable(rev[:200]))
 
     def holds(self, oid: str) -> bool:
         """Return whether there is an object of that id, 40 hexadecimal digits. Raises StageFailed if that cannot be known."""
@@ -78,7 +79,7 @@ class Repository:
     def tip(self, ref: str) -> str | None:
         """Return the id of the commit that a full ref name points at; None if there is no such ref. Raises StageFailed."""
         oid = self._ref(ref)
-        return None if oid is None else self._commit(oid).id
+        return None if oid is None else self._commit(oid, printable(ref)).id
 
     def read_file(self, commit: Commit, path: str, limit: int) -> bytes | None:
         """Return the content of a file of a commit.
@@ -148,8 +149,8 @@ class Repository:
             raise StageFailed(f"ref {name} of {self.path} does not hold a commit id", self.objects.hint)
         return bytes.fromhex(value)
 
-    def _commit(self, oid: bytes) -> Commit:
-        """Return the commit of that id, or that the tag of that id leads to."""
+    def _commit(self, oid: bytes, name: str = "") -> Commit:
+        """Return the commit of that id, or that the tag of that id leads to; `name` is what it was asked for by."""
         kind, target = TAG, oid
         for _ in range(MAX_TAGS):
             found = self.objects.lookup(target)
@@ -163,7 +164,7 @@ class Repository:
                 raise self.objects.damaged(target, Damaged("its object is no id"))
             target = bytes.fromhex(tagged)
         if kind != COMMIT:
-            reason = f"{oid.hex()} does not lead to a commit but to {KINDS[kind]} {target.hex()}"
+            reason = f"{name or oid.hex()} does not lead to a commit but to {KINDS[kind]} {target.hex()}"
             raise StageFailed(reason, "deploy a branch, a commit, or a tag of a commit")
         commit = read_commit(target.hex(), self.objects.read(target, COMMIT))
         if commit is None:

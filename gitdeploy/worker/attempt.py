@@ -11,6 +11,7 @@ from gitdeploy.config import snapshot
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import values_in_files
 from gitdeploy.engine.protocol import Builder, Engine
+from gitdeploy.engine.proxies import passwords
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, NothingToDo, understood
 from gitdeploy.intake.cancelling import CancelFlag, Reason
@@ -76,6 +77,12 @@ class Attempt(Tools):
     def credentials(self, app: App) -> Credentials:
         """See `Tools`."""
         return self.redact.credentials(self.site.credentials(app))
+
+    def proxies(self) -> Mapping[str, str]:
+        """See `Tools`."""
+        found = self.site.proxies()
+        self.redact.add(passwords(found))
+        return found
 
     def cache_name(self, app: App) -> str:
         """See `Tools`."""

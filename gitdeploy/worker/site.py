@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -42,6 +42,7 @@ class Site:
             repository was called when it was enrolled.
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
+        proxies: variables that every build and container gets, as Docker's own config.json says.
         lfs: returns Gogs' store of Git LFS objects, None if there is none.
         submodules: says, for an app's bare repository, where the submodules of its commits may be; None for nowhere.
         readers: open repositories.
@@ -62,6 +63,7 @@ class Site:
     find_repository: Callable[[str, str, str], Path]
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
+    proxies: Callable[[], Mapping[str, str]]
     lfs: Callable[[], Path | None]
     submodules: Callable[[Path], SameServer | None]
     readers: Readers

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitdeploy.config.load import NOBODY
 from gitdeploy.config.model import App, Config
 from gitdeploy.errors import GitdeployError, StageFailed
 from gitdeploy.gitserver.hookconf import enrolled_apps
@@ -92,9 +93,10 @@ class Watcher:
         if edited and self._config:
             with self._noting("new repositories"):
                 reseed(self.site.data, self._config.server, self.site.mode)
-        for app in self._config.apps.values() if self._config else ():
-            with self._noting(app.name):
-                self._look_at(app)
+        apps = self._config.apps if self._config else {}
+        for name in self._apps:
+            with self._noting(name):
+                self._look_at(apps[name])
 
     @contextmanager
     def _noting(self, about: str) -> Iterator[None]:
@@ -116,8 +118,9 @@ class Watcher:
         changed = path.stat().st_mtime_ns if path.exists() else 0
         if changed and changed != self._config_time:
             self._config_time = changed
-            self._config = self.site.load_config()
-            self._apps = {name: self._apps.get(name, _Watched()) for name in self._config.apps}
+            self._config = self.site.load_config(NOBODY)
+            # An app with mistakes is left alone until they are put right: what it deploys is not known.
+            self._apps = {n: self._apps.get(n, _Watched()) for n in self._config.apps if n not in self._config.mistaken}
             return True
         return False
 

@@ -212,6 +212,25 @@ def test_garbage_in_the_spool_stops_nobody(running: Deployable) -> None:
     assert (running.site.home / "spool" / ".1-garbage.push.bad").exists()
 
 
+def test_a_tag_on_a_file_is_no_release(app: Deployable) -> None:
+    config = app.site.home / "config.toml"
+    config.write_text(config.read_text().replace("image = ", 'branch = ["refs/tags/v*"]\nimage = ', 1))
+    app.clone.release("1")
+    app.clone.git("tag", "v1", "HEAD:VERSION")
+    push = app.clone.push(app.remote, "refs/tags/v1")
+    assert "gitdeploy: refs/tags/v1 does not lead to a commit but to blob" in push.text, push.text
+
+
+def test_a_port_that_the_image_does_not_expose(app: Deployable) -> None:
+    dockerfile = (app.clone.path / "Dockerfile").read_text().replace("EXPOSE 80", "EXPOSE 3000")
+    app.site.configure("health = { start_period = 0.2, retries = 1 }\n")
+    program = (app.clone.path / "app.py").read_text().replace('"", 80', '"", 3000')
+    app.clone.release("1", {"Dockerfile": dockerfile, "app.py": program})
+    push = app.clone.push(app.remote)
+    assert "not healthy after" in push.text
+    assert "(TCP connect to port 80); its image EXPOSEs 3000: does publish or health.port name the wrong one?" in push.text
+
+
 def test_adopts_the_container_of_that_name_and_puts_it_back(app: Deployable, docker_client: docker.DockerClient) -> None:
     port = int(app.url.rpartition(":")[2])
     server = ["sh", "-c", "mkdir /w; echo jenkins >/w/index.html; exec busybox httpd -f -p 80 -h /w"]

@@ -282,6 +282,25 @@ def test_what_one_repository_brings_up_leaves_the_others_watched(watched: Scene,
     assert record.app == APP
 
 
+def test_a_mistake_in_one_apps_table_stops_no_other_from_being_watched(watched: Scene) -> None:
+    config = watched.installed.home / "config.toml"
+    right = config.read_text()
+    watched.look()
+    config.write_text(f'{right}[apps."devops/wrong"]\nreplicas = "many"\n')
+    watched.look(1)
+    loose(watched, watched.commit("1"))
+    (record,) = watched.look(SETTLE, SETTLE)
+    assert record.app == APP
+    watched.watcher.site.spool.done(record.name)
+    config.write_text(right.replace("image = ", 'replicas = "many"\nimage = ', 1))  # its own: nothing until it is put right
+    watched.look(1)
+    tip = watched.commit("2")
+    loose(watched, tip)
+    assert watched.look(SETTLE, SETTLE) == []
+    config.write_text(right)
+    assert [record.refs[0].new for record in watched.look(1, SETTLE, SETTLE)] == [tip]
+
+
 @pytest.mark.parametrize("kind", ["pipe", "link", "device", "directory", "no commit"])
 def test_something_odd_among_the_refs_holds_up_nothing(watched: Scene, kind: str) -> None:
     config = watched.installed.home / "config.toml"

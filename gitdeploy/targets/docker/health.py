@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Health
@@ -37,10 +37,12 @@ class Check:
     Attributes:
         kind: "http", "tcp", "image" (its HEALTHCHECK) or "uptime".
         port: container port for http and tcp.
+        exposed: what the image EXPOSEs, where that port is not among it.
     """
 
     kind: str
     port: int = 0
+    exposed: tuple[int, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         texts = {
@@ -56,13 +58,14 @@ def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
     tcp = [p.container_port for p in publish if p.protocol == "tcp"]
     exposed = sorted(int(p.partition("/")[0]) for p in image.ports if p.endswith("/tcp"))
     port = health.port or (tcp or exposed or [0])[0]
+    others = () if port in exposed else tuple(exposed)
     if health.path and port:
-        return Check("http", port)
+        return Check("http", port, others)
     if health.port:
-        return Check("tcp", port)
+        return Check("tcp", port, others)
     if image.healthcheck:
         return Check("image")
-    return Check("tcp", port) if port else Check("uptime")
+    return Check("tcp", port, others) if port else Check("uptime")
 
 
 def gone_wrong(container: Container | None) -> str:
@@ -135,6 +138,9 @@ class Waiter:
                 failures = failures + 1 if counts else 0
                 if failures >= health.retries:
                     reason = f"the new container was not healthy after {self.clock() - started:.0f} s ({check})"
+                    if check.exposed and answer.endswith(probe.NOT_LISTENING):
+                        ports = ", ".join(map(str, check.exposed))
+                        reason += f"; its image EXPOSEs {ports}: does publish or health.port name the wrong one?"
                     raise failure(self.engine, container_id, reason, answers)
                 starting = answer.endswith(probe.NOT_LISTENING) and not counts
                 self._pause(min(TICK, health.interval) if starting else health.interval)
