@@ -124,7 +124,7 @@ start() {
         docker stop --time 60 "$name" >/dev/null
         docker rm "$name" >/dev/null || fail "the old container $name cannot be removed" "docker rm --force $name"
     fi
-    docker run --detach --name "$name" --restart unless-stopped --init --network host "$@" "$name" >/dev/null ||
+    docker run --detach --name "$name" --restart always --init --network host "$@" "$name" >/dev/null ||
         fail "the agent could not be started" "see Docker's message above"
     tries=0
     until docker exec "$name" test -e "$data/gitdeploy/spool/bell" 2>/dev/null; do

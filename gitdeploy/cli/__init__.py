@@ -33,6 +33,8 @@ VERBS = {
     "deploy": "deploy a ref without a push",
     "rollback": "bring an earlier release live again",
     "cancel": "stop the running deployment of an app",
+    "stop": "take an app out of service",
+    "start": "bring an app back that was taken out of service",
     "config": "check or show the configuration",
     "doctor": "find what is wrong with this installation",
     "prune": "remove releases, images and logs that are no longer needed",

@@ -15,7 +15,7 @@ from gitdeploy.worker.afterwards import HISTORY
 from gitdeploy.worker.site import Site
 
 
-class _Print:
+class Printed:
     """An `Output` on the terminal."""
 
     def line(self, text: str, *, detail: bool = False) -> None:
@@ -52,14 +52,14 @@ def _prune(site: Site, engine: Engine, state: State, app: App, environ: Mapping[
             print(f"{app.name}: a deployment is running, which prunes at its end")
             return
         target = site.target(lambda: engine)
-        target.settle(app, _Print())
+        target.settle(app, Printed())
         freed = prune(
             engine,
             app,
             state.history(app.name, HISTORY),
             used=target.images_in_use(),
             forget=state.forget,
-            output=_Print(),
+            output=Printed(),
         )
         print(f"{app.name}: {freed}")
     audit(site, environ, "prune", verdict="done", app=app.name, reason=str(freed))

@@ -36,10 +36,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         print("no apps yet: run install.sh --repo OWNER/NAME --image IMAGE")
         return 0
     now = site.now()
-    runs = {True: "yes", False: "NO", None: "?"}
     rows = [
         [
-            *(f["app"], f["version"] or "-", ago(now, f["live_since"]), runs[f["runs"]] if f["version"] else "-"),
+            *(f["app"], f["version"] or "-", ago(now, f["live_since"]), _runs(f)),
             *(f["now"], f["last"], str(f["waiting"])),
         ]
         for f in facts
@@ -48,6 +47,14 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for wrong in (f for f in facts if f["condition"]):
         print(f"{wrong['app']}: {wrong['condition']}")
     return 0
+
+
+def _runs(fact: dict[str, Any]) -> str:
+    """Return a word for whether what is live runs."""
+    if not fact["version"]:
+        return "-"
+    stopped = fact["runs"] is False and fact["stopped_since"]
+    return "stopped" if stopped else {True: "yes", False: "NO", None: "?"}[fact["runs"]]
 
 
 def _facts(app: str, site: Site, state: State) -> dict[str, Any]:
@@ -59,6 +66,7 @@ def _facts(app: str, site: Site, state: State) -> dict[str, Any]:
         "version": live.version if live else None,
         "commit": live.commit_id if live else None,
         "live_since": live.finished if live else None,
+        "stopped_since": state.stopped(app),
         "now": _now(newest, working),
         "last": f"{newest.id} {newest.status}" if newest else "-",
         "last_error": newest.error if newest else "",
@@ -82,6 +90,9 @@ def _add_conditions(facts: list[dict[str, Any]], site: Site, state: State) -> No
             engine = engine or site.connect()
             fact["condition"] = site.target(lambda: engine).condition(app)  # noqa: B023
             fact["runs"] = not fact["condition"]
+            if fact["condition"] and fact["stopped_since"]:
+                since = ago(site.now(), fact["stopped_since"])
+                fact["condition"] = f"out of service since {since}; gitdeploy start {fact['app']} brings it back"
         except GitdeployError as error:
             silent = error.reason if isinstance(error, UnfitError) else ""
             fact["condition"] = f"nobody knows whether it runs: {error.reason}"

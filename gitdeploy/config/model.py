@@ -126,7 +126,7 @@ class App:
     env_file: Path | None = None
     volumes: tuple[Volume, ...] = ()
     networks: tuple[str, ...] = ()
-    restart: str = "unless-stopped"
+    restart: str = "always"
     stop_timeout: float = 10.0
     hold: float = 0.0
     max_surge: int = 1
@@ -151,8 +151,8 @@ class App:
 
     @property
     def served_by(self) -> str:
-        """What the Git server called its repository when it was enrolled, "owner/repo"."""
-        return self.repository if isinstance(self.repository, str) else self.name
+        """What the Git server called its repository when it was enrolled, "owner/repo"; "" where that is the app's name."""
+        return self.repository if isinstance(self.repository, str) else ""
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,7 @@ class Config:
         warnings: what is no mistake but should be put right, for `doctor`; one line each.
         defaults: `[defaults]` alone. With `tables` it lets `load.apply_tree` put a tree's layer between the two.
         tables: app name → its own table alone.
+        written: when the file was written that this was read from, or one before it; nanoseconds, 0 if it was no file.
         mistaken: apps with mistakes in their tables, where only another app's mattered: what is right there is in `apps`.
     """
 
@@ -212,3 +213,4 @@ class Config:
     defaults: Layer = field(default_factory=lambda: MappingProxyType({}), repr=False)
     tables: Mapping[str, Layer] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     mistaken: frozenset[str] = frozenset()
+    written: int = 0

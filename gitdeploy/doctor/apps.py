@@ -26,7 +26,10 @@ def examine_apps(apps: Iterable[App], state: State, target: Target) -> Iterator[
             yield from_error("app", error, app=app.name)
             continue
         good += not wrong
-        if wrong:
+        if wrong and state.stopped(app.name):
+            fix = f"gitdeploy start {app.name}"
+            yield Finding("warning", "app", f"{live.version} is out of service (gitdeploy stop)", fix, app.name)
+        elif wrong:
             fix = f"see its last lines (docker logs), start it (docker start), or: gitdeploy deploy {app.name}"
             yield Finding("error", "app", f"{live.version} is live, and {wrong}", fix, app.name)
     if good:

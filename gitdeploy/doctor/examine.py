@@ -18,6 +18,7 @@ from gitdeploy.doctor.gogs import examine_gogs, examine_newcomers
 from gitdeploy.doctor.logins import examine_registries
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
 from gitdeploy.doctor.permissions import User, examine_files, look_at_file
+from gitdeploy.doctor.policies import judge_policies
 from gitdeploy.doctor.repositories import Expected, FoundRepository, examine_repository, find_repositories, judge_repositories
 from gitdeploy.doctor.routers import examine_routers
 from gitdeploy.doctor.secrets import examine_secrets
@@ -29,6 +30,7 @@ from gitdeploy.errors import ConfigError, GitdeployError
 from gitdeploy.gitserver.enrolment import hook_text
 from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
 from gitdeploy.gitserver.hookconf import HookConf, Mode
+from gitdeploy.releases.release import APP
 from gitdeploy.releases.state import State
 from gitdeploy.targets.known import DEFAULT, TARGETS
 from gitdeploy.targets.target import Here, Surroundings
@@ -81,6 +83,7 @@ class Examination:
         self._check("engine", self._reach_engine)
         self._check("app", partial(self._examine_apps, home))
         self._check("router", lambda: examine_routers(self._engine) if self._engine else ())
+        self._check("restart policy", self._examine_policies)
         self._check("disk", partial(self._examine_disks, home))
         self._check("registry", self._examine_registries)
         self._check("secrets", lambda: examine_secrets(self._apps.values()))
@@ -172,7 +175,7 @@ class Examination:
         config = self._config
         homes = self._gogs.homes if self._gogs else (str(shared),)
         conf = self._at.hook_conf(repository.app, config, homes) if repository.app and config else None
-        mtime = config.source.stat().st_mtime_ns if config else 0
+        mtime = config.written if config else 0
         bare = self._gogs is None or (repository.app is not None and repository.app.bare is not None)
         yield from examine_repository(repository, Expected(shared.resolve(), hook_text(), conf, mtime), bare=bare)
 
@@ -189,6 +192,9 @@ class Examination:
         around = Surroundings(lambda: engine, self._at.credentials, Here(), self._at.now, time.monotonic)
         with State(path) as state:
             yield from examine_apps(self._apps.values(), state, TARGETS[DEFAULT](around))
+
+    def _examine_policies(self) -> Iterable[Finding]:
+        return judge_policies(self._engine.containers({APP: ""}), self._apps) if self._engine else ()
 
     def _examine_disks(self, home: Path | None) -> Iterable[Finding]:
         root = Path(self._info.root) if self._info and self._at.host.startswith("unix://") else None

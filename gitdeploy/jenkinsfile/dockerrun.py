@@ -33,7 +33,7 @@ def take_run(draft: Draft, line: int, parsed: Parsed) -> None:
     for name, value in parsed.options:
         _take(draft, line, name, value)
     if not parsed.all("restart"):
-        draft.note(line, 'docker run has no --restart, which means "no" there; here the default is "unless-stopped"')
+        draft.note(line, 'docker run has no --restart, which means "no" there; here the default is "always"')
     if parsed.rest[1:]:
         command = quoted(" ".join(parsed.rest[1:]))
         draft.note(line, f"the command {command} after the image: put it into the Dockerfile: CMD")

@@ -157,6 +157,8 @@ def roll_out(way: Way, stage: Running) -> None:
     tools, app = way.tools, way.app
     if problem := label_problem(app, way.image.labels):
         raise StageFailed(problem, "take that LABEL out of the Dockerfile, or use another base image")
+    if tools.state.stopped(app.name):
+        _bring_back(tools, app)
     way.outcome = tools.target.bring_live(
         Incoming(
             release=way.release,
@@ -169,6 +171,14 @@ def roll_out(way: Way, stage: Running) -> None:
         )
     )
     stage.note = way.outcome.note or app.strategy
+
+
+def _bring_back(tools: Tools, app: App) -> None:
+    """Bring what `gitdeploy stop` took out of service back first: a strategy takes over from what serves."""
+    tools.console.line(f"{app.name} was out of service (gitdeploy stop): it is brought back")
+    live = tools.state.live(app.name)
+    tools.target.bring_back((snapshot.load(live.config) if live else None) or app, tools.console)
+    tools.state.set_stopped(app.name, None)
 
 
 def require_new_version(app: App, version: str, commit: Commit, state: State) -> None:

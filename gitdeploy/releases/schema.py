@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deployments (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -41,5 +41,6 @@ CREATE TABLE IF NOT EXISTS stages (
 );
 CREATE TABLE IF NOT EXISTS seen (app TEXT PRIMARY KEY, patterns TEXT NOT NULL, tips TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS bound (app TEXT PRIMARY KEY, token TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stopped (app TEXT PRIMARY KEY, since REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS stages_deployment ON stages (deployment);
 """

@@ -6,7 +6,6 @@ is still kept is a release, the target of a rollback.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gitdeploy.releases.appfacts import AppFacts
 from gitdeploy.releases.database import StateUnfit, open_database, unfit
-from gitdeploy.releases.records import COLUMNS, Deployment, Seen, Stage, Status
+from gitdeploy.releases.records import COLUMNS, Deployment, Stage, Status
 
 __all__ = ["State", "StateUnfit"]
 
@@ -23,7 +23,7 @@ FREE_TEXT = ("subject", "error", "hint")
 """Columns for what people and programs say."""
 
 
-class State:
+class State(AppFacts):
     """An open state.db; close it or use it in a `with` block. Several threads may share it.
 
     Attributes:
@@ -170,35 +170,6 @@ class State:
     def newest(self, app: str, ref: str) -> Deployment | None:
         """Return the newest deployment of a ref that no other took the place of."""
         return self._one("app = ? AND ref = ? AND status != 'superseded'", (app, ref))
-
-    def seen(self, app: str) -> Seen | None:
-        """Return what was last seen of the refs of an app, None if nobody ever looked."""
-        rows = self._query("SELECT patterns, tips FROM seen WHERE app = ?", (app,))
-        return Seen(tuple(json.loads(rows[0]["patterns"])), json.loads(rows[0]["tips"])) if rows else None
-
-    def remember(self, app: str, seen: Seen) -> None:
-        """Keep what was seen of an app's refs."""
-        row = (app, json.dumps(seen.patterns), json.dumps(dict(seen.tips)))
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO seen (app, patterns, tips) VALUES (?, ?, ?)", row)
-
-    def bound(self, app: str) -> str:
-        """Return the token of the repository that an app was enrolled from, "" if none is known."""
-        rows = self._query("SELECT token FROM bound WHERE app = ?", (app,))
-        return str(rows[0]["token"]) if rows else ""
-
-    def bind(self, app: str, token: str) -> None:
-        """Keep the token of the repository that an app is deployed from."""
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO bound (app, token) VALUES (?, ?)", (app, token))
-
-    def rename(self, old: str, new: str) -> None:
-        """Give all that is known of one app to another name, for good; nothing if there is nothing."""
-        with self._transaction(durable=True):
-            config = "UPDATE deployments SET config = json_set(config, '$.name', ?) WHERE app = ? AND config != ''"
-            self._db.execute(config, (new, old))
-            for table in ("deployments", "seen", "bound"):
-                self._db.execute(f"UPDATE OR REPLACE {table} SET app = ? WHERE app = ?", (new, old))
 
     def history(self, app: str, limit: int = 20) -> list[Deployment]:
         """Return the newest deployments of an app, newest first."""

@@ -1,4 +1,4 @@
-"""The targets there are: to add one, write its folder and name it here."""
+"""The targets there are: to add one, write its folder and name it here. Nothing selects any but DEFAULT yet."""
 
 from __future__ import annotations
 

@@ -116,6 +116,12 @@ class Target(Protocol):
             the release that serves afterwards, as `serving` does.
         """
 
+    def take_out(self, app: App) -> None:
+        """Stop all of the app, so that it stays stopped whatever starts again; takes the configuration of what is live."""
+
+    def bring_back(self, app: App, output: Output) -> int:
+        """Make what served last serve again after `take_out`, as `recover` does; nothing to an app that runs."""
+
     def settle(self, app: App, output: Output) -> float:
         """Remove what is held for a way back if its time is over; return the seconds until then, 0.0 if nothing is held."""
 

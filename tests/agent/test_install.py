@@ -95,7 +95,7 @@ def test_from_nothing_to_a_deployed_push_and_back(
         wait_until(lambda: agent.history(app_name)[0]["status"] == "succeeded", 60, "the deployment")
     assert get(f"http://127.0.0.1:{free_port}").strip() == "dev-app 1.0.1"
     assert [d["version"] for d in agent.history(app_name)] == ["1.0.1", "1.0.0"]
-    assert agent.container.attrs["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert agent.container.attrs["HostConfig"]["RestartPolicy"]["Name"] == "always"
 
     assert "hook removed" in install("--data", data, "--uninstall", "--purge")
     new = {path for path in sorted(path.relative_to(gogs.data) for path in gogs.data.rglob("*")) if path not in before}

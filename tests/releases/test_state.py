@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.errors import UnfitError
-from gitdeploy.releases.records import as_json
+from gitdeploy.releases.records import Seen, as_json
 from gitdeploy.releases.state import State, StateUnfit
 
 
@@ -278,3 +278,39 @@ def test_what_is_to_be_hidden_is_hidden_in_texts_alone(path: Path) -> None:
         row = state.deployment(number)
         assert row
         assert (row.error, row.hint, row.ref, row.version) == ("a ***", "***", "refs/heads/secret", "secret")
+
+
+def test_what_is_out_of_service(path: Path) -> None:
+    with State(path) as state:
+        assert state.stopped("o/r") is None
+        state.set_stopped("o/r", 5.0)
+        state.set_stopped("o/r", 6.0)
+        assert (state.stopped("o/r"), state.stopped("o/s")) == (6.0, None)
+        state.set_stopped("o/r", None)
+        assert state.stopped("o/r") is None
+
+
+def test_a_tip_that_was_dealt_with_is_kept_where_refs_are_watched(path: Path) -> None:
+    with State(path) as state:
+        state.see("o/r", {"refs/heads/main": "a" * 40})
+        assert state.seen("o/r") is None
+        state.remember("o/r", Seen(("refs/heads/*",), {"refs/heads/x": "b" * 40}))
+        state.see("o/r", {"refs/heads/main": "a" * 40})
+        state.see("o/r", {})
+        assert state.seen("o/r") == Seen(("refs/heads/*",), {"refs/heads/x": "b" * 40, "refs/heads/main": "a" * 40})
+
+
+def test_all_of_an_app_gets_another_name(path: Path) -> None:
+    with State(path) as state:
+        number = state.enqueue("o/old", "100-a", trigger="push", created=100.0)
+        state.end(number, "succeeded", config='{"name": "o/old", "image": "x"}', retained=1)
+        state.enqueue("o/old", "101-b", trigger="push", created=101.0)
+        state.remember("o/old", Seen((), {}))
+        state.remember("o/new", Seen(("x",), {}))
+        state.bind("o/old", "token")
+        state.set_stopped("o/old", 5.0)
+        for _ in range(2):
+            state.rename("o/old", "o/new")
+        assert state.apps() == ["o/new"]
+        assert [d.config for d in state.history("o/new")] == ["", '{"name":"o/new","image":"x"}']
+        assert (state.seen("o/new"), state.bound("o/new"), state.stopped("o/new")) == (Seen((), {}), "token", 5.0)

@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 
 from gitdeploy.config.model import App
+from gitdeploy.engine.types import Output
 from gitdeploy.errors import Cancelled, GitdeployError, StageFailed
 from gitdeploy.targets.target import Outcome, Target
 
@@ -25,6 +26,7 @@ class Place(ABC):
 
     app: App
     target: Target
+    output: Output
 
     @abstractmethod
     def deploy(
@@ -106,6 +108,17 @@ class TargetContract:
         place.deploy("2", release=2)
         place.deploy("1", release=3, reuse=1)
         assert (place.target.serving(place.app) in (1, 3), place.answer()) == (True, "1")
+
+    @each_strategy
+    def test_what_is_taken_out_of_service_stays_out_and_comes_back(self, place: Place) -> None:
+        place.deploy("1", release=1)
+        for _ in range(2):
+            place.target.take_out(place.app)
+            assert place.answer() == ""
+            assert place.target.condition(place.app) != ""
+        for _ in range(2):
+            assert place.target.bring_back(place.app, place.output) == 1
+            assert (place.answer(), place.target.condition(place.app)) == ("1", "")
 
     def test_recovery_leaves_what_is_in_order(self, place: Place) -> None:
         place.deploy("1", release=1)

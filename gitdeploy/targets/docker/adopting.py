@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from gitdeploy.config.model import App
 
@@ -16,7 +17,8 @@ def dropped(app: App, env: Collection[str], made_with: Iterable[tuple[str, str]]
         made_with: see `Engine.made_with`.
     """
     run = app.run
-    repeated = {*(f"{v.source}:{v.target}" for v in app.volumes), *app.networks, *env, "--pids-limit"}
+    repeated = {*(f"{v.source}:{v.target}" for v in app.volumes), *app.networks, *env, *app.router.labels, "--pids-limit"}
+    repeated |= {str(replace(port, host_ip="")) for port in app.publish}
     repeated |= {flag for flag, given in (("--memory", run.memory), ("--cpus", run.cpus), ("--log-opt", run.log_opts)) if given}
     for option, key in made_with:
         if not {*option.split(" ", 1)} & repeated:

@@ -13,6 +13,7 @@ from gitdeploy.targets.docker.rollout.found import look
 from gitdeploy.targets.docker.rollout.held import release_held, serving_now, serving_release
 from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.recovery import recover
+from gitdeploy.targets.docker.service import let_run, take_out
 from gitdeploy.targets.target import Incoming, Outcome, Surroundings
 
 STARTS = 900.0
@@ -60,8 +61,20 @@ class DockerTarget:
 
     def recover(self, app: App, output: Output) -> int:
         """See `Target`."""
-        around = self._around
-        return recover(self._engine, app, output, around.clock, now=around.now, credentials=around.credentials(app))
+        return self._recover(app, output)
+
+    def _recover(self, app: App, output: Output, *, waits: bool = False) -> int:
+        around, credentials = self._around, self._around.credentials(app)
+        return recover(self._engine, app, output, around.clock, now=around.now, credentials=credentials, waits=waits)
+
+    def take_out(self, app: App) -> None:
+        """See `Target`."""
+        take_out(self._engine, app)
+
+    def bring_back(self, app: App, output: Output) -> int:
+        """See `Target`."""
+        let_run(self._engine, app)
+        return self._recover(app, output, waits=True)
 
     def settle(self, app: App, output: Output) -> float:
         """See `Target`."""

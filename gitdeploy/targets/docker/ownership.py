@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from gitdeploy.config.imagereference import parse
 from gitdeploy.config.model import App, Volume
 from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.proxies import NAMES
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, ROLE
@@ -83,7 +84,8 @@ def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
 
 def _require_nothing_lost(engine: Engine, app: App, named: Container) -> None:
     """Raise StageFailed if a container whose place nobody said is to be taken has options that config.toml does not repeat."""
-    lost = list(dropped(app, app.env, engine.made_with(named.id)))
+    given = {*app.env, *NAMES.values(), *(name.lower() for name in NAMES.values())}  # by Docker's own config.json, if at all
+    lost = list(dropped(app, given, engine.made_with(named.id)))
     lost = [(option, way) for option, way in lost if not (app.env_file and option.startswith("-e "))]  # told when that is read
     if lost:
         options = ", ".join(option for option, _ in lost[:10]) + (f" and {len(lost) - 10} more" if len(lost) > 10 else "")

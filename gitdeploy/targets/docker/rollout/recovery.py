@@ -53,8 +53,11 @@ def recover(
     *,
     now: Callable[[], float] = time.time,
     credentials: Credentials = lambda _: None,
+    waits: bool = False,
 ) -> int:
     """Bring an app into order whose deployment was interrupted; do nothing to one that is in order.
+
+    Waits until what serves is healthy, if that is asked for or nobody knows yet that it can be.
 
     Returns:
         the release that serves afterwards, 0 for none or for a container that gitdeploy did not make.
@@ -70,7 +73,7 @@ def recover(
     for group in _candidates(found, chosen):
         try:
             _make_whole(r, found, group)
-            if not (_named(found, group) or group.aliases & served):
+            if waits or not (_named(found, group) or group.aliases & served):
                 _require_healthy(r, group)
             if group.routed and has_router(app):
                 _route(r, found, group, router)

@@ -67,9 +67,7 @@ def _swap(r: Rollout, old: Sequence[Container], routers: Sequence[Container], ne
     stopped_at = r.clock()
     for container in old:
         r.output.line(f"stopping {container.name} {version_of(container)}")
-    stop_old(r, old)
-    for router in routers:
-        r.engine.stop(router.id, 0)
+    stop_old(r, [*routers, *old])  # side by side: the router keeps connections, and an app may end when they are closed
     r.output.line(f"starting {app.container} {r.release.version}")
     for container_id in new:
         r.engine.start(container_id)

@@ -7,6 +7,7 @@ EXIT           exit code with which it ends at once
 FAIL_EVERY     every Nth request to / is answered 500
 CRASH_AFTER    it ends at that request to /
 DEAF           ignores the stop signal
+LINGER         after the stop signal, it ends when its connections have been closed, as servers do that end in peace
 """
 
 import base64
@@ -110,9 +111,27 @@ class Server(ThreadingHTTPServer):
             print(line.decode().strip(), flush=True)
         super().process_request(request, client_address)  # type: ignore[arg-type]
 
+    def process_request_thread(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        OPEN.append(request)
+        try:
+            super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+        finally:
+            OPEN.remove(request)
+
+
+OPEN: list[socket.socket] = []
+
+
+def linger() -> None:
+    while OPEN:
+        time.sleep(0.01)
+    os._exit(0)
+
 
 def stop(*_: object) -> None:
-    if not os.environ.get("DEAF"):
+    if os.environ.get("LINGER"):
+        threading.Thread(target=linger).start()
+    elif not os.environ.get("DEAF"):
         os._exit(0)
 
 

@@ -23,6 +23,7 @@ class Engine(Place):
         self._site = site
         self.app = site.app
         self.target = target_on(site.engine)
+        self.output = site.output
         self.strangers: list[str] = []
 
     def deploy(

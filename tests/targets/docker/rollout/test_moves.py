@@ -64,6 +64,16 @@ def test_to_a_router_and_back(recreated: Site) -> None:
     assert get(site.url) == "3"
 
 
+def test_connections_that_a_router_keeps_do_not_hold_up_recreate(site: Site) -> None:
+    site.configure(stop_timeout=30.0)
+    site.deploy("1", LINGER="1")
+    for _ in range(5):
+        assert get(site.url) == "1"  # the router keeps the connection to the app for the next request
+    site.configure(strategy="recreate")
+    assert site.deploy("2").outage is not None
+    assert "was killed" not in site.output.text
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("strategy", ["rolling", "canary"])
 def test_to_a_router_with_other_strategies(recreated: Site, strategy: str) -> None:
