@@ -111,13 +111,13 @@ def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> Hoo
 
 def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf, *, instead_of: str = "") -> Enrolled:
     """Put the hook into the app's repository, in place of the name that it had. Raises UnfitError or UsageError."""
-    as_of = config.source.stat().st_mtime_ns
-    return enrol(data, repository, conf, bare=app.bare is not None, as_of_ns=as_of, instead_of=instead_of)
+    bare = app.bare is not None
+    return enrol(data, repository, conf, bare=bare, as_of_ns=config.written, instead_of=instead_of)
 
 
 def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:
     with contextlib.suppress(GitdeployError, OSError):
-        refresh(data, repository, conf, as_of_ns=config.source.stat().st_mtime_ns)
+        refresh(data, repository, conf, as_of_ns=config.written)
 
 
 def _submodules(gogs: Gogs | None, repository: Path) -> SameServer | None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from gitdeploy.cli.enrol import change_config
 from gitdeploy.cli.installation import hook_conf, install_hook, make_site
+from gitdeploy.cli.stop import busy
 from gitdeploy.cli.who import audit_config
 from gitdeploy.config.appname import is_app_name
 from gitdeploy.config.edit import rename_app, set_app
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with ExitStack() as stack, site.open_state() as state:
         for name in (old, new):
             if not stack.enter_context(site.spool.lock(name, patience=1.0)):
-                raise UnfitError(f"a deployment of {name} is running", "try again when it has ended: gitdeploy status")
+                raise busy(name)
         config = site.load_config(new if new in site.load_config(NOBODY).apps else old)
         _require_idle(site, state, config, old, new)
         engine = site.connect()  # before anything is changed
@@ -50,6 +52,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             config, engine = site.load_config(new), site.connect()
         _follow(site, state, config.apps[new], config, old)
         _retag(engine, config.apps[new], old)
+        for record in site.spool.pending()[0]:  # of pushes that came meanwhile
+            if record.app == old:
+                site.spool.add(replace(record, app=new))
     audit_config(site, environ, "rename", app=new, reason=f"was {old}")
     print(f"{old} is {new} now: config, hook, history, logs and releases are its own; what runs was not touched")
     return 0
@@ -72,7 +77,7 @@ def _require_idle(site: Site, state: State, config: Config, old: str, new: str) 
 
 
 def _edit(site: Site, app: App, new: str) -> None:
-    """Write the new name into config.toml, with what the app had by its old one: container, image and repository."""
+    """Write the new name into config.toml, with what the app had by its old one: container and image."""
     former = [name for name in (*app.formerly, app.name) if name != new]
     values: dict[str, object] = {"container": app.container, "image": app.image, "formerly": former}
     change_config(site, lambda text: set_app(rename_app(text, app.name, new), new, values))
@@ -82,11 +87,11 @@ def _follow(site: Site, state: State, app: App, config: Config, old: str) -> Non
     """Give the app its history, its logs and its repository's hook."""
     state.rename(old, app.name)
     logs, there = site.latest_log(app.name).parent, site.latest_log(old).parent
-    if there.is_dir():
-        logs.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(OSError):  # an empty one of that name
-            logs.rmdir()
-        there.rename(logs)
+    for log in there.iterdir() if there.is_dir() else ():
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.rename(logs / log.name)
+    with suppress(OSError):
+        there.rmdir()
     try:
         repository = app.bare or site.find_repository(old, "", app.served_by)
     except UsageError:

@@ -58,7 +58,7 @@ _APP = (
     Key(
         "adopt",
         FLAG,
-        "take over a container and tags of before; unset: no options get lost",
+        "take over a container and tags of before; unset: if no option is lost",
         example=True,
     ),
     Key("branch", many(f.BRANCH, at_least=1), 'what is deployed when it is pushed; also patterns and "refs/tags/v*"'),
@@ -79,7 +79,7 @@ _APP = (
     Key("env_file", f.PATH, "NAME=VALUE lines, mode 0600; wins over env", example="/var/lib/gitdeploy/secrets/dev-app.env"),
     Key("volumes", many(f.VOLUME), "mounts: /path:/path, name:/path, …:ro", "allow", ["dev-app-data:/data"]),
     Key("networks", many(f.NETWORK), "networks to join, the first as the container's own", "allow", ["backend"]),
-    Key("restart", f.RESTART, "no | always | unless-stopped | on-failure:N", "allow"),
+    Key("restart", f.RESTART, "always | unless-stopped | on-failure:N | no", "allow"),
     Key("stop_timeout", duration("0s", "1h"), "from the stop signal to SIGKILL", "yes"),
     Key("on_new_push", choice("finish", "cancel"), "finish | cancel the running deployment when a newer push comes"),
     Key("queue", whole(1, 1000), "pushes that may wait; the oldest beyond that are superseded"),
@@ -172,7 +172,7 @@ _APP = (
     Key(
         "health.start_period",
         duration("0s", "1h"),
-        "failures do not count yet; a tree gets 1h for this + retries x (interval + timeout)",
+        "failures do not count yet; a tree: 1h at most with retries x (interval + timeout)",
         "yes",
     ),
     Key("health.min_uptime", duration("0s", "1h"), "how long it must stay up where nothing can be asked", "yes"),
@@ -180,7 +180,7 @@ _APP = (
     Key(
         "canary.duration",
         duration("100ms", "1d"),
-        "of each step; a tree and push options get 1d for all",
+        "of each step; a tree and push options: 1d at most for all",
         "yes",
         option="canary.duration",
     ),
@@ -227,7 +227,13 @@ SERVER_KEYS = _table(
 
 NOTIFY_KEYS = _table(
     [
-        Key("url", f.URL, "gets an HTTP POST of each result as JSON", example="https://chat.example/hook", secret=True),
+        Key(
+            "url",
+            f.URL,
+            "gets an HTTP POST of how a deployment ended, as JSON; of no refused push",
+            example="https://chat.example/hook",
+            secret=True,
+        ),
         Key("events", many(choice("succeeded", "failed"), at_least=1), "what is told"),
     ]
 )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -43,8 +45,11 @@ def load_config(path: Path, app: str = "") -> Config:
     Raises:
         ConfigError: with all that is wrong in it; or it is missing, unreadable, or others can write it.
     """
+    written = 0
+    with suppress(OSError):  # reading it tells
+        written = path.stat().st_mtime_ns  # before it is read: an edit in between is news
     data, warnings = read_config_file(path)
-    return parse_config(data, path, warnings, app)
+    return replace(parse_config(data, path, warnings, app), written=written)
 
 
 def parse_config(data: bytes, source: Path, warnings: Sequence[str] = (), only: str = "") -> Config:

@@ -21,11 +21,12 @@ KEYWORD = re.compile(r"((?:onbuild[\x00-\x20]+)*)([a-z]+)", re.I)
 LONGEST_KEYWORD = 40
 """Characters in which an instruction's keyword, and ONBUILD before it, show."""
 
-BLANKS = "".join(map(chr, range(33))) + "\x85\xa0\ufeff"
-ESCAPES = ("\\", "`")
+SPACES = re.compile(r"[\x00-\x20]+")
 
-JOINT = re.compile(r"[\\`]*[\x00-\x20]*\n(?:[\x00-\x20]*(?:#[^\n]*)?\n)*")
-"""What falls out where two lines are joined: the escape, and comments and empty lines between them."""
+BLANKS = "".join(map(chr, [*range(33), *range(0x2000, 0x200B)])) + "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"
+"""What Go calls white space (unicode.IsSpace), and all else up to the space."""
+
+ESCAPES = ("\\", "`")
 
 
 @dataclass(frozen=True)
@@ -68,33 +69,44 @@ class LineGroup:
 
     def joined(self, line: int) -> tuple[str, str]:
         """Return the text from a line on as one, as builders join it: with the blanks before the next line, and without."""
-        text = self.text_from(line)
-        return JOINT.sub("", text), re.sub(JOINT.pattern + r"[\x00-\x20]*", "", text)
+        first, *others = self.text_from(line).split("\n")
+        parts = [first, *(other for other in others if not _skipped(other))]
+        whole = [*(part.rstrip(BLANKS).rstrip("\\`") for part in parts[:-1]), parts[-1]]
+        return "".join(whole), "".join([whole[0], *(part.lstrip(BLANKS) for part in whole[1:])])
 
 
-def groups(text: str) -> Iterator[LineGroup]:
-    """Yield the lines of a Dockerfile in groups."""
+def _skipped(line: str) -> bool:
+    """Return whether builders leave a line out behind an escape: an empty one, or a comment. Pure."""
+    shown = line.strip(BLANKS)
+    return not shown or shown.startswith("#")
+
+
+def groups(text: str, first: int = 1) -> Iterator[LineGroup]:
+    """Yield the lines of a Dockerfile in groups; `first` is the number of its first line."""
     lines = text.split("\n")
     start = 0
     for number, line in enumerate(lines):
-        shown = line.strip(BLANKS)
-        goes_on = shown.endswith(ESCAPES) or (number > start and (not shown or shown.startswith("#")))
+        goes_on = line.strip(BLANKS).endswith(ESCAPES) or (number > start and _skipped(line))
         if not goes_on or number + 1 == len(lines):
-            begins = (_begin(lines, at, number + 1) for at in range(start, number + 1))
-            yield LineGroup(start + 1, "\n".join(lines[start : number + 1]), tuple(begin for begin in begins if begin))
+            group = lines[start : number + 1]
+            yield LineGroup(start + first, "\n".join(group), tuple(_beginnings(group, start + first)))
             start = number + 1
 
 
-def _begin(lines: list[str], number: int, end: int) -> Beginning | None:
-    """Return what may begin with a line; an escape may cut its keyword in two."""
-    begin = ""
-    if not lines[number].strip(BLANKS + "\\`"):
-        return None
-    for line in lines[number : min(end, number + LONGEST_KEYWORD)]:
+def _beginnings(lines: list[str], first: int) -> Iterator[Beginning]:
+    """Yield what may begin with each line; escapes may cut a keyword in pieces, with comments and empty lines between."""
+    pieces: list[tuple[int, str, bool]] = []
+    for number, line in enumerate(lines):
         shown = line.rstrip(BLANKS)
-        begin += shown.rstrip("\\`") if begin else shown.rstrip("\\`").lstrip(BLANKS)
-        if len(begin) >= LONGEST_KEYWORD or not shown.endswith(ESCAPES):
-            break
-    found = KEYWORD.match(begin)
-    keyword = found[2].upper() if found else ""
-    return Beginning(number + 1, keyword, bool(found and found[1])) if keyword in SETS | SHELL | OTHERS else None
+        plain = shown.rstrip("\\`")
+        if plain.strip(BLANKS) and not _skipped(line):  # another builder has nothing left of it, either
+            pieces.append((number, SPACES.sub(" ", plain)[: LONGEST_KEYWORD + 1], shown.endswith(ESCAPES)))
+    for at, (number, piece, _) in enumerate(pieces):
+        begin, last = piece.lstrip(BLANKS), at
+        while pieces[last][2] and len(begin) < LONGEST_KEYWORD and last + 1 < len(pieces):
+            last += 1
+            begin += pieces[last][1]
+        found = KEYWORD.match(begin)
+        keyword = found[2].upper() if found else ""
+        if found and keyword in SETS | SHELL | OTHERS:
+            yield Beginning(number + first, keyword, bool(found[1]))

@@ -48,12 +48,13 @@ def require_modest(text: str, args: Mapping[str, str], bases: Iterable[Image] = 
         bases: images that it builds on, as far as the engine has them: their variables and ONBUILD count, too.
     """
     lengths = Lengths(args, LONGEST_VALUE)
+    brought = ""
     for base in bases:
-        text = "".join(f"ONBUILD {line}\n" for line in base.onbuild) + text
+        brought += "".join(f"ONBUILD {line}\n" for line in base.onbuild)
         lengths.known(base.env)
     delayed: list[LineGroup] = []  # ONBUILD, which takes place wherever a stage begins from this one
     stages = instructions = 0
-    found = list(groups(text))
+    found = list(groups(brought + text, 1 - brought.count("\n")))
     for group in found:
         if delayed and "FROM" in group.keywords:
             stages += 1
@@ -63,7 +64,7 @@ def require_modest(text: str, args: Mapping[str, str], bases: Iterable[Image] = 
         instructions += len(group.begins)
         _set(lengths, group)
         if instructions > MOST_INSTRUCTIONS or instructions * lengths.count > MOST_LOOKS:
-            reason = f"line {group.line} of the Dockerfile: {instructions:,} instructions with {lengths.count:,} variables"
+            reason = f"{_place(group)}: {instructions:,} instructions with {lengths.count:,} variables"
             reason += ", those of ONBUILD counted for each stage, are more than the engine can do in time"
             raise BuildFailed(reason, hint="put them into a script or an env file, and RUN that")
         delayed += [group] if any(begin.onbuild for begin in group.begins) else []
@@ -103,9 +104,13 @@ def _filled_in(lengths: Lengths, group: LineGroup, heredocs: bool) -> int:
     return grown
 
 
+def _place(group: LineGroup) -> str:
+    return f"line {group.line} of the Dockerfile" if group.line > 0 else "ONBUILD of a base image"
+
+
 def _refused(group: LineGroup) -> BuildFailed:
     what = "/".join(sorted(group.keywords)) or "it"
-    reason = f"line {group.line} of the Dockerfile: with its variables filled in, {what} may have more than"
+    reason = f"{_place(group)}: with its variables filled in, {what} may have more than"
     reason += f" {LONGEST_VALUE:,} characters, or the file more than {MOST_FILLED_IN:,}"
     return BuildFailed(reason, hint="shorten the values, or set them in RUN")
 

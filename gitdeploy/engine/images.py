@@ -26,7 +26,7 @@ class Images:
     def images(self, labels: Mapping[str, str]) -> list[Image]:
         listed = self._api.images(filters={"label": mapping.label_filter(labels)})
         found = {entry["Id"]: self.image(entry["Id"]) for entry in listed}
-        return sorted((image for image in found.values() if image), key=_age, reverse=True)
+        return sorted((image for image in found.values() if image), key=age, reverse=True)
 
     def tag(self, image: str, ref: str) -> None:
         repository, tag = split(ref)
@@ -59,7 +59,7 @@ class Images:
         return True
 
 
-def _age(image: Image) -> float:
+def age(image: Image) -> float:
     """Return when it was made, in seconds since 1970; 0 for an image that does not say."""
     try:
         return datetime.fromisoformat(image.created).timestamp()

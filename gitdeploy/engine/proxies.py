@@ -26,7 +26,7 @@ def proxies(config: Mapping[str, object], host: str) -> dict[str, str]:
         host: of the engine, "unix:///…", for which the file may have settings of its own.
     """
     every = config.get("proxies")
-    found = (every.get(host) or every.get("default")) if isinstance(every, dict) else None
+    found = every.get(host, every.get("default")) if isinstance(every, dict) else None
     if not isinstance(found, dict):
         return {}
     given = {name: value for key, name in NAMES.items() if isinstance(value := found.get(key), str) and value}

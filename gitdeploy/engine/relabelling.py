@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from gitdeploy.engine.docker_engine import DockerEngine
+from gitdeploy.engine.images import age
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import Container, Image, Relabel
 
@@ -23,14 +24,14 @@ class RelabellingEngine(DockerEngine):
     def images(self, labels: Mapping[str, str]) -> list[Image]:
         listed = super().images
         found = [self._shown(image) for old in self._asked(labels) for image in listed(old)]
-        return sorted(found, key=lambda image: image.created, reverse=True)
+        return sorted(found, key=age, reverse=True)
 
     def image(self, ref: str) -> Image | None:
         found = super().image(ref)
         return self._shown(found) if found else None
 
     def containers(self, labels: Mapping[str, str], *, all: bool = True) -> list[Container]:
-        # Those with the new value are newer.
+        # In the order of the names, the newest first: what bears the new one is newer.
         listed = super().containers
         return [self._shown(container) for old in self._asked(labels) for container in listed(old, all=all)]
 
@@ -63,4 +64,5 @@ class RelabellingEngine(DockerEngine):
         yield labels
         wanted = labels.get(self._relabel.label)
         if wanted:
-            yield from ({**labels, self._relabel.label: old} for old, new in self._relabel.values.items() if new == wanted)
+            former = reversed([old for old, new in self._relabel.values.items() if new == wanted])  # what was last is newer
+            yield from ({**labels, self._relabel.label: old} for old in former)

@@ -173,7 +173,7 @@ def _follow_moves(directory: int, owner: os.stat_result) -> bool:
 def remove(data: Path, repository: Path, app: str = "") -> Removed:
     """Take gitdeploy out of a repository and put back what was there before. Does nothing if it is not enrolled.
 
-    Takes the app that is no longer to be deployed from it, "" for all; the hook stays where it serves others.
+    Takes the app to take out, "" for all; the hook stays while it serves others.
 
     Raises:
         UnfitError: the repository is not there, or cannot be written safely.

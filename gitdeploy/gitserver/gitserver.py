@@ -25,7 +25,7 @@ CONTAINER_PATHS = {
 }
 
 MAX_NAME = 1000
-"""Characters of an address in it."""
+"""Characters of an address in app.ini that are read."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Gogs:
         Raises:
             UsageError: there is none, or it is another app's and was not named for this one.
         """
-        name = name or app
+        named_for_it, name = bool(name), name or app
         if not is_app_name(name):
             raise UsageError(f"expected an app OWNER/REPO, found {name!r}", "write it in lower case, as below ROOT")
         named = self.root / f"{name}.git"
@@ -128,11 +128,11 @@ class Gogs:
             return renamed[0]
         if (named / "objects").is_dir():
             others = [other for other, path in enrolled if path == named]
-            if name != app or not others:
+            if named_for_it or not others:
                 return named
             raise UsageError(
                 f"the repository {name} is enrolled as {', '.join(others)}",
-                f"if it was renamed: gitdeploy rename {others[0]} {app}; for one more app of it, under another name: "
+                f"if it was renamed: gitdeploy rename {others[0]} {app}; for one more app of it: "
                 f"gitdeploy enrol OWNER/APP --repository {name}",
             )
         if renamed := [path for other, path in enrolled if other == name != app]:  # what it shares is called otherwise now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gitdeploy.intake.push import PushRecord, RefUpdate
 from gitdeploy.terminal.redact import harmless
@@ -38,6 +38,7 @@ class Choice:
         commit: what to deploy: the ref's tip now, which may be newer than the record.
         superseded: older pushes; the chosen one stands for them.
         dropped: record name → why nothing is deployed for it.
+        unconcerned: ref → its tip, which is nothing to this app.
     """
 
     record: PushRecord | None
@@ -45,6 +46,7 @@ class Choice:
     commit: str
     superseded: tuple[PushRecord, ...]
     dropped: Mapping[str, str]
+    unconcerned: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose(
@@ -91,12 +93,10 @@ def choose(
         # Of a push and the move that it caused, the push stands: somebody may be listening.
         newest = max(exact, key=lambda record: (record.trigger == "push", record.order), default=newest)
         if why := concerns(commit):
-            asked = [(record, u) for record, u in candidates if not record.follows_ref]
-            if not asked:
-                return Choice(None, "", "", (), {**dropped, **{record.name: why for record, _ in candidates}})
-            # Somebody asked for a deployment before this push came.
-            rest = choose([record for record, _ in asked], patterns, tip, known)
-            return replace(rest, dropped={**dropped, **{r.name: why for r, _ in candidates if r.follows_ref}})
+            told = {record.name: why for record, u in candidates if record.follows_ref and u.name == update.name}
+            rest = choose([record for record, _ in candidates if record.name not in told], patterns, tip, known, concerns)
+            unconcerned = {**rest.unconcerned, update.name: commit}
+            return replace(rest, dropped={**dropped, **told, **rest.dropped}, unconcerned=unconcerned)
     superseded = tuple(record for record, _ in candidates if record is not newest)
     return Choice(newest, update.name, commit, superseded, dropped)
 

@@ -21,7 +21,9 @@ from gitdeploy.engine.groups import groups
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP
 
-URL = re.compile(r"(?:https?|git|ssh)://[^\s,]*|git@[^\s,]*", re.IGNORECASE)
+URL = re.compile(r"(?:https?|git|ssh)://\S*|[\w.-]+@[^\s:/]+:\S*", re.IGNORECASE)
+"""Addresses, and the short form of ssh's: USER@HOST:PATH."""
+
 JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 PORTS: Mapping[str, tuple[int, ...]] = {"": (443, 80), "http": (80,), "https": (443,)}
 """By scheme, "" for a registry that is named without a port."""
@@ -69,7 +71,7 @@ def check_base(image: str, labels: Mapping[str, str], app: App, others: Iterable
 
 
 def check_sources(text: str, app: App, apps: Iterable[App], source: str = "") -> None:
-    """Raise StageFailed if an ADD of the Dockerfile loads from this machine, the wire's own addresses or an app's registry.
+    """Raise StageFailed if an ADD of the Dockerfile loads from this machine, a link-local address or an app's registry.
 
     The engine loads what ADD names, from where it is itself. What a name leads to, what a server answers with another address
     and what variables stand for is not known here. Takes the Dockerfile, and what it is called if that is not the app's own.
@@ -97,9 +99,11 @@ def _added(text: str) -> Iterator[tuple[int, Iterator[SplitResult]]]:
 
 
 def _urls(text: str) -> Iterator[SplitResult]:
-    """Yield the addresses in a text, as far as they can be read: without quotes, and git@HOST:PATH as ssh://git@HOST/PATH."""
-    plain = re.sub(r"[\"'\\`]", "", JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
-    for url in URL.findall(plain):
+    """Yield the addresses in a text, as far as they can be read: without quotes, and USER@HOST:PATH as ssh://USER@HOST/PATH."""
+    text = JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    # A comma between quotes ends a word in JSON, and none for a shell.
+    words = (re.sub(r"[\"'\\`]", "", each) for each in (text, re.sub(r'"\s*,\s*"', " ", text)))
+    for url in {url: None for plain in words for url in URL.findall(plain)}:
         with suppress(ValueError):  # no address to the engine, either
             yield urlsplit(url if "://" in url else "ssh://" + url.replace(":", "/", 1))
 

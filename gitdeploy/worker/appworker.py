@@ -137,6 +137,7 @@ class Worker:
         except GitdeployError as error:
             self.ledger.refuse(waiting, error)
             return
+        self.state.see(self.name, choice.unconcerned)
         for record in (r for r in waiting if r.name in choice.dropped):
             self.ledger.drop(record, choice.dropped[record.name])
         if choice.record is None:
@@ -158,9 +159,9 @@ class Worker:
             job = Job(row.id, app, path, choice.ref, choice.commit, choice.record.options, choice.record.release)
             self._attempt(choice.record, row, config, job, known)
 
-    def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
+    def _choose(self, app: App, path: Path, waiting: Sequence[PushRecord], running: str = "") -> Choice:
         with self.site.readers.open(path, self.stop.is_set) as repository:
-            return choose_among(waiting, app, repository, self.state)
+            return choose_among(waiting, app, repository, self.state, running)
 
     def _choose_good(self, app: App, path: Path, waiting: Sequence[PushRecord]) -> Choice:
         """Choose among all; where that fails, each is looked at alone, and what fails alone is refused."""
@@ -189,7 +190,7 @@ class Worker:
         """
         try:
             _, skip = apply_options(job.app, newer.options)
-            choice = self._choose(job.app, job.repository, [newer])
+            choice = self._choose(job.app, job.repository, [newer], job.commit)
         except Exception as error:
             self._understood(error)
             return False  # its own turn tells

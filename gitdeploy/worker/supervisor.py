@@ -206,7 +206,7 @@ class Supervisor:
             return 1
 
     def _status(self, watch: bool) -> int:
-        """Return the hook waits for a console that no worker may ever open, unless it is told that none will."""
+        """Return the exit status, by which the hook knows whether any worker may yet open its console."""
         if self._stopping:
             return 0 if watch else STOPPED
         return 1 if self._failed else 0

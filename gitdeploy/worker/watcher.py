@@ -182,6 +182,9 @@ class Watcher:
         waiting = [record for record in self.site.spool.pending()[0] if record.app == app.name]
         for move, noticed in list(watched.moves.items()):
             verdict = judge(move, self.site.clock() - noticed, self.state.newest(app.name, move.ref), waiting)
+            dealt_with = self.state.seen(app.name) if verdict == "deploy" else None
+            if dealt_with and dealt_with.tips.get(move.ref) == move.new:  # a worker has found that it is nothing to this app
+                verdict = "done"
             if verdict == "wait":
                 continue
             if verdict == "deploy":

@@ -120,7 +120,7 @@ def test_what_a_tree_may_set_in_every_spelling(path: str) -> None:
     ("path", "written"),
     [
         ("networks", '"backend"'),
-        ("restart", '"always"'),
+        ("restart", '"on-failure"'),
         ("push.tags", '["{version}"]'),
         ("router.drain_timeout", '"5s"'),
         ("volumes", '"app-data:/data"'),

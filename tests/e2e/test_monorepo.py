@@ -53,7 +53,7 @@ def test_a_push_deploys_each_that_it_concerns(shop: Shop) -> None:
     web.clone.release("1", {**ADMIN, "admin/VERSION": "10\n"})
     first = web.clone.push(web.remote)
     assert shop.answers() == ("dev-app 1", "dev-app 10"), first.text
-    here, there = (name.partition("/")[2] for name in (web.name, shop.admin))
+    here, there = web.name, shop.admin
     assert f"remote: {here} | {web.name} 1 is live at" in first.text, first.text
     assert f"remote: {there} | {shop.admin} 10 is live at" in first.text
 

@@ -282,6 +282,8 @@ EVASIONS = {
     + "$A" * 99
     + " true\n",
     "flag of COPY": "FROM a\nENV A=" + "x" * 9000 + "\nCOPY --chown=" + "$A" * 99 + " a b\n",
+    "a keyword with a comment in it": "FROM a\nENV A=xxxxxxxx\n" + "E\\\n# c\n\nNV A=$A$A\n" * 30,
+    "a continued line behind a wide blank": "FROM a\nENV A=xxxxxxxx\n" + "ENV \\\n\u2003\nA=$A$A\n" * 30,
     "here-document": "FROM a\nENV A=" + "x" * 9000 + "\nCOPY <<EOF /x\n" + "$A\n" * 1900 + "EOF\n",
     "here-document that ends late": LONG + "COPY <<EOF /x\n\tEOF\nRUN " + "$A" * 1900 + "\nEOF\n",
     "here-document behind a space beyond ASCII": LONG + "COPY a\u2003<<EOF /x\n" + "# $A\n" * 1900 + "EOF\n",

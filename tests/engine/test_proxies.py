@@ -21,6 +21,7 @@ VARIABLES = {
     [
         ({"proxies": {"default": ONE}}, VARIABLES),
         ({"proxies": {"default": {"httpProxy": "x"}, HOST: ONE}}, VARIABLES),
+        ({"proxies": {"default": ONE, HOST: {}}}, {}),
         ({"proxies": {"default": ONE, "tcp://other": {"httpProxy": "x"}}}, VARIABLES),
         ({"proxies": {"default": {"ftpProxy": "f", "allProxy": "", "httpsProxy": 3}}}, {"FTP_PROXY": "f", "ftp_proxy": "f"}),
         *(({"proxies": wrong}, {}) for wrong in (None, [], "x", {}, {"default": None}, {"default": []}, {"default": "x"})),

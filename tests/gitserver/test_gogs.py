@@ -200,6 +200,11 @@ def test_repository_enrolled_as_another_app_is_not_taken(gogs: Gogs) -> None:
     assert "--repository devops/other" in caught.value.hint
 
 
+def test_the_app_of_a_repositorys_own_name_comes_second(gogs: Gogs) -> None:
+    enrol(gogs.data, gogs.root / "devops/other.git", conf("devops/admin"))
+    assert gogs.repository_of("devops/other", name="devops/other") == gogs.root / "devops/other.git"
+
+
 def test_an_app_of_another_name_shares_a_repository_that_is_named(gogs: Gogs) -> None:
     shop = gogs.root / "devops/other.git"
     assert gogs.repository_of("devops/admin", name="devops/other") == shop

@@ -10,7 +10,7 @@ import pytest
 
 from gitdeploy.gitserver.hookconf import ANY
 from gitdeploy.gitserver.newcomers import EVERY_REF
-from tests.support.hooks import NEW, OLD, ZERO, HookSite
+from tests.support.hooks import MAIN, NEW, OLD, ZERO, HookSite
 
 
 def test_repository_that_is_not_enrolled(site: HookSite) -> None:
@@ -50,17 +50,25 @@ def test_ten_refs_at_once(site: HookSite) -> None:
     names += ["tags/main", "heads/release/$(touch pwned)"]
     site.run(*(f"{OLD} {NEW} refs/{name}" for name in names))
     (record,) = site.seen()
-    expected = ["refs/heads/main", "refs/heads/release/1/x", "refs/tags/v1", "refs/heads/release/$(touch pwned)"]
+    expected = ["refs/heads/main", "refs/heads/release/1/x", "refs/heads/release/$(touch pwned)", "refs/tags/v1"]
     assert [ref.name for ref in record.refs] == expected
     assert not (site.repository / "pwned").exists()
 
 
 def test_several_thousand_matching_refs_keep_the_last(site: HookSite) -> None:
     site.configure("refs/tags/*")
-    site.run(*(f"{ZERO} {NEW} refs/tags/v{i}" for i in range(2500)))
+    site.run(*(f"{ZERO} {NEW} refs/tags/v{i}" for i in range(9000)))
     (record,) = site.seen()
-    assert record.refs[-1].name == "refs/tags/v2499"
-    assert len(record.refs) <= 1000
+    assert record.refs[-1].name == "refs/tags/v8999"
+    assert len(record.refs) <= 2000
+
+
+def test_a_branch_is_not_lost_among_tags(site: HookSite) -> None:
+    site.configure("refs/heads/*", "refs/tags/*")
+    site.run(MAIN, *(f"{ZERO} {NEW} refs/tags/v{i}" for i in range(5000)))
+    (record,) = site.seen()
+    assert record.refs[0].name == "refs/heads/main"
+    assert record.refs[-1].name == "refs/tags/v4999"
 
 
 @pytest.mark.parametrize(

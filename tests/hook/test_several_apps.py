@@ -25,7 +25,7 @@ def test_each_has_a_record_and_its_lines_a_name(site: HookSite) -> None:
     assert len({record.name for record in records}) == 2
     assert {record.console for record in records} == {f"{record.name}.console" for record in records}
     assert len(site.workers()) == 1
-    names = {record.app.partition("/")[2]: record.name for record in records}
+    names = {record.app: record.name for record in records}
     assert sorted(result.lines) == sorted(
         line for app, name in names.items() for line in (f"{app} | deploying {name}", f"{app} | live")
     )
@@ -45,9 +45,8 @@ def test_a_push_of_several_branches(site: HookSite) -> None:
     share(site, admin=("refs/heads/release/*",))
     site.worker(DEPLOYS)
     site.run(MAIN, f"{OLD} {NEW} refs/heads/release/1", f"{OLD} {NEW} refs/heads/x", f"{OLD} {ZERO} refs/heads/release/2")
-    for record in site.seen():
-        assert [ref.name for ref in record.refs] == ["refs/heads/main", "refs/heads/release/1"]
-    assert len(site.seen()) == 2
+    refs = {record.app: [ref.name for ref in record.refs] for record in site.seen()}
+    assert refs == {"devops/dev-app": ["refs/heads/main"], "devops/admin": ["refs/heads/release/1"]}
 
 
 def test_all_are_asked_when_the_config_is_newer(site: HookSite) -> None:
@@ -79,5 +78,5 @@ done
     )
     result = site.push()
     assert "gitdeploy: the worker ended before the deployment did. It is started again." in result.lines
-    assert sorted(line for line in result.lines if line.endswith("live")) == ["admin | live", "dev-app | live"]
+    assert sorted(line for line in result.lines if line.endswith("live")) == ["devops/admin | live", "devops/dev-app | live"]
     assert list(site.spool.iterdir()) == []

@@ -152,6 +152,15 @@ def test_deploy_by_hand_takes_the_commit_that_was_named() -> None:
 def test_a_push_that_is_nothing_to_the_app_is_dropped_with_those_before_it() -> None:
     choice = choose([record("100-a", B), record("101-b", C)], MAIN, lambda ref: C, lambda commit: True, {C: "why"}.__getitem__)
     assert (choice.record, choice.dropped) == (None, {"100-a": "why", "101-b": "why"})
+    assert choice.unconcerned == {"refs/heads/main": C}
+
+
+def test_a_push_of_another_branch_is_judged_by_itself() -> None:
+    tips = {"refs/heads/main": B, "refs/heads/release": C}
+    records = [record("100-a", B), record("101-b", C, "refs/heads/release")]
+    choice = choose(records, ("refs/heads/*",), tips.get, lambda commit: True, {B: "", C: "why"}.__getitem__)
+    assert (choice.record, choice.commit, choice.dropped) == (records[0], B, {"101-b": "why"})
+    assert choice.unconcerned == {"refs/heads/release": C}
 
 
 def test_what_was_asked_for_by_hand_concerns_the_app_in_any_case() -> None:

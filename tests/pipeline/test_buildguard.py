@@ -119,15 +119,26 @@ LOCAL = "ADD may load nothing from this machine or its link, found"
             (f"ADD http://{host}/x /x", LOCAL)
             for host in ("169.254.169.254", "[fe80::1%25eth0]", "[::ffff:a9fe:a9fe]", "localhost.")
         ),
-        *((f"ADD {source} /x", LOCAL) for source in ("git@127.0.0.1:o/x.git", "git://localhost/x.git", "ssh://git@[::1]:22/x")),
+        *(
+            (f"ADD {source} /x", LOCAL)
+            for source in ("git@127.0.0.1:o/x.git", "ann.b@127.0.0.1:o/x.git", "git://localhost/x.git", "ssh://git@[::1]:22/x")
+        ),
         ('ADD ["http://127.0.0.1/x", "/x"]', LOCAL),
+        ('ADD ["http://127.0.0.1","/x"]', LOCAL),
+        ('ADD ["http://a,b@127.0.0.1" , "/x"]', LOCAL),
+        ("ADD http://a,b@127.0.0.1/x /x", LOCAL),
+        ('ADD http://a","b@127.0.0.1/x /x', LOCAL),
         (r'ADD ["http://\u0031\u00327.0.0.1/x","/x"]', LOCAL),
         ("ADD --chown=1 http://127.'0'.0.1/x http://example.org/ /x", LOCAL),
         ("ADD a \\\n http://127.0.0\\\n.1/x /x", LOCAL),
         ("ONBUILD ADD http://127.0.0.1/x /x", LOCAL),
-        ("A\\\nDD http://127.0.0.1/x /x", LOCAL),
+        *((f"{keyword} http://127.0.0.1/x /x", LOCAL) for keyword in ("A\\\nDD", "A\\\n# c\nDD", "A\\\n\n\nD\\\n\u2003# c\nD")),
+        ("A" + "\\\n" * 60 + "DD http://127.0.0.1/x /x", LOCAL),
+        (f"ONBUILD{' ' * 50}A\\\nDD http://127.0.0.1/x /x", LOCAL),
         ("ADD \\\n# a comment\n\n  http://127.\\\n\n# another\n0.0.1/x /x", LOCAL),
         ("ADD http://127.\\\n  0.0.1/x /x", LOCAL),
+        ("ADD \\\n\u2003# a comment\nhttp://127.0.0.1/x /x", LOCAL),
+        ("ADD http://127.\\\n\xa0# a comment\n0.0.1/x /x", LOCAL),
         *(
             (f"ADD http://{host}/x /x", LOCAL)
             for host in (
