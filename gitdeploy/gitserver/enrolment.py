@@ -78,7 +78,7 @@ def hook_text(name: str = HOOK) -> bytes:
 def enrol(
     data: Path, repository: Path, conf: HookConf, *, bare: bool = False, as_of_ns: int = 0, instead_of: str = ""
 ) -> Enrolled:
-    """Install the hook and its conf in a repository, or brings both up to date. Safe to run twice at once.
+    """Install the hook and its conf in a repository, or bring both up to date. Safe to run twice at once.
 
     Args:
         data: the Git server's data directory; symbolic links up to it are trusted.

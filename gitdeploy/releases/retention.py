@@ -147,7 +147,7 @@ def find_image(builder: Builder, app: App, release: Deployment, pull: Callable[[
 
 
 def plan(app: App, history: Sequence[Deployment], images: Sequence[Image], used: Collection[str]) -> Plan:
-    """Decides what goes beyond `retain.releases` different images, the live one included. Pure.
+    """Decide what goes beyond `retain.releases` different images, the live one included. Pure.
 
     Args:
         history: deployments of the app, newest first.

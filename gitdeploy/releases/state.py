@@ -90,7 +90,7 @@ class State(AppFacts):
     def enqueue(
         self, app: str, record: str, *, trigger: str, created: float, ref: str = "", commit_id: str = "", pusher: str = ""
     ) -> int:
-        """Return the deployment of this record, made as "queued" if there is none yet; return its id."""
+        """Return the id of this record's deployment, which is made as "queued" if there is none yet."""
         with self._transaction():
             row = self._db.execute("SELECT id FROM deployments WHERE record = ?", (record,)).fetchone()
             if row:

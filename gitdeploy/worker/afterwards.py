@@ -27,7 +27,7 @@ HISTORY = 1000
 
 @contextmanager
 def harmless_failure(a: Attempt, what: str) -> Iterator[None]:
-    """Run the block; whatever it raises is noted and go no further."""
+    """Run the block; whatever it raises is noted and goes no further."""
     try:
         yield
     except Exception:

@@ -58,7 +58,7 @@ class Worker:
         self._connecting = threading.Lock()
 
     def run(self) -> frozenset[str]:
-        """Put right what a crash left, then deploys until no record of this app waits.
+        """Put right what a crash left, then deploy until no record of this app waits.
 
         Returns:
             names of the records it has dealt with; one that is still in the spool is for the next run.
@@ -122,7 +122,7 @@ class Worker:
         return app is not None and hold(self.site, app, self.target, lambda: bool(self._waiting(tried)), self.stop)
 
     def _round(self, waiting: Sequence[PushRecord], known: frozenset[str]) -> None:
-        """Choose among the waiting records, end all but the chosen one, and deploys that."""
+        """Choose among the waiting records, end all but the chosen one, and deploy that."""
         self.ledger.see_config()
         try:
             config = self.site.load_config(self.name)

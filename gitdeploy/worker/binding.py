@@ -44,12 +44,12 @@ def bound_repository(site: Site, state: State, app: App, config: Config, seen: s
 
 
 def remember(state: State, app: str, repository: Path) -> None:
-    """Binds the app to this repository, which has been enrolled, if it is bound to none."""
+    """Bind the app to this repository, which has been enrolled, if it is bound to none."""
     if not state.bound(app) and (token := token_of(repository)):
         state.bind(app, token)
 
 
 def rebind(state: State, app: str, repository: Path) -> None:
-    """Binds the app to this repository, whatever it was bound to: the server's owner said so."""
+    """Bind the app to this repository, whatever it was bound to: the server's owner said so."""
     if (token := token_of(repository)) != state.bound(app):
         state.bind(app, token)

@@ -142,7 +142,7 @@ class Watcher:
             self._judge(app, watched)
 
     def _find(self, app: App, watched: _Watched) -> None:
-        """Find the app's repository and sees to its hook; leave `path` None unless it is enrolled."""
+        """Find the app's repository and see to its hook; leave `path` None unless it is enrolled."""
         assert self._config
         if watched.path is not None and app.name not in enrolled_apps(watched.path):
             watched.path, watched.searched, watched.mark = None, float("-inf"), ()  # renamed, deleted, or taken out

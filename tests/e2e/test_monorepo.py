@@ -67,6 +67,9 @@ def test_a_push_deploys_each_that_it_concerns(shop: Shop) -> None:
     assert shop.answers() == ("dev-app 2", "dev-app 11")
     assert f"{there} | gitdeploy: nothing to deploy: no file of admin/** has changed since 11" in third.text
     assert [len(site.history(name)) for name in (web.name, shop.admin)] == [2, 2]
+    doctor = site.run("doctor", check=None).stdout
+    assert f"gitdeploy enrol {shop.admin}" not in doctor, doctor
+    assert f"gitdeploy enrol {web.name}" not in doctor, doctor
 
 
 def test_what_was_rolled_back_stays_so_when_another_app_is_pushed(shop: Shop) -> None:

@@ -94,7 +94,7 @@ class ByWeight:
             raise StageFailed("; ".join(failed))
 
     def _take_back(self) -> None:
-        """Let requests that the new containers were given end there, but gives them no more."""
+        """Let requests that the new containers were given end there, but give them no more."""
         before = {server.alias for server in self._before}
         newcomers = [replace(s, weight=0) for s in self._router.servers if s.alias not in before]
         self._router.apply([*self._before, *newcomers])
