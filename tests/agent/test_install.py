@@ -116,7 +116,7 @@ def test_all_repositories_of_a_gogs_whose_data_is_in_a_volume(
     text = install("--volume", volume.name, "--all", "--image", "registry.example/{owner}/{repo}")
     assert "devops/one: hook installed" in text
     conf = (gogs.repository("devops/two") / "gitdeploy.conf").read_text()
-    assert conf.splitlines()[:2] == ["app devops/two", "home /data/gitdeploy"]
+    assert conf.splitlines()[:2] == ["app devops/two", "ref refs/heads/main"]
     assert "mode agent" in conf
     shown = agents.Agent(docker_client.containers.get(name), gogs).run("config", "show", "devops/two")
     assert 'image = "registry.example/devops/two"' in shown
