@@ -26,9 +26,15 @@ def take_out(engine: Engine, app: App) -> None:
 
 
 def let_run(engine: Engine, app: App) -> None:
-    """Have an app's containers start with the engine again, as its configuration says. Raises EngineError."""
+    """Have an app's containers start with the engine again, as its configuration says, and those behind a router at once.
+
+    A router that finds none of its servers does not start, and is waited for in vain. Raises EngineError.
+    """
     found = look(engine, app)
     wanted = [(router, RESTART) for router in found.routers] + [(c, app.restart) for c in everyone(found.groups)]
     for container, policy in wanted:
         if container.restart == NEVER != policy:
             engine.set_restart(container.id, policy)
+    for group in found.groups:
+        for container in group.containers if group.routed else ():
+            engine.start(container.id)
