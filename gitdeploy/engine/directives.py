@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 BOM = "\ufeff"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
@@ -15,12 +15,19 @@ COMMENTS = ("#", "//")
 """How the lines begin in which BuildKit looks for a frontend; the second in newer versions only."""
 
 
-def directives(lines: list[str]) -> dict[str, str]:
-    """Return the comments `# name=value` before everything else; the first of a name counts."""
+OLD_DIRECTIVES = ("escape", "syntax")
+"""Those that BuildKit 0.8 knows."""
+
+
+def directives(lines: list[str], known: Collection[str] = ()) -> dict[str, str]:
+    """Return the comments `# name=value` before everything else; the first of a name counts.
+
+    Takes the names at whose end a builder goes on to look, none for any.
+    """
     found: dict[str, str] = {}
     for line in lines:
         name, value = _pair(line, ("#",))
-        if not (value and NAME.fullmatch(name)):
+        if not (value and NAME.fullmatch(name)) or (known and name.lower() not in known):
             break
         found.setdefault(name.lower(), value)
     return found

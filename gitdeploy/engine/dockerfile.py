@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gitdeploy.engine.directives import BOM, directives
+from gitdeploy.engine.directives import BOM, OLD_DIRECTIVES, directives
 from gitdeploy.engine.dockervariables import Variables
 from gitdeploy.engine.growth import require_modest
 from gitdeploy.engine.words import words_of
@@ -37,6 +37,9 @@ CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
 
 PLATFORM_ARGS = frozenset(f"{side}{what}" for side in ("BUILD", "TARGET") for what in ("PLATFORM", "OS", "ARCH", "VARIANT"))
 """Build arguments that BuildKit fills in by itself; with the classic builder they are empty, and nobody is told."""
+
+QUOTES = re.compile(r"[\"'\\`]")
+"""What builders take out of a word."""
 
 HEREDOCS = ("RUN", "COPY", "ADD")
 
@@ -86,9 +89,12 @@ def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
 
 def parse(text: str) -> Iterator[Instruction]:
     """Yield all instructions of a Dockerfile, with continuation lines joined and without the bodies of here-documents."""
-    lines = [line.rstrip("\r") for line in text.removeprefix(BOM).split("\n")]
-    escape = directives(lines).get("escape", "\\")
-    return _instructions(iter(enumerate(lines, 1)), escape if escape == "`" else "\\")
+    lines = _lines(text)
+    return _instructions(iter(enumerate(lines, 1)), "`" if directives(lines).get("escape") == "`" else "\\")
+
+
+def _lines(text: str) -> list[str]:
+    return [line.removesuffix("\r") for line in text.removeprefix(BOM).split("\n")]
 
 
 def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
@@ -97,19 +103,30 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
     Takes the build arguments; what depends on others is left out. Raises BuildFailed for more than MOST_IMAGES.
     """
     require_modest(text, args)
+    lines = _lines(text)
+    # BuildKit 0.8 (engine 20.10) ends the directives at the first that it does not know.
+    escapes = {"`" if directives(lines, known).get("escape") == "`" else "\\" for known in ((), OLD_DIRECTIVES)}
+    found = (image for escape in escapes for image in _base_images(_instructions(iter(enumerate(lines, 1)), escape), args, []))
+    return tuple(image for image in dict.fromkeys(found) if image and image != "scratch")
+
+
+def _base_images(instructions: Iterable[Instruction], args: Mapping[str, str], unknown: list[tuple[int, str]]) -> Iterable[str]:
+    """Return the images; add line and name of those whose names cannot be told to `unknown`."""
     variables = Variables()
     for name in PLATFORM_ARGS:
         variables.set(name, None)
     stages: set[str] = set()
     images: dict[str, None] = {}
-    for instruction in parse(text):
+    for instruction in instructions:
         if instruction.keyword == "ARG" and not stages:
             for word in instruction.words:
                 name, given, default = word.partition("=")
                 if name in args or given:
                     variables.set(name, args[name] if name in args else variables.expand(default))
         elif instruction.keyword == "FROM" and instruction.words:
-            image = variables.expand(instruction.words[0]) or ""
+            word = instruction.words[0]
+            image = (variables.expand(word) if "$" in word else QUOTES.sub("", word)) or ""
+            unknown += [] if image else [(instruction.line, f"FROM {word}")]
             if image.lower() not in stages:
                 images[image] = None
             stages.add(instruction.words[2].lower() if len(instruction.words) == 3 else f"stage {len(stages)}")
@@ -121,11 +138,17 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
                 f"line {instruction.line} of the Dockerfile: expected at most {MOST_IMAGES} images from elsewhere, found more",
                 hint="build what they have in common as an image of its own",
             )
-    return tuple(image for image in images if image and image != "scratch")
+    return images
 
 
 def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:
-    """Yield lines, from 1, with what they have that only BuildKit can do; takes the build arguments."""
+    """Yield lines, from 1, with what they have that only BuildKit can do; takes the build arguments.
+
+    Names of images are among it that nobody can tell beforehand: BuildKit asks gitdeploy about each image.
+    """
+    unknown: list[tuple[int, str]] = []
+    _base_images(parse(text), args, unknown)
+    yield from unknown
     for instruction in parse(text):
         if instruction.keyword == "ARG":
             yield from ((instruction.line, f"ARG {word}") for word in instruction.words if word in PLATFORM_ARGS - args.keys())
@@ -143,7 +166,7 @@ def _instructions(numbered: Iterator[tuple[int, str]], escape: str) -> Iterator[
         if not first.strip() or first.lstrip().startswith("#"):
             continue
         parts, line = [], first
-        while (shown := line.rstrip(" \t")).endswith(escape):
+        while (shown := line.rstrip(" \t")).endswith(escape) and not shown.endswith(escape * 2):
             parts.append(shown.removesuffix(escape))
             line = next((more for _, more in numbered if more.strip() and not more.lstrip().startswith("#")), "")
         instruction = _instruction(start, "".join([*parts, line]))
@@ -161,6 +184,9 @@ def _instruction(line: int, text: str) -> Instruction:
     given: dict[str, list[str]] = {}
     rest = first + 1
     while rest < len(words) and words[rest].startswith("--") and len(words[rest]) > 2:
+        if not words[rest].isascii():  # one builder looks for spaces in it byte by byte
+            hint = "write its value in ASCII, a number for a user's name"
+            raise BuildFailed(f"line {line} of the Dockerfile: expected ASCII in the flags of {keyword}", hint=hint)
         name, _, value = words[rest][2:].partition("=")
         given.setdefault(name.lower(), []).append(value)
         rest += 1
@@ -171,7 +197,7 @@ def _instruction(line: int, text: str) -> Instruction:
 
 def _sources(instruction: Instruction) -> Iterator[str]:
     if instruction.keyword == "COPY" and "from" in instruction.flags:
-        yield instruction.flags["from"].strip("\"'")
+        yield QUOTES.sub("", instruction.flags["from"])
     if instruction.keyword == "RUN":
         mounts = instruction.flags.get("mount", "").split(",")
-        yield from (part.removeprefix("from=").strip("\"'") for part in mounts if part.startswith("from="))
+        yield from (QUOTES.sub("", part.removeprefix("from=")) for part in mounts if part.startswith("from="))

@@ -7,24 +7,27 @@ without asking anybody, though the registry would refuse it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from urllib.parse import SplitResult, urlsplit
 
 from gitdeploy.config.hosts import LOCAL, host_key, is_link_local
 from gitdeploy.config.imagereference import HUB, image_key, parse, path_key, registry
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import quoted
 from gitdeploy.engine.directives import frontends
+from gitdeploy.engine.dockerfile import QUOTES
 from gitdeploy.engine.groups import groups
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP
 
-URL = re.compile(r"(?:https?|git|ssh)://\S*|[\w.-]+@[^\s:/]+:\S*", re.IGNORECASE)
-"""Addresses, and the short form of ssh's: USER@HOST:PATH."""
+URL = re.compile(r"(https?|git|ssh)://([^\s/?#]*)|[\w.-]@([^\s:/@]*):", re.IGNORECASE)
+"""Scheme and authority of an address; the host in the short form of ssh's, USER@HOST:PATH."""
 
-JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+LONGEST_AUTHORITY = 1000
+"""Characters; a host's name has 253 at most."""
+
 PORTS: Mapping[str, tuple[int, ...]] = {"": (443, 80), "http": (80,), "https": (443,)}
 """By scheme, "" for a registry that is named without a port."""
 
@@ -77,35 +80,52 @@ def check_sources(text: str, app: App, apps: Iterable[App], source: str = "") ->
     and what variables stand for is not known here. Takes the Dockerfile, and what it is called if that is not the app's own.
     """
     registries = {place for each in apps if (domain := registry(each.image)) != HUB for place in _places(domain, "")}
-    for line, urls in _added(text):
-        for url in urls:
-            host = url.hostname or ""
-            local = host_key(host) == LOCAL or is_link_local(host)
-            if local or not registries.isdisjoint(_places(url.netloc.rpartition("@")[2], url.scheme)):
+    for line, addresses in _added(text):
+        for scheme, authority in addresses:
+            place = authority.rpartition("@")[2]
+            host = _host(place)
+            local = host in ("", LOCAL) or is_link_local(host) or len(place) > LONGEST_AUTHORITY
+            if local or not registries.isdisjoint(_places(place, scheme)):
                 what = "this machine or its link" if local else "the registry of an app"
-                place = f"{source or app.build.dockerfile} line {line}"
                 raise StageFailed(
-                    f"{place}: ADD may load nothing from {what}, found {quoted(url.geturl(), 255)}",
+                    f"{source or app.build.dockerfile} line {line}: ADD may load nothing from {what}, "
+                    f"found {quoted(f'{scheme}://{authority}', 255)}",
                     "put the file into the repository, or load it from another server",
                 )
 
 
-def _added(text: str) -> Iterator[tuple[int, Iterator[SplitResult]]]:
+def _added(text: str) -> Iterator[tuple[int, Iterator[tuple[str, str]]]]:
     """Yield each line with which ADD may begin for some builder, from 1, and the addresses in what follows."""
     for group in groups(text):
         line = next((begin.line for begin in group.begins if begin.keyword == "ADD"), 0)
         if line:
-            yield line, (url for joined in dict.fromkeys(group.joined(line)) for url in _urls(joined))
+            yield line, (found for joined in dict.fromkeys(group.joined(line)) for found in _addresses(joined))
 
 
-def _urls(text: str) -> Iterator[SplitResult]:
-    """Yield the addresses in a text, as far as they can be read: without quotes, and USER@HOST:PATH as ssh://USER@HOST/PATH."""
-    text = JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    # A comma between quotes ends a word in JSON, and none for a shell.
-    words = (re.sub(r"[\"'\\`]", "", each) for each in (text, re.sub(r'"\s*,\s*"', " ", text)))
-    for url in {url: None for plain in words for url in URL.findall(plain)}:
-        with suppress(ValueError):  # no address to the engine, either
-            yield urlsplit(url if "://" in url else "ssh://" + url.replace(":", "/", 1))
+def _addresses(text: str) -> Iterator[tuple[str, str]]:
+    """Yield scheme and authority of the addresses in a text, whether it is read as JSON or as words of a shell."""
+    # A comma between quotes ends a word in JSON that nobody can read, and none for a shell.
+    readings = (text, re.sub(r'"\s*,\s*"', " ", text), *_json_words(text))
+    for found in dict.fromkeys(match.groups() for each in readings for match in URL.finditer(QUOTES.sub("", each))):
+        scheme, authority, host = found
+        yield (scheme.lower(), authority) if scheme else ("ssh", host)
+
+
+def _json_words(text: str) -> Iterator[str]:
+    """Yield the words of a JSON list in an instruction, as builders read it: what stands behind it does not count."""
+    start = text.find("[")
+    if start >= 0:
+        with suppress(ValueError, RecursionError):
+            found, _ = json.JSONDecoder(strict=False).raw_decode(text, start)
+            yield from (word for word in found if isinstance(word, str))
+
+
+def _host(place: str) -> str:
+    """Return one spelling of a host that stands with or without a port."""
+    place = place[:LONGEST_AUTHORITY]
+    bracketed = re.match(r"\[([^]%]*)", place)
+    name, colon, port = place.rpartition(":")
+    return host_key(bracketed[1] if bracketed else name if colon and not port.strip("0123456789") else place)
 
 
 def _places(netloc: str, scheme: str) -> set[tuple[str, int]]:

@@ -9,7 +9,7 @@ import pytest
 
 from gitdeploy.config.model import App
 from gitdeploy.config.sections import Build
-from gitdeploy.errors import GitdeployError, StageFailed
+from gitdeploy.errors import BuildFailed, GitdeployError, StageFailed
 from gitdeploy.pipeline.bases import Bases
 from gitdeploy.pipeline.buildcache import KEY, cache_name
 from gitdeploy.pipeline.buildguard import check_base, check_frontends, check_sources
@@ -132,13 +132,20 @@ LOCAL = "ADD may load nothing from this machine or its link, found"
         ("ADD --chown=1 http://127.'0'.0.1/x http://example.org/ /x", LOCAL),
         ("ADD a \\\n http://127.0.0\\\n.1/x /x", LOCAL),
         ("ONBUILD ADD http://127.0.0.1/x /x", LOCAL),
-        *((f"{keyword} http://127.0.0.1/x /x", LOCAL) for keyword in ("A\\\nDD", "A\\\n# c\nDD", "A\\\n\n\nD\\\n\u2003# c\nD")),
+        *((f"{keyword} http://127.0.0.1/x /x", LOCAL) for keyword in ("A\\\nDD", "A\\\n# c\nDD", "A\\\n\n\nD\\\n \t# c\nD")),
         ("A" + "\\\n" * 60 + "DD http://127.0.0.1/x /x", LOCAL),
         (f"ONBUILD{' ' * 50}A\\\nDD http://127.0.0.1/x /x", LOCAL),
         ("ADD \\\n# a comment\n\n  http://127.\\\n\n# another\n0.0.1/x /x", LOCAL),
         ("ADD http://127.\\\n  0.0.1/x /x", LOCAL),
-        ("ADD \\\n\u2003# a comment\nhttp://127.0.0.1/x /x", LOCAL),
-        ("ADD http://127.\\\n\xa0# a comment\n0.0.1/x /x", LOCAL),
+        *((f"{keyword}\\\n \\\nhttp://127.0.0.1/x /x", LOCAL) for keyword in ("ADD", "ONBUILD ADD", "A\\\nDD")),
+        ("ADD\\\n\t`\nhttp://127.0.0.1/x /x", LOCAL),
+        *((f"ADD http://x\\{escape}@127.0.0.1/x /x", LOCAL) for escape in ("u002f", "u0020", "u005c")),
+        (r'ADD ["http://x\\u002f@127.0.0.1/x","/x"]', LOCAL),
+        (r'ADD ["http://e.example","http://a\u0022,\u0022b@127.0.0.1/x","/x/"]', LOCAL),
+        ('ADD ["http\\\\\\`\nu003a//127.0.0.1/x","/x"]', LOCAL),
+        *((f"ADD http://{host}/v2/ /x", LOCAL) for host in (":5000", "me@:5000", "\u200b:5000", "\u00ad:5000", "")),
+        *((f"ADD http://[{host}]/x /x", LOCAL) for host in ("::1%25a%25b", "::1%25%25", "::ffff:127.0.0.1%25a%25b")),
+        ("ADD http://" + "a" * 1500 + "@" + "\u00ad" * 1500 + "127.0.0.1/x /x", LOCAL),
         *(
             (f"ADD http://{host}/x /x", LOCAL)
             for host in (
@@ -160,6 +167,25 @@ def test_what_only_the_engine_can_reach_is_not_added(line: str, why: str) -> Non
     with pytest.raises(StageFailed, match=rf"Dockerfile line 2: .*{why}") as caught:
         check_sources(f"FROM x\n{line}\n", ME, [ME, REGISTRY, PLAIN, HUB])
     assert "put the file into the repository" in caught.value.hint
+
+
+ODD = [
+    *("ADD \\\n\x01# {} /x/", "ADD \\\n\x0b# {} /x/", "ADD\\\n\t\x01# {} /x/\nLABEL x=y", "ONBUILD \u2003ADD {} /x"),
+    *(
+        "ONBUILD \x85ADD {} /x",
+        "\xa0" * 41 + "ADD {} /x",
+        "A\\\n\u2003# c\nDD {} /x",
+        "RUN x \\\r\r\nADD {} /x",
+        "ADD\ufffd {} /x",
+    ),
+]
+
+
+@pytest.mark.parametrize("line", ODD)
+def test_what_parts_words_for_one_builder_only_is_in_comments_at_most(line: str) -> None:
+    with pytest.raises(BuildFailed, match=r"line [23] of the Dockerfile: expected UTF-8 with plain spaces and tabs, found"):
+        check_sources(f"FROM x\n{line.format('http://127.0.0.1/x')}\n", ME, [ME])
+    check_sources("\ufeff# \u00ab\u00a0oui\u00a0\u00bb \ufffd\nFROM x\n  #\u3000c\nLABEL a='\u00e0 \u2026'\r\n", ME, [ME])
 
 
 HIDING = [
@@ -203,7 +229,8 @@ def test_what_a_base_image_brings_along_is_looked_at(
         *(
             "ADD http://box.lan:3000/x /x",
             "ADD http://r.example:8080/ /x",
-            "ADD http://[ /x",
+            "RUN x && \\\n add-apt-repository 'deb http://localhost/apt x'",
+            "COPY <<EOF /x\n  add_header Access-Control-Allow-Origin http://localhost:3000;\nEOF",
             "ADD http://x.example:\u00b2/ /x",
             "ADD http://$HOST/ /x",
         ),
