@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gitdeploy.errors import UnfitError
-from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
+from gitdeploy.gitserver.gitserver import has_server, read_server
 from gitdeploy.gitserver.ownedfiles import make_directory, open_directory
 
 AGENT_VERSION = "agent.version"
@@ -43,11 +43,11 @@ def prepare(home: Path, data: Path) -> None:
         # Docker fills a new volume from the first image that has something at its place: that must be the Git server's.
         reason = f"the Git server's data directory {data} is empty"
         raise UnfitError(reason, "start the Git server; if it keeps its data elsewhere, mount that, or set GITDEPLOY_DATA")
-    root = read_gogs(data).root if has_gogs(data) else data
-    if root.resolve().is_relative_to(home.resolve()):
+    gitserver = read_server(data) if has_server(data) else None
+    if gitserver and gitserver.root.resolve().is_relative_to(home.resolve()):
         reason = f"app.ini's [repository] ROOT is in the agent's directory {home}"
         raise UnfitError(reason, "let ROOT name the directory that the Git server keeps its repositories in")
-    server = root.stat()
+    server = gitserver.owner if gitserver else data.stat()
     try:
         with ExitStack() as opened:
             directory = open_directory(data, data)

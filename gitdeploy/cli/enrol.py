@@ -14,9 +14,9 @@ from gitdeploy.config.formats import fill_in
 from gitdeploy.config.load import parse_config
 from gitdeploy.config.model import Config
 from gitdeploy.errors import ConfigError, UsageError
-from gitdeploy.gitserver.gitserver import Gogs, read_gogs
+from gitdeploy.gitserver.gitserver import GitServer, read_server
 from gitdeploy.gitserver.hookconf import enrolled_apps
-from gitdeploy.gitserver.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_gogs
+from gitdeploy.gitserver.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_server
 from gitdeploy.gitserver.ownedfiles import locked, write_file
 from gitdeploy.worker.binding import rebind, require_same
 from gitdeploy.worker.site import Site
@@ -63,10 +63,10 @@ def _config(site: Site) -> Config:
 
 def _enrol_all(site: Site, values: Mapping[str, object], environ: Mapping[str, str]) -> int:
     """Enrol what there is, going on after a failure; and, if there is an image for it, what comes later."""
-    gogs, status = read_gogs(site.data), 0
+    server, status = read_server(site.data), 0
     image = str(values.get("image", ""))
     rest = {key: value for key, value in values.items() if key != "image"}
-    for name, path in gogs.repositories():
+    for name, path in server.repositories():
         try:
             config = _config(site)
             _require_same(site, name, path)
@@ -81,8 +81,8 @@ def _enrol_all(site: Site, values: Mapping[str, object], environ: Mapping[str, s
                 _enrol(site, name, {**rest, "image": fill_in(image, name)}, environ)
         except Exception as error:  # the others are enrolled
             status = complain(site, name, error)
-    if image and gogs.layout.work != "gitea":
-        _enrol_later(site, gogs, image, environ)
+    if image:
+        _enrol_later(site, server, image, environ)
     return status
 
 
@@ -93,16 +93,16 @@ def _require_same(site: Site, name: str, path: Path) -> None:
             require_same(state, name, path)
 
 
-def _enrol_later(site: Site, gogs: Gogs, image: str, environ: Mapping[str, str]) -> None:
+def _enrol_later(site: Site, gitserver: GitServer, image: str, environ: Mapping[str, str]) -> None:
     """Have repositories that are made from now on enrolled; where that fails, config.toml stays as it was."""
     server = _config(site).server
-    template = seed_gogs(gogs, server.relay_timeout, site.mode)
+    template = seed_server(gitserver, server.relay_timeout, site.mode)
     try:
         if edit_server(site, "new_repositories", image):
             audit_config(site, environ, "enrol", reason="what is made from now on, by its first push")
     except ConfigError:
         if not server.new_repositories:
-            forget_newcomers(gogs)
+            forget_newcomers(gitserver)
         raise
     print(f"repositories that are made from now on are enrolled by their first push ({template})")
 

@@ -20,8 +20,9 @@ from gitdeploy.engine.credentials import load as load_credentials
 from gitdeploy.engine.types import Credentials, Relabel
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import Enrolled, enrol, refresh
-from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
+from gitdeploy.gitserver.gitserver import GitServer, has_server, read_server
 from gitdeploy.gitserver.hookconf import HookConf, Mode
+from gitdeploy.gitserver.hookplaces import PLAIN
 from gitdeploy.intake.choice import full_patterns
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.release import APP
@@ -48,21 +49,21 @@ def make_site(environ: Mapping[str, str]) -> Site:
         prepare(home, data)
     if not environ.get("GITDEPLOY_HOME") or not os.access(spool, os.X_OK):
         found = f"found {home}" if environ.get("GITDEPLOY_HOME") else "found nothing"
-        reason = f"GITDEPLOY_HOME: expected the gitdeploy directory in the Gogs data directory, {found}"
+        reason = f"GITDEPLOY_HOME: expected the gitdeploy directory in the Git server's data directory, {found}"
         raise UnfitError(reason, "run DIR/gitdeploy/bin/gitdeploy, which sets it; install.sh makes it")
     os.umask(0o077)
     become(home)
-    gogs = _gogs(data)
+    server = _server(data)
 
-    def homes() -> tuple[str, ...]:  # asked anew: an agent may have begun before Gogs' install page was completed
-        return gogs().homes if has_gogs(data) else (str(spool.parent),)
+    def homes() -> tuple[str, ...]:  # asked anew: an agent may have begun before the Git server was set up
+        return server().homes if has_server(data) else (str(spool.parent),)
 
     return Site(
         home=home,
         data=data,
         spool=Spool(home, spool, data if environ.get("GITDEPLOY_DATA") else None),
         load_config=lambda app="": load_config(home / "config.toml", app),
-        find_repository=lambda app, seen, name: gogs().repository_of(app, seen, name),
+        find_repository=lambda app, seen, name: server().repository_of(app, seen, name),
         refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes(), mode), config),
         install_hook=lambda app, config, path: (
             install_hook(data, app, config, path, hook_conf(app, config, homes(), mode)).changed
@@ -70,9 +71,9 @@ def make_site(environ: Mapping[str, str]) -> Site:
         connect=lambda: connect(environ, former_names(home)),
         credentials=lambda app: _credentials(environ, app.push.auth_file),
         proxies=lambda: load_credentials(environ).proxies(environ.get("DOCKER_HOST") or DEFAULT_HOST),
-        lfs=lambda: gogs().lfs if has_gogs(data) else None,
-        readers=Readers(lambda path: place_of(path, gogs() if has_gogs(data) else None), environ.get("TMPDIR", "")),
-        submodules=lambda repository: _submodules(gogs() if has_gogs(data) else None, repository),
+        lfs=lambda: server().lfs if has_server(data) else None,
+        readers=Readers(lambda path: place_of(path, server() if has_server(data) else None), environ.get("TMPDIR", "")),
+        submodules=lambda repository: _submodules(server() if has_server(data) else None, repository),
         host=socket.gethostname(),
         homes=homes(),
         mode=mode,
@@ -111,8 +112,8 @@ def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> Hoo
 
 def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf, *, instead_of: str = "") -> Enrolled:
     """Put the hook into the app's repository, in place of the name that it had. Raises UnfitError or UsageError."""
-    bare = app.bare is not None
-    return enrol(data, repository, conf, bare=bare, as_of_ns=config.written, instead_of=instead_of)
+    places = PLAIN if app.bare or not has_server(data) else read_server(data).adapter.hooks
+    return enrol(data, repository, conf, places, as_of_ns=config.written, instead_of=instead_of)
 
 
 def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:
@@ -120,13 +121,13 @@ def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> No
         refresh(data, repository, conf, as_of_ns=config.written)
 
 
-def _submodules(gogs: Gogs | None, repository: Path) -> SameServer | None:
+def _submodules(server: GitServer | None, repository: Path) -> SameServer | None:
     """Return where the submodules of the app with this repository may be: among the repositories of the same Git server."""
-    if gogs is None:
+    if server is None:
         return None
-    root = gogs.root.resolve()
+    root = server.root.resolve()
     owner = repository.parent.name if repository.parent.parent == root else ""
-    return SameServer(root, owner, gogs.web.hosts, gogs.web.prefix)
+    return SameServer(root, owner, server.web.hosts, server.web.prefix)
 
 
 def become(home: Path) -> None:
@@ -143,16 +144,16 @@ def become(home: Path) -> None:
     os.setuid(owner.st_uid)
 
 
-def _gogs(data: Path) -> Callable[[], Gogs]:
+def _server(data: Path) -> Callable[[], GitServer]:
     """Read app.ini once, when it is needed: plain bare repositories do without."""
-    found: list[Gogs] = []
+    found: list[GitServer] = []
 
-    def gogs() -> Gogs:
+    def server() -> GitServer:
         if not found:
-            found.append(read_gogs(data))
+            found.append(read_server(data))
         return found[0]
 
-    return gogs
+    return server
 
 
 def app_name(given: str, site: Site, state: State) -> str:

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from gitdeploy.errors import GitdeployError, UnfitError
 from gitdeploy.gitserver.enrolment import remove
-from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
+from gitdeploy.gitserver.gitserver import has_server, read_server
 from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers
 from gitdeploy.gitserver.ownedfiles import locked, make_directory, open_directory, write_file
@@ -56,10 +56,10 @@ def owner(data: str, bare: str) -> None:
     home = Path(data) / "gitdeploy"
     if bare:
         facts = Path(bare).stat()
-    elif home.is_dir() and not has_gogs(Path(data)):
+    elif home.is_dir() and not has_server(Path(data)):
         facts = home.stat()
     else:
-        facts = read_gogs(Path(data)).root.stat()
+        facts = read_server(Path(data)).owner
     print(facts.st_uid, facts.st_gid)
 
 
@@ -153,8 +153,8 @@ def uninstall(data: str, purge: str, uid: str, gid: str) -> None:
             print(f"{name}: the earlier hook is back: {done.restored}")
         if done.left:
             print(f"{name}: {done.left} is not gitdeploy's and was left alone; the one it replaced is beside it")
-    if has_gogs(Path(data)):
-        forget_newcomers(read_gogs(Path(data)))
+    if has_server(Path(data)):
+        forget_newcomers(read_server(Path(data)))
     waiting = [] if purge else list(home.glob("spool/*.push"))
     for path in home.iterdir() if home.is_dir() else ():
         made = path.name in ("bin", "lib", "locks") or path.name.startswith("lib-")
@@ -181,7 +181,7 @@ def _require_free(lock: Path) -> None:
 
 def _enrolled(data: Path) -> dict[str, Path]:
     """Enrolled apps with their repositories: those of Gogs, and plain ones that config.toml names."""
-    found = dict(read_gogs(data).enrolled()) if has_gogs(data) else {}
+    found = dict(read_server(data).enrolled()) if has_server(data) else {}
     try:
         apps = tomllib.loads((data / "gitdeploy" / "config.toml").read_text(encoding="utf-8")).get("apps", {})
     except (OSError, ValueError):

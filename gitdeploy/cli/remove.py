@@ -11,7 +11,7 @@ from gitdeploy.cli.installation import make_site
 from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.errors import UsageError
 from gitdeploy.gitserver.enrolment import remove
-from gitdeploy.gitserver.gitserver import has_gogs, read_gogs
+from gitdeploy.gitserver.gitserver import has_server, read_server
 from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers
 from gitdeploy.releases.records import TAKEN_OUT
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 _remove(site, name, path, environ)
             except Exception as error:  # the others are taken out
                 status = complain(site, name, error)
-        if has_gogs(site.data):
+        if has_server(site.data):
             _no_newcomers(site, environ)
         return status
     name = arguments.app.lower()
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _no_newcomers(site: Site, environ: Mapping[str, str]) -> None:
     """No repository is enrolled by its first push any more."""
-    gogs = read_gogs(site.data)
+    gogs = read_server(site.data)
     if site.load_config().server.new_repositories:
         edit_server(site, "new_repositories", "")
         audit_config(site, environ, "remove", reason="what is made from now on")
@@ -77,7 +77,7 @@ def _remove(site: Site, name: str, path: Path, environ: Mapping[str, str]) -> bo
 
 def enrolled(site: Site) -> list[tuple[str, Path]]:
     """Return every enrolled app with its repository: those of Gogs, and plain ones that config.toml names."""
-    found = dict(read_gogs(site.data).enrolled()) if has_gogs(site.data) else {}
+    found = dict(read_server(site.data).enrolled()) if has_server(site.data) else {}
     for name, app in site.load_config().apps.items():
         if app.bare and name in enrolled_apps(app.bare):
             found[name] = app.bare

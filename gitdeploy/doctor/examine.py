@@ -14,7 +14,7 @@ from gitdeploy.doctor.apps import examine_apps
 from gitdeploy.doctor.auditlog import examine_audit
 from gitdeploy.doctor.engine import examine_engine
 from gitdeploy.doctor.finding import Finding, Level, from_error
-from gitdeploy.doctor.gogs import examine_gogs, examine_newcomers
+from gitdeploy.doctor.gitservers import examine_newcomers, examine_server
 from gitdeploy.doctor.logins import examine_registries
 from gitdeploy.doctor.machine import examine_disks, judge_packages, look_at_packages
 from gitdeploy.doctor.permissions import User, examine_files, look_at_file
@@ -28,7 +28,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.errors import ConfigError, GitdeployError
 from gitdeploy.gitserver.enrolment import hook_text
-from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
+from gitdeploy.gitserver.gitserver import GitServer, has_server, read_server
 from gitdeploy.gitserver.hookconf import HookConf, Mode
 from gitdeploy.releases.release import APP
 from gitdeploy.releases.state import State
@@ -69,7 +69,7 @@ class Examination:
         self._at = installation
         self._findings: list[Finding] = []
         self._config: Config | None = None
-        self._gogs: Gogs | None = None
+        self._server: GitServer | None = None
         self._repositories: list[FoundRepository] = []
         self._engine: Engine | None = None
         self._info: EngineInfo | None = None
@@ -88,16 +88,16 @@ class Examination:
         self._check("registry", self._examine_registries)
         self._check("secrets", lambda: examine_secrets(self._apps.values()))
         self._check("programs", lambda: examine_programs(self._apps.values()))
-        if self._gogs:
-            self._check("Gogs", partial(examine_gogs, self._gogs, self._names(), self._at.now()))
+        if self._server:
+            self._check("Git server", partial(examine_server, self._server, self._names(), self._at.now()))
             image = self._config.server.new_repositories if self._config else ""
-            self._check("new ones", partial(examine_newcomers, self._gogs, image) if image else list)
+            self._check("new ones", partial(examine_newcomers, self._server, image) if image else list)
         return self._findings
 
     def _look_inside(self, home: Path) -> None:
         mode, shared = self._at.mode, self._at.shared or home
         self._check("config.toml", partial(self._read_config, home / "config.toml"))
-        self._check("Gogs", partial(self._find_gogs, shared.parent))
+        self._check("Git server", partial(self._find_server, shared.parent))
         self._check("repository", partial(self._find_repositories, shared.parent))
         self._check("owner", lambda: examine_files(home, shared, mode, self._server_user()))
         for repository in self._repositories:
@@ -147,37 +147,41 @@ class Examination:
             yield Finding("warning", "config.toml", warning, "put it right, then: gitdeploy config check")
         yield Finding("ok", "config.toml", f"{path}: no mistakes; apps: {', '.join(self._apps) or 'none'}")
 
-    def _find_gogs(self, data: Path) -> Iterator[Finding]:
-        if not has_gogs(data):
-            yield Finding("ok", "Gogs", f"none in {data}: only repositories that config.toml names are looked at")
+    def _find_server(self, data: Path) -> Iterator[Finding]:
+        if not has_server(data):
+            yield Finding("ok", "Git server", f"none in {data}: only repositories that config.toml names are looked at")
             return
-        self._gogs = read_gogs(data)
-        count = sum(1 for _ in self._gogs.repositories())
+        self._server = server = read_server(data)
+        count = sum(1 for _ in server.repositories())
         level: Level = "ok" if count else "warning"
-        fix = f"see whether [repository] ROOT in {self._gogs.ini} is where Gogs keeps its repositories"
-        yield Finding(level, "Gogs", f"repositories in {self._gogs.root}: {count}", fix)
+        fix = f"see whether [repository] ROOT in {server.ini} is where {server.adapter.name} keeps its repositories"
+        here = f"repositories in {server.root}: {count}" if server.root.is_dir() else f"{server.root} is not there yet"
+        yield Finding(level, "Git server", f"{server.adapter.name}, {here}", fix)
 
     def _find_repositories(self, data: Path) -> Iterator[Finding]:
-        if self._gogs is None and has_gogs(data):
+        if self._server is None and has_server(data):
             return  # it cannot be read, which is a finding already
-        self._repositories, problems = find_repositories(self._apps, self._gogs)
+        self._repositories, problems = find_repositories(self._apps, self._server)
         yield from problems
         if self._config:
             yield from judge_repositories(self._repositories)
 
     def _server_user(self) -> User | None:
         """Return the user that the Git server runs as: whoever owns the repositories. None if there are none."""
-        places = [self._gogs.root] if self._gogs else [repository.path for repository in self._repositories]
+        if self._server:
+            return User(self._server.owner.st_uid, self._server.owner.st_gid)
+        places = [repository.path for repository in self._repositories]
         facts = look_at_file(places[0]) if places else None
         return User(facts.uid, facts.gid) if facts and facts.kind != "unreadable" else None
 
     def _examine_repository(self, repository: FoundRepository, shared: Path) -> Iterator[Finding]:
         config = self._config
-        homes = self._gogs.homes if self._gogs else (str(shared),)
+        homes = self._server.homes if self._server else (str(shared),)
         conf = self._at.hook_conf(repository.app, config, homes) if repository.app and config else None
         mtime = config.written if config else 0
-        bare = self._gogs is None or (repository.app is not None and repository.app.bare is not None)
-        yield from examine_repository(repository, Expected(shared.resolve(), hook_text(), conf, mtime), bare=bare)
+        kept = self._server is not None and not (repository.app is not None and repository.app.bare)
+        adapter = self._server.adapter if self._server and kept else None
+        yield from examine_repository(repository, Expected(shared.resolve(), hook_text(), conf, mtime), adapter)
 
     def _reach_engine(self) -> Iterator[Finding]:
         engine = self._at.connect()

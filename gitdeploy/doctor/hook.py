@@ -9,9 +9,10 @@ from pathlib import Path
 
 from gitdeploy.doctor.finding import Finding
 from gitdeploy.doctor.permissions import FileFacts, look_at_file
-from gitdeploy.gitserver.enrolment import HOOK, HOOK_DIRECTORIES, KEPT, MAX_HOOK, MOVED, MOVED_MARK, is_ours
-
-RESYNC = 'in Gogs: Admin Panel, "Resync pre-receive, update and post-receive hooks of all repositories"'
+from gitdeploy.gitserver.adapter import Adapter
+from gitdeploy.gitserver.enrolment import KEPT, MAX_HOOK, MOVED_MARK, is_ours
+from gitdeploy.gitserver.hookplaces import HOOK, MOVED, PLAIN
+from gitdeploy.gitserver.newcomers import is_clone
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class HookFacts:
         repository: its directory.
         uid: owner of that.
         hook: gitdeploy's hook.
-        delegate: Gogs' own post-receive hook, None where git itself runs gitdeploy's.
-        moves: the hook that tells of merges in the web page; None where post-receive does.
+        delegate: the Git server's own post-receive hook, None where git itself runs gitdeploy's.
+        mirror: whether the repository is a fork or a mirror: the Git server writes no hooks of its own into a mirror.
+        moves: the hook that tells of refs which move without a push; None where post-receive does.
         kept: whether a hook from before gitdeploy is kept.
         noexec: whether the repository's file system forbids to run programs.
     """
@@ -34,33 +36,36 @@ class HookFacts:
     uid: int
     hook: FileFacts
     delegate: FileFacts | None
+    mirror: bool
     moves: FileFacts | None
     kept: bool
     noexec: bool
 
 
-def look_at_hooks(app: str, repository: Path, *, bare: bool) -> HookFacts:
-    """Look into a repository; `bare`: no Gogs is there, git itself runs the hook. Raises OSError if it is gone."""
-    hooks = repository / HOOK_DIRECTORIES[bare]
+def look_at_hooks(app: str, repository: Path, adapter: Adapter | None) -> HookFacts:
+    """Look into a repository; takes the adapter of the Git server that keeps it, if any. Raises OSError if it is gone."""
+    places = adapter.hooks if adapter else PLAIN
+    hooks = repository / places.directory
     return HookFacts(
         app=app,
         repository=repository,
         uid=repository.stat().st_uid,
-        hook=look_at_file(hooks / HOOK, MAX_HOOK),
-        delegate=None if bare else look_at_file(repository / "hooks" / HOOK, MAX_HOOK),
-        moves=None if bare else look_at_file(repository / "hooks" / MOVED, MAX_HOOK),
-        kept=os.path.lexists(hooks / KEPT),
+        hook=look_at_file(hooks / places.file, MAX_HOOK),
+        delegate=look_at_file(repository / "hooks" / HOOK, MAX_HOOK) if places.delegate else None,
+        mirror=is_clone(repository),
+        moves=look_at_file(repository / "hooks" / MOVED, MAX_HOOK) if places.moves else None,
+        kept=places.alone and os.path.lexists(hooks / KEPT),
         noexec=bool(os.statvfs(repository).f_flag & os.ST_NOEXEC),
     )
 
 
-def judge_hooks(facts: HookFacts, current: bytes) -> Iterator[Finding]:
+def judge_hooks(facts: HookFacts, current: bytes, adapter: Adapter | None) -> Iterator[Finding]:
     """Yield what is wrong with the hooks of a repository; `current` is the text of this gitdeploy's hook. Pure."""
     yield from _judge_text(facts, current)
     if facts.hook.kind == "file":
         yield from _judge_permissions(facts)
-    if facts.delegate is not None:
-        yield from _judge_delegate(facts.app, facts.delegate)
+    if adapter and facts.delegate is not None:
+        yield from _judge_delegate(facts, facts.delegate, adapter)
 
 
 def judge_moves(facts: HookFacts, current: bytes) -> Iterator[Finding]:
@@ -71,7 +76,7 @@ def judge_moves(facts: HookFacts, current: bytes) -> Iterator[Finding]:
     problem = hook.problem
     if hook.kind == "file" and not is_ours(hook.data, MOVED_MARK):
         problem = "is somebody else's, which enrolling leaves alone"
-        fix = f'have it run at its end: custom_hooks/{HOOK} moved, if "$1" is committed'
+        fix = f'have it run at its end: {facts.hook.path.relative_to(facts.repository)} moved, if "$1" is committed'
     elif hook.kind == "file" and hook.mode & 0o555 != 0o555:
         problem = f"is not executable (mode {hook.mode:o})"
     elif hook.kind == "file" and hook.data != current:
@@ -115,13 +120,13 @@ def _judge_permissions(facts: HookFacts) -> Iterator[Finding]:
         yield Finding("warning", "hook", found, f"chown {facts.uid} {hook.path}", facts.app)
 
 
-def _judge_delegate(app: str, delegate: FileFacts) -> Iterator[Finding]:
-    """Gogs writes it into every repository (gogs/internal/database/repo.go, hooksTpls); it runs the custom hooks."""
-    problem = delegate.problem
-    if delegate.kind == "file" and (b" hook " not in delegate.data or b"post-receive" not in delegate.data):
-        problem = "does not call `gogs hook`"
+def _judge_delegate(facts: HookFacts, delegate: FileFacts, adapter: Adapter) -> Iterator[Finding]:
+    """Yield what is wrong with the Git server's own hook, which it writes into every repository that is no mirror."""
+    problem = "" if facts.mirror and delegate.kind == "missing" else delegate.problem
+    if delegate.kind == "file" and not all(call in delegate.data for call in adapter.hooks.calls):
+        problem = f"does not run {facts.hook.path.relative_to(facts.repository)}"
     elif delegate.kind == "file" and not delegate.mode & 0o111:
         problem = f"is not executable (mode {delegate.mode:o})"
     if problem:
-        found = f"{delegate.path} {problem}: Gogs runs no custom hook, feed or webhook after a push"
-        yield Finding("error", "Gogs' hook", found, RESYNC, app)
+        found = f"{delegate.path} {problem}: {adapter.name} runs no hook of others, feed or webhook after a push"
+        yield Finding("error", "server's hook", found, f"in {adapter.name}: {adapter.resync}", facts.app)

@@ -65,8 +65,8 @@ def _seconds(text: str) -> float | None:
 def judge_hook_log(error: HookError | None, now: float) -> Iterator[Finding]:
     """Yield whether there is a recent error. Pure."""
     if error is None or (error.time is not None and now - error.time > RECENT):
-        yield Finding("ok", "Gogs' log", "no error of a post-receive hook in the last days")
+        yield Finding("ok", "hook log", "no error of a post-receive hook in the last days")
         return
     when = datetime.fromtimestamp(error.time).strftime("%Y-%m-%d %H:%M:%S, ") if error.time is not None else ""
     fix = next((fix for words, fix in FIXES.items() if words in error.text), f"see {error.path}")
-    yield Finding("warning", "Gogs' log", f"the last error in {error.path}: {when}{error.text}", fix)
+    yield Finding("warning", "hook log", f"the last error in {error.path}: {when}{error.text}", fix)

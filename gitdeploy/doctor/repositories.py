@@ -11,9 +11,11 @@ from gitdeploy.doctor.conf import judge_conf, look_at_conf
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.doctor.hook import judge_hooks, judge_moves, look_at_hooks
 from gitdeploy.errors import UsageError
-from gitdeploy.gitserver.enrolment import MOVED, hook_text
-from gitdeploy.gitserver.gitserver import Gogs
+from gitdeploy.gitserver.adapter import Adapter
+from gitdeploy.gitserver.enrolment import hook_text
+from gitdeploy.gitserver.gitserver import GitServer
 from gitdeploy.gitserver.hookconf import FILE, HookConf
+from gitdeploy.gitserver.hookplaces import MOVED
 
 
 @dataclass(frozen=True)
@@ -30,22 +32,22 @@ class FoundRepository:
     app: App | None
 
 
-def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[FoundRepository], list[Finding]]:
+def find_repositories(apps: Mapping[str, App], server: GitServer | None) -> tuple[list[FoundRepository], list[Finding]]:
     """Return all enrolled repositories and those of all apps, in order of the apps' names; and the apps that have none.
 
     Args:
         apps: of config.toml.
-        gogs: where to look, None if there is no Gogs.
+        server: where to look, None if there is no Git server.
     """
     enrolled: dict[str, list[Path]] = {}
-    for name, path in gogs.enrolled() if gogs else ():
+    for name, path in server.enrolled() if server else ():
         enrolled.setdefault(name, []).append(path)
     found: list[FoundRepository] = []
     problems: list[Finding] = []
     for name in sorted(apps.keys() | enrolled.keys()):
         app, paths = apps.get(name), enrolled.get(name, [])
         try:
-            paths = [_repository_of(app, gogs)] if app and (app.bare or not paths) else paths
+            paths = [_repository_of(app, server)] if app and (app.bare or not paths) else paths
         except UsageError as error:
             problems.append(from_error("repository", error, app=name))
             continue
@@ -53,14 +55,16 @@ def find_repositories(apps: Mapping[str, App], gogs: Gogs | None) -> tuple[list[
     return found, problems
 
 
-def _repository_of(app: App, gogs: Gogs | None) -> Path:
+def _repository_of(app: App, server: GitServer | None) -> Path:
     if app.bare and (app.bare / "objects").is_dir():
         return app.bare
     if app.bare:
         raise UsageError(f"there is no bare repository at {app.bare}", "correct repository in config.toml")
-    if gogs is None:
-        raise UsageError("there is no Gogs that would keep it", "name its bare repository in config.toml: repository = PATH")
-    return gogs.repository_of(app.name, name=app.served_by)
+    if server is None:
+        raise UsageError(
+            "there is no Git server that would keep it", "name its bare repository in config.toml: repository = PATH"
+        )
+    return server.repository_of(app.name, name=app.served_by)
 
 
 def judge_repositories(repositories: Sequence[FoundRepository]) -> Iterator[Finding]:
@@ -96,11 +100,11 @@ class Expected:
     config_mtime_ns: int
 
 
-def examine_repository(repository: FoundRepository, expected: Expected, *, bare: bool) -> Iterator[Finding]:
-    """Look into one repository; `bare`: git itself runs the hook. Raises OSError if it is gone."""
-    hooks = look_at_hooks(repository.name, repository.path, bare=bare)
+def examine_repository(repository: FoundRepository, expected: Expected, adapter: Adapter | None) -> Iterator[Finding]:
+    """Look into one repository; takes the adapter of the Git server that keeps it, if any. Raises OSError if it is gone."""
+    hooks = look_at_hooks(repository.name, repository.path, adapter)
     problems = [
-        *judge_hooks(hooks, expected.hook),
+        *judge_hooks(hooks, expected.hook, adapter),
         *judge_moves(hooks, hook_text(MOVED)),
         *judge_conf(look_at_conf(repository.name, repository.path), expected.home, expected.conf, expected.config_mtime_ns),
     ]

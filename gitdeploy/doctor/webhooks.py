@@ -1,26 +1,21 @@
-"""Webhooks in Gogs' database that still call a Jenkins, which would deploy every push a second time.
+"""Webhooks in the Git server's database that still call a Jenkins, which would deploy every push a second time.
 
-Tables as of gogs/internal/database (webhook.go, repo.go, users.go). The database is Gogs': it is opened read-only, and nothing
-that stands in it is believed.
+Tables as of gogs/internal/database (webhook.go, repo.go, users.go), and go-gitea/gitea/models (webhook/webhook.go), where the
+organization is owner_id since 1.19. Nothing that stands in them is believed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sqlite3
-import stat
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from gitdeploy.doctor.finding import Finding
-
-LIMIT = 5.0
-"""Seconds that Gogs' database may take to answer."""
+from gitdeploy.source.servertables import LIMIT, open_tables
 
 MAX_ROWS = 10_000
 
@@ -28,7 +23,7 @@ QUERY = """
 SELECT webhook.url, webhook.events, owner.lower_name, repository.lower_name
 FROM webhook
 LEFT JOIN repository ON repository.id = webhook.repo_id
-LEFT JOIN "user" AS owner ON owner.id = CASE WHEN webhook.repo_id > 0 THEN repository.owner_id ELSE webhook.org_id END
+LEFT JOIN "user" AS owner ON owner.id = CASE WHEN webhook.repo_id > 0 THEN repository.owner_id ELSE webhook.{owner} END
 WHERE webhook.is_active
 LIMIT ?
 """
@@ -58,15 +53,11 @@ class Webhook:
 
 
 def read_webhooks(database: Path) -> list[Webhook]:
-    """Raise sqlite3.Error if it is no database of Gogs, cannot be read, or take too long; and OSError."""
-    end = time.monotonic() + LIMIT
-    if not stat.S_ISREG(database.lstat().st_mode):  # it is the Git server's to put there what it likes
-        raise sqlite3.OperationalError("it is no regular file")
-    with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=LIMIT)) as db:
-        db.text_factory = lambda data: data.decode("utf-8", "replace")
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.set_progress_handler(lambda: int(time.monotonic() > end), 10_000)
-        rows = db.execute(QUERY, (MAX_ROWS,)).fetchall()
+    """Return the active ones for pushes. Raises sqlite3.Error if there are no such tables or they take too long; OSError."""
+    with closing(open_tables(database, LIMIT)) as db:
+        columns = {name for _, name, *_ in db.execute("PRAGMA table_info(webhook)")}
+        query = QUERY.format(owner="owner_id" if "owner_id" in columns else "org_id")
+        rows = db.execute(query, (MAX_ROWS,)).fetchall()
     return [_webhook(*row) for row in rows if _for_pushes(row[1])]
 
 
@@ -96,11 +87,12 @@ def _without_secrets(url: str) -> str:
         return "an address that cannot be read"
 
 
-def judge_webhooks(webhooks: Iterable[Webhook], enrolled: Mapping[str, str]) -> Iterator[Finding]:
+def judge_webhooks(webhooks: Iterable[Webhook], enrolled: Mapping[str, str], server: str) -> Iterator[Finding]:
     """Yield the webhooks that would deploy again what gitdeploy has deployed. Pure.
 
     Args:
-        enrolled: repository as Gogs calls it now, "owner/name" in lower case, to its app.
+        enrolled: repository as the Git server calls it now, "owner/name" in lower case, to its app.
+        server: what that is called.
     """
     for webhook in webhooks:
         if not webhook.jenkins:
@@ -108,10 +100,11 @@ def judge_webhooks(webhooks: Iterable[Webhook], enrolled: Mapping[str, str]) -> 
         whole = f"{webhook.owner}/{webhook.repository}"
         if webhook.repository and whole in enrolled:
             found = f"pushes are still sent to {webhook.url}: a Jenkins would deploy them a second time"
-            fix = f"remove it in Gogs: {whole}, Settings, Webhooks"
+            fix = f"remove it in {server}: {whole}, Settings, Webhooks"
             yield Finding("warning", "webhook", found, fix, enrolled[whole])
         elif not webhook.repository and any(name.startswith(f"{webhook.owner}/") for name in enrolled):
             found = (
                 f"pushes to all of {webhook.owner} are still sent to {webhook.url}: a Jenkins would deploy them a second time"
             )
-            yield Finding("warning", "webhook", found, f"remove it in Gogs: organization {webhook.owner}, Settings, Webhooks")
+            fix = f"remove it in {server}: organization {webhook.owner}, Settings, Webhooks"
+            yield Finding("warning", "webhook", found, fix)

@@ -62,6 +62,11 @@ def parse_ini(text: str) -> dict[str, dict[str, str]]:
     return sections
 
 
+def value_of(settings: Ini, section: str, key: str) -> str:
+    """Return the value of a key, "" if it is not set. Pure."""
+    return settings.get(section, {}).get(key, "")
+
+
 def _unquote(value: str) -> str:
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "`\"'"
     return value[1:-1] if quoted else value

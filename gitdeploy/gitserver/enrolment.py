@@ -15,25 +15,21 @@ from pathlib import Path
 
 from gitdeploy.errors import UsageError
 from gitdeploy.gitserver import pushoptions
+from gitdeploy.gitserver.gitserver import GITEA, GOGS
 from gitdeploy.gitserver.hookconf import FILE, MAX_APPS, MAX_SIZE, HookConf, refs_by_app, value_of, without_app
+from gitdeploy.gitserver.hookplaces import HOOK, MOVED, PLAIN, HookPlaces
 from gitdeploy.gitserver.openrepository import exists, opened_repository, status, unlink
-from gitdeploy.gitserver.ownedfiles import make_directory, read_file, write_file
+from gitdeploy.gitserver.ownedfiles import make_directories, opened_below, read_file, write_file
 
-HOOK = "post-receive"
 KEPT = "post-receive.before-gitdeploy"
 MARK = b"\n# gitdeploy post-receive hook"
 """In the second line of every version of gitdeploy's hook."""
 
-MOVED = "reference-transaction"
 MOVED_MARK = b"\n# gitdeploy reference-transaction hook"
-"""Of the hook beside Gogs' own ones that tells of refs which move without a push that runs custom hooks."""
+"""The same in the hook beside the Git server's own ones that tells of refs which move without a push."""
 
-HOOK_DIRECTORIES = ("custom_hooks", "hooks")
-"""Below a repository: where Gogs' own hook looks for others, and where git looks."""
-
-GITEA = "post-receive.d"
-GITEA_HOOK = "gitdeploy"
-"""Below hooks/: where the hooks of Gitea and Forgejo look for others, and the name of gitdeploy's among them."""
+PLACES = (GOGS.hooks, GITEA.hooks, PLAIN)
+"""Where a hook may lie, whichever server kept the repository when it was enrolled."""
 
 MAX_HOOK = 1_000_000
 
@@ -76,7 +72,7 @@ def hook_text(name: str = HOOK) -> bytes:
 
 
 def enrol(
-    data: Path, repository: Path, conf: HookConf, *, bare: bool = False, as_of_ns: int = 0, instead_of: str = ""
+    data: Path, repository: Path, conf: HookConf, places: HookPlaces = GOGS.hooks, *, as_of_ns: int = 0, instead_of: str = ""
 ) -> Enrolled:
     """Install the hook and its conf in a repository, or bring both up to date. Safe to run twice at once.
 
@@ -84,7 +80,7 @@ def enrol(
         data: the Git server's data directory; symbolic links up to it are trusted.
         repository: a bare repository, below `data` or elsewhere.
         conf: what the hook is to know.
-        bare: a plain bare repository, without Gogs: git itself runs the hook.
+        places: where the hooks go.
         as_of_ns: modification time of the config.toml that `conf` was made of, in nanoseconds: an edit after it makes the
             hook leave the choice of refs to the worker. 0 for now.
         instead_of: the name that the app had until now.
@@ -95,33 +91,19 @@ def enrol(
     """
     with opened_repository(data, repository) as directory:
         owner = os.fstat(directory)
-        name, file = (HOOK_DIRECTORIES[bare], HOOK)
-        giteas = -1 if bare else _open_giteas(directory)
-        if giteas >= 0:
-            name, file = f"hooks/{GITEA}", GITEA_HOOK
-        hooks = giteas if giteas >= 0 else make_directory(directory, name, 0o755, owner)
-        try:
-            kept = giteas < 0 and _keep(hooks, repository / name)
-            changed = write_file(hooks, file, hook_text(), mode=0o755, owner=owner)
-        finally:
-            os.close(hooks)
-        if not bare and giteas < 0:
+        changed = False
+        for other in PLACES:  # another server's, which kept the repository until now
+            if other.directory != places.directory:
+                changed |= _take_out(directory, other)[0]
+        with make_directories(directory, places.directory, owner) as hooks:
+            kept = places.alone and _keep(hooks, repository / places.directory)
+            changed |= write_file(hooks, places.file, hook_text(), mode=0o755, owner=owner)
+        if places.moves:
             changed |= _follow_moves(directory, owner)
         changed |= pushoptions.offer(directory)
         changed |= _write_conf(directory, conf, owner, as_of_ns, instead_of)
-    return Enrolled(repository / name / file, changed, repository / name / KEPT if kept else None)
-
-
-def _open_giteas(directory: int) -> int:
-    """Open the directory of hooks that Gitea or Forgejo runs beside its own, for merges, too; -1 if there is none."""
-    try:
-        hooks = os.open("hooks", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-        try:
-            return os.open(GITEA, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=hooks)
-        finally:
-            os.close(hooks)
-    except OSError:
-        return -1
+    hook = repository / places.directory / places.file
+    return Enrolled(hook, changed, hook.with_name(KEPT) if kept else None)
 
 
 def refresh(data: Path, repository: Path, conf: HookConf, *, as_of_ns: int) -> bool:
@@ -162,12 +144,15 @@ def _keep(hooks: int, path: Path) -> bool:
 
 def _follow_moves(directory: int, owner: os.stat_result) -> bool:
     """Put the hook that tells of moves in place, unless there is one of somebody else's."""
-    hooks = make_directory(directory, "hooks", 0o755, owner)
-    try:
+    with make_directories(directory, "hooks", owner) as hooks:
         free = not exists(hooks, MOVED) or is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK)
         return free and write_file(hooks, MOVED, hook_text(MOVED), mode=0o755, owner=owner)
-    finally:
-        os.close(hooks)
+
+
+def _forget_moves(directory: int) -> None:
+    with suppress(OSError), opened_below(directory, "hooks") as hooks:
+        if is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK):
+            os.unlink(MOVED, dir_fd=hooks)
 
 
 def remove(data: Path, repository: Path, app: str = "") -> Removed:
@@ -178,7 +163,6 @@ def remove(data: Path, repository: Path, app: str = "") -> Removed:
     Raises:
         UnfitError: the repository is not there, or cannot be written safely.
     """
-    restored = left = None
     with opened_repository(data, repository) as directory:
         before = read_file(directory, FILE, MAX_SIZE) or b""
         apps = refs_by_app(before)
@@ -191,34 +175,38 @@ def remove(data: Path, repository: Path, app: str = "") -> Removed:
         # The conf first: without it, the hook does nothing.
         found = unlink(directory, FILE)
         pushoptions.withdraw(directory)
-        giteas = _open_giteas(directory)
-        if giteas >= 0:
-            found |= is_ours(read_file(giteas, GITEA_HOOK, MAX_HOOK)) and unlink(giteas, GITEA_HOOK)
-            os.close(giteas)
-        for name in HOOK_DIRECTORIES:
-            try:
-                hooks = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-            except OSError:
-                continue
-            try:
-                if is_ours(read_file(hooks, MOVED, MAX_HOOK), MOVED_MARK):
-                    os.unlink(MOVED, dir_fd=hooks)
-                ours = is_ours(read_file(hooks, HOOK, MAX_HOOK))
-                found |= ours
-                if exists(hooks, KEPT) and (ours or not exists(hooks, HOOK)):
-                    os.rename(KEPT, HOOK, src_dir_fd=hooks, dst_dir_fd=hooks)
-                    restored = repository / name / HOOK
-                elif ours:
-                    os.unlink(HOOK, dir_fd=hooks)
-                elif exists(hooks, KEPT):
-                    left = repository / name / HOOK
-                os.fsync(hooks)
-            finally:
-                os.close(hooks)
+        _forget_moves(directory)
+        restored = left = None
+        for places in PLACES:
+            ours, state = _take_out(directory, places)
+            found |= ours
+            restored = repository / places.directory / HOOK if state == "restored" else restored
+            left = repository / places.directory / HOOK if state == "left" else left
         with suppress(OSError):  # Gogs makes this directory with its first hook: keep it only if it holds one
-            os.rmdir(HOOK_DIRECTORIES[False], dir_fd=directory)
+            os.rmdir(GOGS.hooks.directory, dir_fd=directory)
         os.fsync(directory)
     return Removed(found, restored, left)
+
+
+def _take_out(directory: int, places: HookPlaces) -> tuple[bool, str]:
+    """Take gitdeploy's hook out of one place.
+
+    Returns:
+        whether it was there; "restored" if the one from before is back, "left" if both are somebody else's.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError), opened_below(directory, places.directory) as hooks:
+        ours = is_ours(read_file(hooks, places.file, MAX_HOOK))
+        kept, state = places.alone and exists(hooks, KEPT), ""
+        if kept and (ours or not exists(hooks, places.file)):
+            os.rename(KEPT, places.file, src_dir_fd=hooks, dst_dir_fd=hooks)
+            state = "restored"
+        elif ours:
+            os.unlink(places.file, dir_fd=hooks)
+        elif kept:
+            state = "left"
+        os.fsync(hooks)
+        return ours, state
+    return False, ""
 
 
 def is_ours(text: bytes | None, mark: bytes = MARK) -> bool:

@@ -1,94 +1,95 @@
-"""Where Gogs keeps things: its app.ini, read from the data directory, and the bare repositories below `[repository] ROOT`.
+"""One Git server, found by its data directory: its app.ini, and the bare repositories below `[repository] ROOT`.
 
-Gogs' app.ini names paths as Gogs sees them. In its official images that is a container with the data directory at /data, so
-paths are mapped back (docker/start.sh and docker/s6/gogs/setup of Gogs link /home/git and /app/gogs/data into /data).
+app.ini names paths as the server sees them. In official images that is a container, so they are mapped back.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from gitdeploy.config.appname import is_app_name
 from gitdeploy.errors import UnfitError, UsageError
+from gitdeploy.gitserver.adapter import Adapter, Database, Layout
 from gitdeploy.gitserver.appini import Ini, read_ini
+from gitdeploy.gitserver.gitea.giteaadapter import GiteaAdapter
+from gitdeploy.gitserver.gogs.gogsadapter import GogsAdapter
 from gitdeploy.gitserver.hookconf import enrolled_apps
+from gitdeploy.gitserver.webaddress import Address, address
 
-CONTAINER_DATA = PurePosixPath("/data")
-CONTAINER_PATHS = {
-    PurePosixPath("/home/git"): PurePosixPath("git"),
-    PurePosixPath("/app/gogs/data"): PurePosixPath("gogs/data"),
-    PurePosixPath("/app/gogs/log"): PurePosixPath("gogs/log"),
-    CONTAINER_DATA: PurePosixPath("."),
-}
+if TYPE_CHECKING:
+    from gitdeploy.source.lfs import LfsStore
 
-MAX_NAME = 1000
-"""Characters of an address in app.ini that are read."""
+GOGS, GITEA = GogsAdapter(), GiteaAdapter()
+ADAPTERS: tuple[Adapter, ...] = (GITEA, GOGS)
+"""Of two servers with an app.ini at the same place, the first that claims to have written it has."""
 
-
-@dataclass(frozen=True)
-class Layout:
-    """How one kind of installation lays out its data directory.
-
-    Attributes:
-        ini: app.ini, below the data directory.
-        work: what Gogs resolves relative paths against, below the data directory.
-        container: whether absolute paths in app.ini are a container's.
-    """
-
-    ini: str
-    work: str
-    container: bool
-
-
-LAYOUTS = (
-    Layout("gogs/conf/app.ini", "gogs", container=True),  # the official images
-    Layout("custom/conf/app.ini", ".", container=False),  # on the host; DIR is the directory with the gogs binary
-    Layout("gogs/custom/conf/app.ini", "gogs", container=False),  # on the host; DIR is the home directory around it
-    Layout("gitea/conf/app.ini", "gitea", container=True),  # the official images of Gitea and Forgejo
-)
+_VARIABLE = re.compile(r"\$\{?\w")
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a Git server says that it is reached.
+class GitServer:
+    """One Git server.
 
     Attributes:
-        hosts: names in the URLs of its repositories, lower case, over HTTP or SSH.
-        prefix: path of its web address: "gogs" for https://example.com/gogs/.
-    """
-
-    hosts: frozenset[str]
-    prefix: str = ""
-
-
-@dataclass(frozen=True)
-class Gogs:
-    """One Gogs, found by its data directory.
-
-    Attributes:
+        adapter: which it is.
+        layout: which kind of installation it is.
         data: the data directory, as this process sees it.
         ini: its app.ini.
-        root: the directory of all repositories, ROOT/owner/repo.git.
-        lfs: its store of Git LFS objects, None if it is not on this disk.
-        layout: which kind of installation it is.
+        settings: what that says; it holds secrets.
+        root: the directory of all repositories, ROOT/owner/repo.git; it may not have been made yet.
         web: where it says that it is reached.
     """
 
+    adapter: Adapter
+    layout: Layout
     data: Path
     ini: Path
+    settings: Ini = field(repr=False)
     root: Path
-    lfs: Path | None
-    layout: Layout
     web: Address
 
     @property
     def homes(self) -> tuple[str, ...]:
-        """The gitdeploy directory as the hook may see it: on this machine, and in Gogs' container."""
-        inside = (str(CONTAINER_DATA / "gitdeploy"),) if self.layout.container else ()
+        """The gitdeploy directory as the hook may see it: on this machine, and in the server's container."""
+        inside = (f"{self.layout.seen}/gitdeploy",) if self.layout.seen else ()
         return tuple(dict.fromkeys((str(self.data / "gitdeploy"), *inside)))
+
+    @property
+    def owner(self) -> os.stat_result:
+        """Facts of what belongs to the server's user: ROOT, or app.ini where that is root's or not made yet."""
+        try:
+            facts = self.root.stat()
+        except OSError:
+            facts = self.ini.stat()
+        return facts if facts.st_uid else self.ini.stat()
+
+    @property
+    def lfs(self) -> LfsStore | None:
+        """Its store of Git LFS objects, None if it is not on this disk."""
+        from gitdeploy.source.lfs import LfsStore, Owners  # noqa: PLC0415 (most commands ask for none)
+
+        path = self.adapter.lfs_objects(self.settings)
+        where = self.path(path) if path else None
+        if where is None or not where.is_dir():
+            return None
+        form, database = self.adapter.lfs, self.database
+        owners = Owners(Path(database.path), form.table, form.repository) if database.kind == "sqlite3" else None
+        return LfsStore(where, form.width, form.whole, owners)
+
+    @property
+    def database(self) -> Database:
+        """Its tables; the path is that of this process."""
+        found = self.adapter.database(self.settings)
+        return found._replace(path=str(self.path(found.path)))
+
+    def path(self, path: str) -> Path:
+        """Return a path of app.ini, or one the hook saw, as this process sees it."""
+        return host_path(self.data, self.layout, path)
 
     def repositories(self) -> Iterator[tuple[str, Path]]:
         """Yield all repositories but wikis: ("owner/repo", its bare repository), in order."""
@@ -118,7 +119,7 @@ class Gogs:
         if not is_app_name(name):
             raise UsageError(f"expected an app OWNER/REPO, found {name!r}", "write it in lower case, as below ROOT")
         named = self.root / f"{name}.git"
-        hint = host_path(self.data, self.layout, seen) if seen else named
+        hint = self.path(seen) if seen else named
         inside = hint.parent.parent == self.root and ".." not in hint.parts
         for path in (named, *([hint] if inside else [])):
             if app in enrolled_apps(path):
@@ -142,9 +143,9 @@ class Gogs:
     def _suggest(self, app: str) -> str:
         names = [name for name, _ in self.repositories()]
         if not names:
-            return f"create it in Gogs first, or correct [repository] ROOT in {self.ini}"
+            return f"create it in {self.adapter.name} first, or correct [repository] ROOT in {self.ini}"
         same = [name for name in names if name.split("/")[1] == app.split("/")[1]]
-        return f"create it in Gogs first, or name one of these: {', '.join((same or names)[:10])}"
+        return f"create it in {self.adapter.name} first, or name one of these: {', '.join((same or names)[:10])}"
 
 
 def host_path(data: Path, layout: Layout, path: str) -> Path:
@@ -153,69 +154,70 @@ def host_path(data: Path, layout: Layout, path: str) -> Path:
     Args:
         data: the data directory, as this process sees it.
         layout: its layout.
-        path: absolute, or relative to Gogs' working directory.
+        path: absolute, or relative to the server's work directory.
     """
     given = PurePosixPath(path)
     if not given.is_absolute():
         return data / layout.work / given
-    if layout.container and not given.is_relative_to(data):
-        for inside, below in CONTAINER_PATHS.items():
+    if layout.seen and not given.is_relative_to(data):
+        for inside, below in (*layout.links.items(), (layout.seen, ".")):
             if given.is_relative_to(inside):
                 return data / below / given.relative_to(inside)
     return Path(given)
 
 
-def has_gogs(data: Path) -> bool:
-    """Return whether this is a Gogs data directory, rather than one beside plain bare repositories."""
-    return any((data / layout.ini).exists() for layout in LAYOUTS)
+def has_server(data: Path) -> bool:
+    """Return whether this is a Git server's data directory, rather than one beside plain bare repositories."""
+    return any(_is_there(data, layout) for adapter in ADAPTERS for layout in adapter.layouts)
 
 
-def read_gogs(data: Path) -> Gogs:
-    """Find out where the Gogs with this data directory keeps its repositories.
+def _is_there(data: Path, layout: Layout) -> bool:
+    """Whether there is such an app.ini; one beside the data directory counts where that looks like its server's."""
+    return _ini(data, layout).exists() and (not layout.ini.startswith("../") or (data / "git").is_dir())
+
+
+def _ini(data: Path, layout: Layout) -> Path:
+    return data.parent / layout.ini[3:] if layout.ini.startswith("../") else data / layout.ini
+
+
+def read_server(data: Path) -> GitServer:
+    """Find out which Git server has this data directory, and where it keeps its repositories.
 
     Raises:
-        UnfitError: the directory is no Gogs data directory, app.ini cannot be read, or ROOT is not there.
+        UnfitError: the directory is none of a Git server, app.ini cannot be read, or ROOT is nowhere on this machine.
     """
-    layout = next((layout for layout in LAYOUTS if (data / layout.ini).exists()), None)
-    if layout is None:
-        places = ", ".join(layout.ini for layout in LAYOUTS)
-        hint = "name the directory that is mounted at /data in Gogs' container, and complete Gogs' install page first"
-        raise UnfitError(f"{data} is no Gogs data directory: there is none of {places}", hint)
-    ini = data / layout.ini
-    sections = read_ini(data, ini)
-    root = _root(data, layout, ini, sections)
-    if not root.is_dir():
-        inside = f"; of a container's paths, {CONTAINER_DATA} is {data} here" if layout.container else ""
+    for adapter in ADAPTERS:
+        for layout in adapter.layouts:
+            if not _is_there(data, layout):
+                continue
+            ini = _ini(data, layout)
+            settings = read_ini(data if ini.is_relative_to(data) else data.parent, ini)
+            if adapter.wrote(layout, settings):
+                root = _root(data, adapter, layout, ini, settings)
+                return GitServer(adapter, layout, data, ini, settings, root, address(settings))
+    places = ", ".join(dict.fromkeys(layout.ini for adapter in reversed(ADAPTERS) for layout in adapter.layouts))
+    hint = "name the directory that is mounted at /data in the Git server's container; it has to have been set up before"
+    raise UnfitError(f"{data} is no data directory of Gogs or Gitea: there is none of {places}", hint)
+
+
+def _root(data: Path, adapter: Adapter, layout: Layout, ini: Path, settings: Ini) -> Path:
+    """Return ROOT, which the server makes when it starts or with its first repository."""
+    configured = adapter.root(layout, settings)
+    what = f"{ini}: [repository] ROOT"
+    if not configured:
+        raise UnfitError(f"{what}: expected a path, found none", "write the path of the repositories there")
+    if adapter.expands and _VARIABLE.search(configured):
+        hint = f"write the path out, as {adapter.name} sees it: gitdeploy does not know its environment"
+        raise UnfitError(f"{what}: expected a path, found one with an environment variable", hint)
+    root = host_path(data, layout, configured)
+    if not root.is_dir() and (root.exists() or not _may_come(root, data, ini)):
+        inside = f"; of a container's paths, {layout.seen} is {data} here" if layout.seen else ""
         hint = f"correct [repository] ROOT in {ini}, or mount that directory at the same place on this machine{inside}"
-        raise UnfitError(f"{ini}: [repository] ROOT: expected a directory of this machine, found none there", hint)
-    return Gogs(data, ini, root, _lfs(data, layout, sections), layout, address(sections))
+        raise UnfitError(f"{what}: expected a directory of this machine, found none there", hint)
+    return root
 
 
-def _root(data: Path, layout: Layout, ini: Path, sections: Ini) -> Path:
-    configured = sections.get("repository", {}).get("ROOT", "")
-    if configured:
-        return host_path(data, layout, configured)
-    if layout.container:
-        return data / "git" / "gogs-repositories"  # Gogs' default, HOME/gogs-repositories
-    raise UnfitError(f"{ini}: [repository] ROOT: expected a path, found none", "write the path of the repositories there")
-
-
-def _lfs(data: Path, layout: Layout, sections: Ini) -> Path | None:
-    settings = sections.get("lfs", {})
-    if settings.get("STORAGE", "local") != "local":
-        return None
-    path = host_path(data, layout, settings.get("OBJECTS_PATH", "data/lfs-objects"))
-    return path if path.is_dir() else None
-
-
-def address(sections: Ini) -> Address:
-    """Return where app.ini says the server is reached: [server] EXTERNAL_URL (ROOT_URL in older ones and in Gitea), DOMAIN and
-    SSH_DOMAIN, which may refer to one another as "%(DOMAIN)s". Pure."""
-    server = {"PROTOCOL": "http", "DOMAIN": "localhost", "HTTP_PORT": "3000", **sections.get("server", {})}
-
-    def value(key: str) -> str:
-        return re.sub(r"%\((\w+)\)s", lambda found: server.get(found[1], "")[:MAX_NAME], server.get(key, "")[:MAX_NAME])
-
-    url = re.match(r"\w+://(?:[^/@]*@)?(\[[^]/]*\]|[^/:]*)(?::\d*)?/*(.*)", value("EXTERNAL_URL") or value("ROOT_URL"))
-    names = (value("DOMAIN"), value("SSH_DOMAIN"), url[1] if url else "")
-    return Address(frozenset(name.lower() for name in names if name), url[2].strip("/") if url else "")
+def _may_come(root: Path, data: Path, ini: Path) -> bool:
+    """Whether the server's user may have made the directory that ROOT is to be in, so that it makes ROOT, too."""
+    above, server = root.parent, ini.stat().st_uid
+    return above.is_dir() and (above.is_relative_to(data) or 0 != above.stat().st_uid == server)

@@ -19,10 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitdeploy.errors import UnfitError, UsageError
-from gitdeploy.gitserver.enrolment import HOOK, HOOK_DIRECTORIES, hook_text, remove
-from gitdeploy.gitserver.gitserver import Gogs, has_gogs, read_gogs
+from gitdeploy.gitserver.enrolment import hook_text, remove
+from gitdeploy.gitserver.gitserver import GOGS, GitServer, has_server, read_server
 from gitdeploy.gitserver.hookconf import ANY, FILE, HookConf, Mode, enrols_itself
-from gitdeploy.gitserver.ownedfiles import make_directory, open_directory, read_file, write_file
+from gitdeploy.gitserver.hookplaces import HookPlaces
+from gitdeploy.gitserver.ownedfiles import (
+    make_directories,
+    make_directory,
+    open_directory,
+    read_file,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from gitdeploy.config.model import Server
@@ -40,13 +47,14 @@ _OTHER = re.compile(rb"^\s*(?:\[[^]\n]*\]\s*)?templatedir\s*=", re.IGNORECASE | 
 _REMOTE = re.compile(rb"^\s*\[remote ", re.MULTILINE)
 
 
-def seed(base: Path, home: Path, conf: HookConf) -> bool:
+def seed(base: Path, home: Path, conf: HookConf, places: HookPlaces = GOGS.hooks) -> bool:
     """Have git put the hook into what it makes from now on; return whether anything changed.
 
     Args:
         base: a directory above `home`, or that itself; links up to it are trusted.
         home: of the Git server's user.
         conf: what the hook is to know, whatever its app and refs are.
+        places: where the hook goes in a repository.
 
     Raises:
         UsageError: that user has chosen another template directory.
@@ -58,7 +66,7 @@ def seed(base: Path, home: Path, conf: HookConf) -> bool:
         if _OTHER.search(settings.replace(SETTING, b"")):
             reason = f"{home / SETTINGS} has an init.templateDir already: new repositories will not be enrolled by themselves"
             raise UsageError(reason, f"take that out, or put the contents of {home / TEMPLATE} into that directory")
-        changed = _write_template(directory, owner, conf)
+        changed = _write_template(directory, owner, conf, places)
         if SETTING not in settings:
             mode = _mode(directory) if settings else 0o644
             gap = b"" if not settings or settings.endswith(b"\n") else b"\n"
@@ -77,7 +85,7 @@ def _opened(base: Path, home: Path) -> Iterator[int]:
             os.close(directory)
     except OSError as error:
         where = home / os.fsdecode(error.filename) if error.filename else home
-        hint = "the user that Gogs runs as needs a home directory of its own; run this as that user, or as root"
+        hint = "the user that the Git server runs as needs a home directory of its own; run this as that user, or as root"
         raise UnfitError(f"{where}: {error.strerror}", hint) from error
 
 
@@ -97,27 +105,21 @@ def _is_there(directory: int, name: str) -> bool:
     return False
 
 
-def _write_template(home: int, owner: os.stat_result, conf: HookConf) -> bool:
+def _write_template(home: int, owner: os.stat_result, conf: HookConf, places: HookPlaces) -> bool:
     """Gogs writes its own hooks into hooks/ and expects that directory to be there."""
-    template = make_directory(home, TEMPLATE, 0o755, owner)
-    custom = -1
-    try:
+    with make_directories(home, TEMPLATE, owner) as template:
         for name in ("hooks", "info"):
             os.close(make_directory(template, name, 0o755, owner))
-        custom = make_directory(template, HOOK_DIRECTORIES[False], 0o755, owner)
-        changed = write_file(custom, HOOK, hook_text(), mode=0o755, owner=owner)
+        with make_directories(template, places.directory, owner) as hooks:
+            changed = write_file(hooks, places.file, hook_text(), mode=0o755, owner=owner)
         return changed | write_file(template, FILE, replace(conf, app=ANY, refs=EVERY_REF).render(), mode=0o644, owner=owner)
-    finally:
-        os.close(template)
-        if custom >= 0:
-            os.close(custom)
 
 
 def _mode(directory: int) -> int:
     return stat.S_IMODE(os.stat(SETTINGS, dir_fd=directory, follow_symlinks=False).st_mode)
 
 
-def missing(home: Path) -> Path | None:
+def missing(home: Path, places: HookPlaces) -> Path | None:
     """Return the file of `seed` that is not there as it should be; None if all are. Raises OSError."""
     directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -127,16 +129,16 @@ def missing(home: Path) -> Path | None:
         os.close(directory)
     if not enrols_itself(home / TEMPLATE):
         return home / TEMPLATE / FILE
-    hooks, text = home / TEMPLATE / HOOK_DIRECTORIES[False], hook_text()
-    try:
+    hooks, text = home / TEMPLATE / places.directory, hook_text()
+    good = False
+    with suppress(OSError):
         directory = os.open(hooks, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return hooks / HOOK
-    try:
-        good = read_file(directory, HOOK, len(text) + 1) == text and os.access(HOOK, os.X_OK, dir_fd=directory)
-    finally:
-        os.close(directory)
-    return None if good else hooks / HOOK
+        try:
+            good = read_file(directory, places.file, len(text) + 1) == text
+            good = good and os.access(places.file, os.X_OK, dir_fd=directory)
+        finally:
+            os.close(directory)
+    return None if good else hooks / places.file
 
 
 def withdraw(base: Path, home: Path) -> bool:
@@ -165,52 +167,53 @@ def _without(settings: bytes) -> bytes:
     return before + (b"" if following.startswith(b"[") else b"[init]\n") + after
 
 
-def user_home(gogs: Gogs) -> Path:
-    """Home directory of the user that Gogs runs as, where git looks for that user's settings. Raises UnfitError."""
-    if gogs.layout.container:
-        return gogs.data / "git"
-    uid = gogs.root.stat().st_uid
+def user_home(server: GitServer) -> Path:
+    """Return the directory in which the Git server's git looks for its user's settings. Raises UnfitError."""
+    if home := server.adapter.home(server.layout, server.settings):
+        return server.path(home)
+    uid = server.owner.st_uid
     try:
         return Path(pwd.getpwuid(uid).pw_dir)
     except KeyError as error:
-        raise UnfitError(f"this machine knows no user {uid}, who owns {gogs.root}", "run this where Gogs runs") from error
+        where = f"run this where {server.adapter.name} runs"
+        raise UnfitError(f"this machine knows no user {uid}, who owns {server.root}", where) from error
 
 
-def base_of(gogs: Gogs) -> Path:
+def base_of(server: GitServer) -> Path:
     """Return the trusted directory above the home directory of its user, or that itself."""
-    home = user_home(gogs)
-    return gogs.data if home.is_relative_to(gogs.data) else home
+    home = user_home(server)
+    return server.data if home.is_relative_to(server.data) else home
 
 
-def seed_gogs(gogs: Gogs, wait: float, mode: Mode) -> Path:
-    """Have a Gogs' git put the hook into what it makes from now on; return the template. See `seed` and HookConf."""
-    home = user_home(gogs)
-    seed(base_of(gogs), home, HookConf(ANY, gogs.homes, EVERY_REF, wait, mode))
+def seed_server(server: GitServer, wait: float, mode: Mode) -> Path:
+    """Have a Git server's git put the hook into what it makes from now on; return the template. See `seed` and HookConf."""
+    home = user_home(server)
+    seed(base_of(server), home, HookConf(ANY, server.homes, EVERY_REF, wait, mode), server.adapter.hooks)
     return home / TEMPLATE
 
 
-def reseed(data: Path, server: Server, mode: Mode) -> None:
+def reseed(data: Path, config: Server, mode: Mode) -> None:
     """Bring the template up to date with this version and the config, where new repositories are to be enrolled.
 
     Raises:
         UsageError, UnfitError: see `seed`.
     """
-    if server.new_repositories and has_gogs(data):
-        seed_gogs(read_gogs(data), server.relay_timeout, mode)
+    if config.new_repositories and has_server(data):
+        seed_server(read_server(data), config.relay_timeout, mode)
 
 
-def forget_newcomers(gogs: Gogs) -> None:
+def forget_newcomers(server: GitServer) -> None:
     """No repository is made with the hook in it any more, and those that had no push yet lose theirs. Raises UnfitError."""
     try:
         home = None
         with suppress(UnfitError):  # a user whom this machine does not know: nothing was put into that home
-            home = user_home(gogs)
+            home = user_home(server)
         if home:
-            withdraw(base_of(gogs), home)
+            withdraw(base_of(server), home)
     finally:
-        for path in sorted(gogs.root.glob("*/*.git")):  # wikis included
+        for path in sorted(server.root.glob("*/*.git")):  # wikis included
             if enrols_itself(path):
-                remove(gogs.data, path)
+                remove(server.data, path)
 
 
 def may_enrol(repository: Path) -> bool:

@@ -127,6 +127,30 @@ def make_directory(parent: int, name: str, mode: int, owner: os.stat_result) -> 
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
 
 
+@contextmanager
+def make_directories(parent: int, path: str, owner: os.stat_result) -> Iterator[int]:
+    """Yield the directory at a relative path below `parent`, made with its parents, mode 0755, where there is none."""
+    fd = os.dup(parent)
+    try:
+        for name in path.split("/"):
+            fd = _replace(fd, make_directory(fd, name, 0o755, owner))
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def opened_below(parent: int, path: str) -> Iterator[int]:
+    """Yield the directory at a relative path below `parent`, reached through no link. Raises OSError."""
+    fd = os.dup(parent)
+    try:
+        for name in path.split("/"):
+            fd = _replace(fd, os.open(name, _DIRECTORY, dir_fd=fd))
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def read_file(directory: int, name: str, limit: int) -> bytes | None:
     """Return the first `limit` bytes of a regular file, None if there is no file of that name or it is anything else."""
     try:

@@ -13,6 +13,7 @@ from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.releases.state import State
+from gitdeploy.source.lfs import LfsStore
 from gitdeploy.source.reader import RemoteRepository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.targets.target import Target
@@ -89,7 +90,7 @@ class Tools(ABC):
         """Hold one of the places to build on this box; wait for it. Raises Cancelled."""
 
     @abstractmethod
-    def lfs(self) -> Path | None:
+    def lfs(self) -> LfsStore | None:
         """Return the Git server's store of Git LFS objects, None if there is none."""
 
     @abstractmethod

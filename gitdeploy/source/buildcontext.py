@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.ignore import MAX_FILE, IgnoreFilter, read_patterns
-from gitdeploy.source.lfs import read_pointer
+from gitdeploy.source.lfs import LfsObjects, LfsStore, read_pointer
 from gitdeploy.source.objects import BLOB, Objects
 from gitdeploy.source.repository import Repository
 from gitdeploy.source.sameserver import HINT, SameServer
@@ -105,7 +104,7 @@ def open_context(
     *,
     directory: str = ".",
     dockerfile: str = "Dockerfile",
-    lfs: Path | None = None,
+    lfs: LfsStore | None = None,
     submodules: SameServer | None = None,
     limit: int = MAX_CONTEXT,
 ) -> ContextStream:
@@ -142,7 +141,7 @@ def open_context(
     decisive = (FORMAT, root.entry.oid.hex(), show(item.path), item.oid.hex(), patterns)
     key = hashlib.sha256(repr(decisive).encode("utf-8", "surrogateescape")).hexdigest()
     repository.objects.largest = limit
-    return ContextStream(item, lambda: walk(finder.enter), lfs, content=content, key=key, limit=limit)
+    return ContextStream(item, lambda: walk(finder.enter), LfsObjects(lfs), content=content, key=key, limit=limit)
 
 
 def _sent_as(dockerfile: _Place, directory: _Place) -> bytes:

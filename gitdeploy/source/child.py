@@ -22,6 +22,7 @@ from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.changes import differ
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.confine import CannotChange, allow, become, confine
+from gitdeploy.source.lfs import LfsStore
 from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.source.stream import ContextStream
@@ -167,7 +168,7 @@ class Child:
             Commit(request["commit"], request["tree"], "", "", 0),
             directory=request["directory"],
             dockerfile=request["dockerfile"],
-            lfs=Path(request["lfs"]) if request["lfs"] else None,
+            lfs=LfsStore.from_plain(request["lfs"]) if request["lfs"] else None,
             submodules=SameServer.from_plain(server) if server else None,
             limit=request["limit"],
         )

@@ -32,6 +32,7 @@ class Objects:
     """Reads objects by their 20-byte id, until `close`.
 
     Attributes:
+        repository: its directory.
         largest: bytes that an object may have which is made of changes to others, on disk.
     """
 
@@ -39,7 +40,7 @@ class Objects:
         """Take the repository, for messages; its open object directory and those it borrows from; and paths of such that are
         not there."""
         self.largest = MAX_SIZE
-        self._repository = repository
+        self.repository = repository
         self._directories = directories
         self._missing = missing
         self._bases = BaseCache(BASES)
@@ -88,21 +89,21 @@ class Objects:
     def damaged(self, oid: bytes, damage: Damaged) -> StageFailed:
         """Return the error for an object whose content turned out damaged while it was read in pieces."""
         if isinstance(damage, TooLarge):
-            return StageFailed(f"object {oid.hex()} of {self._repository} is too large: {damage}", "see build.max_context")
-        return StageFailed(f"object {oid.hex()} of {self._repository} is damaged: {damage}", self.hint)
+            return StageFailed(f"object {oid.hex()} of {self.repository} is too large: {damage}", "see build.max_context")
+        return StageFailed(f"object {oid.hex()} of {self.repository} is damaged: {damage}", self.hint)
 
     @property
     def hint(self) -> str:
         """What to do about a repository that is not whole."""
-        return f"see what `git -C {self._repository} fsck` says, and push the branch again from a whole clone"
+        return f"see what `git -C {self.repository} fsck` says, and push the branch again from a whole clone"
 
     def missing(self, oid: bytes, kind: int) -> StageFailed:
         """Return the error for an object that is not there."""
-        reason = f"{KINDS[kind]} {oid.hex()} is missing in {self._repository}: the repository is not complete"
+        reason = f"{KINDS[kind]} {oid.hex()} is missing in {self.repository}: the repository is not complete"
         if self._missing:
             return StageFailed(
                 f"{reason}; it borrows objects from {self._missing[0]}, which is not there",
-                f"make that directory reachable under this path, or `git -C {self._repository} repack -a` where it is",
+                f"make that directory reachable under this path, or `git -C {self.repository} repack -a` where it is",
             )
         return StageFailed(reason, self.hint)
 
@@ -129,7 +130,7 @@ class Objects:
             try:
                 seen |= {oid.hex() for oid in pack.beginning_with(bytes.fromhex(digits[: len(digits) // 2 * 2]))}
             except Damaged as damage:
-                raise StageFailed(f"{self._repository}: {damage}", self.hint) from None
+                raise StageFailed(f"{self.repository}: {damage}", self.hint) from None
         yield from (bytes.fromhex(oid) for oid in sorted(seen) if oid.startswith(digits))
 
     def _arrived(self, oid: bytes) -> tuple[int, Content] | None:

@@ -16,6 +16,7 @@ from gitdeploy.errors import StageFailed
 from gitdeploy.source import frames
 from gitdeploy.source.commit import ID, MAX_TIME, Commit
 from gitdeploy.source.frames import BadFrame, nonsense
+from gitdeploy.source.lfs import LfsStore
 from gitdeploy.source.process import Answer, Cancel, Limits, Process
 from gitdeploy.source.remotecontext import RemoteContext
 from gitdeploy.source.sameserver import SameServer
@@ -155,7 +156,7 @@ class RemoteRepository:
         *,
         directory: str,
         dockerfile: str,
-        lfs: Path | None,
+        lfs: LfsStore | None,
         submodules: SameServer | None,
         limit: int,
     ) -> RemoteContext:
@@ -166,7 +167,7 @@ class RemoteRepository:
             "tree": commit.tree,
             "directory": directory,
             "dockerfile": dockerfile,
-            "lfs": str(lfs) if lfs else None,
+            "lfs": lfs.plain() if lfs else None,
             "submodules": submodules.plain() if submodules else None,
             "limit": limit,
         }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
 from gitdeploy.source.inflate import Content, Damaged, Large
-from gitdeploy.source.lfs import MAX_POINTER, read_object, read_pointer
+from gitdeploy.source.lfs import MAX_POINTER, LfsObjects, read_pointer
 from gitdeploy.source.objects import BLOB
 from gitdeploy.source.text import show
 from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, MAX_LINK, SYMLINK
@@ -30,9 +29,9 @@ class ContextStream:
     """
 
     def __init__(
-        self, dockerfile: Item, items: Callable[[], Iterator[Item]], lfs: Path | None, *, content: bytes, key: str, limit: int
+        self, dockerfile: Item, items: Callable[[], Iterator[Item]], lfs: LfsObjects, *, content: bytes, key: str, limit: int
     ) -> None:
-        """Take the Dockerfile as it is sent, what starts a walk, the store of LFS objects, and the bytes it may have."""
+        """Take the Dockerfile as it is sent, what starts a walk, the LFS objects, and the bytes it may have."""
         self.dockerfile = dockerfile.path.decode("utf-8", "surrogateescape")
         self.content = content
         self.key = key
@@ -106,7 +105,7 @@ class ContextStream:
         if isinstance(content, Large) or len(content) > MAX_POINTER:
             return content
         pointer = read_pointer(content, item.path)
-        return Large(pointer.size, read_object(self._lfs, pointer, item.path)) if pointer else content
+        return Large(pointer.size, self._lfs.read(pointer, item.path, item.objects.repository)) if pointer else content
 
 
 def _symlink(item: Item) -> bytes:

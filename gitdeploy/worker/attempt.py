@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import App
@@ -21,6 +20,7 @@ from gitdeploy.pipeline.deployment import deploy
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.records import Deployment, Status
 from gitdeploy.releases.state import StateUnfit
+from gitdeploy.source.lfs import LfsStore
 from gitdeploy.source.reader import RemoteRepository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.targets.target import Outcome
@@ -96,7 +96,7 @@ class Attempt(Tools):
         """See `Tools`."""
         return build_slot(self.site.spool, self.config.server.parallel, self.console, self.cancel)
 
-    def lfs(self) -> Path | None:
+    def lfs(self) -> LfsStore | None:
         """See `Tools`."""
         return self.site.lfs()
 

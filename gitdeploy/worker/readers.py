@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitdeploy.errors import GitdeployError, StageFailed, UnfitError
-from gitdeploy.gitserver.gitserver import Gogs
+from gitdeploy.gitserver.gitserver import GitServer
 from gitdeploy.gitserver.ownedfiles import open_directory
 from gitdeploy.source.process import Cancel, Limits, Process
 from gitdeploy.source.reader import Place, RemoteRepository
@@ -80,7 +80,7 @@ class Readers:
             kept[0].kill()
 
 
-def place_of(repository: Path, gogs: Gogs | None) -> Place:
+def place_of(repository: Path, gogs: GitServer | None) -> Place:
     """Return where a repository really is, and as whom to read it.
 
     Below the Git server's ROOT that is the owner of ROOT, or of app.ini where ROOT is root's: either is the Git server's own
@@ -110,8 +110,7 @@ def place_of(repository: Path, gogs: Gogs | None) -> Place:
         raise StageFailed(f"{repository} leads out of {root}", "replace the link by the repository itself")
     if gogs is None or root != gogs.root:
         return Place(real, top, owner.st_uid, owner.st_gid)
-    server = top.stat()
-    server = server if server.st_uid else gogs.ini.stat()
+    server = gogs.owner
     if owner.st_uid not in (0, os.geteuid(), server.st_uid):
         reason = f"{repository} belongs to user {owner.st_uid}, and the Git server's repositories to user {server.st_uid}"
         raise StageFailed(reason, f"chown -R {server.st_uid} {repository}")

@@ -18,6 +18,7 @@ from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.state import State
 
 if TYPE_CHECKING:
+    from gitdeploy.source.lfs import LfsStore
     from gitdeploy.source.sameserver import SameServer
     from gitdeploy.targets.target import Target
     from gitdeploy.worker.readers import Readers
@@ -43,7 +44,7 @@ class Site:
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
         proxies: variables that every build and container gets, as Docker's own config.json says.
-        lfs: returns Gogs' store of Git LFS objects, None if there is none.
+        lfs: returns the Git server's store of Git LFS objects, None if there is none.
         submodules: says, for an app's bare repository, where the submodules of its commits may be; None for nowhere.
         readers: open repositories.
         host: this machine's name, for "is live at".
@@ -64,7 +65,7 @@ class Site:
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
     proxies: Callable[[], Mapping[str, str]]
-    lfs: Callable[[], Path | None]
+    lfs: Callable[[], LfsStore | None]
     submodules: Callable[[Path], SameServer | None]
     readers: Readers
     host: str

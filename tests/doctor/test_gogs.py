@@ -137,7 +137,7 @@ def test_odd_rows_are_harmless(patient: Patient, database: sqlite3.Connection) -
     found = read_webhooks(patient.database)
 
     assert all(len(webhook.url) <= 200 for webhook in found)
-    assert list(judge_webhooks(found, {})) == []
+    assert list(judge_webhooks(found, {}, "Gogs")) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", None])
@@ -182,7 +182,7 @@ def test_last_error_of_a_hook(patient: Patient) -> None:
 
     (fault,) = patient.faults()
 
-    assert (fault.level, fault.check) == ("warning", "Gogs' log")
+    assert (fault.level, fault.check) == ("warning", "hook log")
     assert fault.found.endswith("Failed to execute custom post-receive hook: fork/exec /x: permission denied")
     assert "not executable" in fault.fix
 

@@ -9,6 +9,7 @@ import pytest
 
 from gitdeploy.doctor.hook import HookFacts, judge_hooks, look_at_hooks
 from gitdeploy.gitserver.enrolment import hook_text
+from gitdeploy.gitserver.gitserver import GOGS
 from tests.doctor.patient import APP, Patient
 
 
@@ -148,10 +149,10 @@ def test_reference_transaction_hook_of_somebody_else(patient: Patient) -> None:
 
 
 def test_noexec_file_system(patient: Patient) -> None:
-    facts = look_at_hooks(APP, patient.repository, bare=False)
-    assert list(judge_hooks(facts, hook_text())) == []
+    facts = look_at_hooks(APP, patient.repository, GOGS)
+    assert list(judge_hooks(facts, hook_text(), GOGS)) == []
 
-    (fault,) = judge_hooks(HookFacts(**{**vars(facts), "noexec": True}), hook_text())
+    (fault,) = judge_hooks(HookFacts(**{**vars(facts), "noexec": True}), hook_text(), GOGS)
 
     assert fault.level == "error"
     assert "noexec" in fault.found
@@ -161,7 +162,7 @@ def test_noexec_file_system(patient: Patient) -> None:
 DELEGATES = {
     "missing": (lambda path: path.unlink(), "is missing"),
     "not executable": (lambda path: path.chmod(0o644), "is not executable"),
-    "another": (lambda path: path.write_text("#!/bin/sh\nexit 0\n"), "does not call `gogs hook`"),
+    "another": (lambda path: path.write_text("#!/bin/sh\nexit 0\n"), "does not run custom_hooks/post-receive"),
 }
 
 
@@ -172,7 +173,7 @@ def test_delegate_hook_of_gogs(patient: Patient, name: str) -> None:
     harm(patient.repository / "hooks" / "post-receive")
     (fault,) = patient.faults()
 
-    assert (fault.level, fault.check, fault.app) == ("error", "Gogs' hook", APP)
+    assert (fault.level, fault.check, fault.app) == ("error", "server's hook", APP)
     assert found in fault.found
     assert "Resync" in fault.fix
     patient.site.gogs.write_hooks(patient.repository)  # as Gogs' resync does

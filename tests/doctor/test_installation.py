@@ -43,14 +43,17 @@ def chmod(name: str, mode: int) -> Callable[[Patient], None]:
     return change
 
 
-def wrong_root(patient: Patient) -> None:
-    ini = patient.site.gogs.data / "gogs/conf/app.ini"
-    ini.write_text(ini.read_text().replace("/home/git/gogs-repositories", "/home/git/repos"))
+def root_is(path: str) -> Callable[[Patient], None]:
+    def change(patient: Patient) -> None:
+        ini = patient.site.gogs.data / "gogs/conf/app.ini"
+        ini.write_text(ini.read_text().replace("/home/git/gogs-repositories", path))
+
+    return change
 
 
 def empty_root(patient: Patient) -> None:
     (patient.site.gogs.data / "git/repos").mkdir()
-    wrong_root(patient)
+    root_is("/home/git/repos")(patient)
 
 
 def env_file(mode: int, text: str = "TOKEN=swordfish\n") -> Callable[[Patient], None]:
@@ -80,8 +83,9 @@ FAULTS = {
     ),
     "spool gone": (lambda p: (p.home / "spool").rmdir(), "error", "installation", "spool, which is missing"),
     "program gone": (lambda p: (p.home / "bin/gitdeploy").chmod(0o644), "error", "program", "is not executable"),
-    "wrong ROOT": (wrong_root, "error", "Gogs", "[repository] ROOT: expected a directory"),
-    "empty ROOT": (empty_root, "warning", "Gogs", "git/repos: 0"),
+    "wrong ROOT": (root_is("/mnt/elsewhere/repos"), "error", "Git server", "[repository] ROOT: expected a directory"),
+    "missing ROOT": (root_is("/home/git/repos"), "warning", "Git server", "git/repos is not there yet"),
+    "empty ROOT": (empty_root, "warning", "Git server", "git/repos: 0"),
     "app without repository": (append(OTHER_APP), "error", "repository", "there is no repository devops/other"),
     "state damaged": (write("state.db", "x" * 5000), "error", "queue", "cannot be opened: file is not a database"),
     "secret for all": (env_file(0o644), "error", "secrets", "others can read it"),

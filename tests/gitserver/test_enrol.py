@@ -14,6 +14,7 @@ from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gitserver import enrolment as enrolling
 from gitdeploy.gitserver.enrolment import enrol, refresh, remove
 from gitdeploy.gitserver.hookconf import HookConf, token_of
+from gitdeploy.gitserver.hookplaces import PLAIN
 from tests.support.enrolling import CONF, HOOK, KEPT, listing
 from tests.support.gogs import Gogs
 
@@ -162,7 +163,7 @@ def test_plain_bare_repository_outside_the_data_directory(gogs_dir: Gogs, reposi
     repository.rename(outside)
     before = listing(outside)
     assert before["hooks/post-receive"]
-    done = enrol(gogs_dir.data, outside, CONF, bare=True)
+    done = enrol(gogs_dir.data, outside, CONF, PLAIN)
     assert done.hook == outside / "hooks/post-receive"
     assert done.kept == outside / "hooks/post-receive.before-gitdeploy"
     assert not (outside / "custom_hooks").exists()

@@ -11,11 +11,12 @@ import pytest
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gitserver.appini import parse_ini
 from gitdeploy.gitserver.enrolment import enrol
-from gitdeploy.gitserver.gitserver import LAYOUTS, Address, Gogs, address, host_path, read_gogs
+from gitdeploy.gitserver.gitserver import GOGS, GitServer, host_path, read_server
 from gitdeploy.gitserver.hookconf import HookConf
+from gitdeploy.gitserver.webaddress import Address, address
 from tests.support import gogs as support
 
-DOCKER, ON_HOST, AT_HOME, *_ = LAYOUTS
+DOCKER, ON_HOST, AT_HOME = GOGS.layouts
 
 
 def conf(app: str) -> HookConf:
@@ -80,9 +81,10 @@ def test_inside_the_container_paths_are_as_they_are() -> None:
 
 def test_data_directory_of_the_images(gogs_dir: support.Gogs) -> None:
     (gogs_dir.data / "gogs/data/lfs-objects").mkdir()
-    found = read_gogs(gogs_dir.data)
+    found = read_server(gogs_dir.data)
     assert found.root == gogs_dir.data / "git/gogs-repositories"
-    assert found.lfs == gogs_dir.data / "gogs/data/lfs-objects"
+    assert found.lfs
+    assert found.lfs.path == gogs_dir.data / "gogs/data/lfs-objects"
     assert found.homes == (str(gogs_dir.data / "gitdeploy"), "/data/gitdeploy")
 
 
@@ -91,7 +93,7 @@ def test_data_directory_on_the_host(tmp_path: Path, layout: object) -> None:
     assert isinstance(layout, type(DOCKER))
     (tmp_path / "repositories").mkdir()
     data = data_directory(tmp_path / "git", f"[repository]\nROOT = {tmp_path}/repositories\n", layout.ini)
-    found = read_gogs(data)
+    found = read_server(data)
     assert found.root == tmp_path / "repositories"
     assert found.homes == (str(data / "gitdeploy"),)
 
@@ -99,14 +101,14 @@ def test_data_directory_on_the_host(tmp_path: Path, layout: object) -> None:
 def test_root_that_is_not_set_has_the_images_default(tmp_path: Path) -> None:
     data = data_directory(tmp_path / "data", "[server]\nROOT = x\n")
     (data / "git/gogs-repositories").mkdir(parents=True)
-    assert read_gogs(data).root == data / "git/gogs-repositories"
+    assert read_server(data).root == data / "git/gogs-repositories"
 
 
 @pytest.mark.parametrize("text", ["[lfs]\nSTORAGE = s3\n", "[lfs]\nOBJECTS_PATH = data/none\n", ""])
 def test_no_lfs_store_on_this_disk(tmp_path: Path, text: str) -> None:
     data = data_directory(tmp_path / "data", text)
     (data / "git/gogs-repositories").mkdir(parents=True)
-    assert read_gogs(data).lfs is None
+    assert read_server(data).lfs is None
 
 
 @pytest.mark.parametrize(
@@ -129,49 +131,49 @@ def test_where_it_is_reached(text: str, hosts: set[str], prefix: str) -> None:
 
 
 def test_not_a_data_directory(tmp_path: Path) -> None:
-    with pytest.raises(UnfitError, match=r"no Gogs data directory: there is none of gogs/conf/app\.ini") as raised:
-        read_gogs(tmp_path)
+    with pytest.raises(UnfitError, match=r"no data directory of Gogs or Gitea: there is none of gogs/conf/app\.ini") as raised:
+        read_server(tmp_path)
     assert "/data" in raised.value.hint
 
 
 def test_root_is_missing(tmp_path: Path) -> None:
     data = data_directory(tmp_path / "data", "[repository]\nROOT = /mnt/repositories-elsewhere\n")
     with pytest.raises(UnfitError, match=r"\[repository\] ROOT: expected a directory of this machine, found none") as raised:
-        read_gogs(data)
+        read_server(data)
     assert "/mnt/repositories" not in str(raised.value) + raised.value.hint, "what a file says is not quoted"
 
 
 def test_root_is_not_set_on_the_host(tmp_path: Path) -> None:
     data = data_directory(tmp_path / "data", "[server]\n", ON_HOST.ini)
     with pytest.raises(UnfitError, match=r"\[repository\] ROOT: expected a path, found none"):
-        read_gogs(data)
+        read_server(data)
 
 
 def test_ini_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "gogs/conf/app.ini").mkdir(parents=True)
     with pytest.raises(UnfitError, match=r"app\.ini cannot be opened: expected a regular file"):
-        read_gogs(tmp_path)
+        read_server(tmp_path)
 
 
 @pytest.fixture
-def gogs(gogs_dir: support.Gogs) -> Gogs:
+def gogs(gogs_dir: support.Gogs) -> GitServer:
     """Gogs with devops/dev-app, devops/other and a wiki."""
     for name in ("Devops/Dev-App", "devops/other", "devops/dev-app.wiki"):
         gogs_dir.create_repository(name)
     (gogs_dir.data / "git/gogs-repositories/devops/no-repository.git").mkdir()
-    return read_gogs(gogs_dir.data)
+    return read_server(gogs_dir.data)
 
 
-def test_repositories_without_wikis(gogs: Gogs) -> None:
+def test_repositories_without_wikis(gogs: GitServer) -> None:
     assert [name for name, _ in gogs.repositories()] == ["devops/dev-app", "devops/other"]
     assert list(gogs.enrolled()) == []
 
 
-def test_repository_by_its_name(gogs: Gogs) -> None:
+def test_repository_by_its_name(gogs: GitServer) -> None:
     assert gogs.repository_of("devops/dev-app") == gogs.root / "devops/dev-app.git"
 
 
-def test_enrolled_repository_is_followed(gogs: Gogs) -> None:
+def test_enrolled_repository_is_followed(gogs: GitServer) -> None:
     old = gogs.root / "devops/dev-app.git"
     enrol(gogs.data, old, conf("devops/dev-app"))
     assert gogs.repository_of("devops/dev-app") == old
@@ -183,7 +185,7 @@ def test_enrolled_repository_is_followed(gogs: Gogs) -> None:
     assert list(gogs.enrolled()) == [("devops/dev-app", new)]
 
 
-def test_new_repository_with_the_old_name_does_not_take_the_app(gogs: Gogs) -> None:
+def test_new_repository_with_the_old_name_does_not_take_the_app(gogs: GitServer) -> None:
     old, new = gogs.root / "devops/dev-app.git", gogs.root / "devops/renamed.git"
     enrol(gogs.data, old, conf("devops/dev-app"))
     old.rename(new)
@@ -192,7 +194,7 @@ def test_new_repository_with_the_old_name_does_not_take_the_app(gogs: Gogs) -> N
     assert gogs.repository_of("devops/dev-app", str(old)) == new
 
 
-def test_repository_enrolled_as_another_app_is_not_taken(gogs: Gogs) -> None:
+def test_repository_enrolled_as_another_app_is_not_taken(gogs: GitServer) -> None:
     enrol(gogs.data, gogs.root / "devops/other.git", conf("devops/dev-app"))
     with pytest.raises(UsageError, match="the repository devops/other is enrolled as devops/dev-app") as caught:
         gogs.repository_of("devops/other")
@@ -200,12 +202,12 @@ def test_repository_enrolled_as_another_app_is_not_taken(gogs: Gogs) -> None:
     assert "--repository devops/other" in caught.value.hint
 
 
-def test_the_app_of_a_repositorys_own_name_comes_second(gogs: Gogs) -> None:
+def test_the_app_of_a_repositorys_own_name_comes_second(gogs: GitServer) -> None:
     enrol(gogs.data, gogs.root / "devops/other.git", conf("devops/admin"))
     assert gogs.repository_of("devops/other", name="devops/other") == gogs.root / "devops/other.git"
 
 
-def test_an_app_of_another_name_shares_a_repository_that_is_named(gogs: Gogs) -> None:
+def test_an_app_of_another_name_shares_a_repository_that_is_named(gogs: GitServer) -> None:
     shop = gogs.root / "devops/other.git"
     assert gogs.repository_of("devops/admin", name="devops/other") == shop
     enrol(gogs.data, shop, conf("devops/other"))
@@ -219,23 +221,23 @@ def test_an_app_of_another_name_shares_a_repository_that_is_named(gogs: Gogs) ->
 
 
 @pytest.mark.parametrize("seen", ["/etc", "/data/git/gogs-repositories/../../x/y.git", "/data", "relative", "/"])
-def test_hint_of_the_hook_leads_nowhere_else(gogs: Gogs, seen: str) -> None:
+def test_hint_of_the_hook_leads_nowhere_else(gogs: GitServer, seen: str) -> None:
     assert gogs.repository_of("devops/dev-app", seen) == gogs.root / "devops/dev-app.git"
 
 
 @pytest.mark.parametrize("app", ["../x", "a/../b", "a", "a/b/c", "A/B", "", "a/b\n", "/etc", ".a/b"])
-def test_no_app(gogs: Gogs, app: str) -> None:
+def test_no_app(gogs: GitServer, app: str) -> None:
     with pytest.raises(UsageError):
         gogs.repository_of(app)
 
 
-def test_missing_repository_suggests_others(gogs: Gogs) -> None:
+def test_missing_repository_suggests_others(gogs: GitServer) -> None:
     with pytest.raises(UsageError, match=f"there is no repository team/other in {gogs.root}") as raised:
         gogs.repository_of("team/other")
     assert raised.value.hint == "create it in Gogs first, or name one of these: devops/other"
 
 
-def test_conf_that_is_no_file_enrols_nothing(gogs: Gogs, tmp_path: Path) -> None:
+def test_conf_that_is_no_file_enrols_nothing(gogs: GitServer, tmp_path: Path) -> None:
     directory = gogs.root / "devops/dev-app.git"
     os.mkfifo(directory / "gitdeploy.conf")
     (tmp_path / "secret").write_text("app devops/other\n")
@@ -278,7 +280,7 @@ def test_what_the_git_servers_user_may_put_in_the_place_of_app_ini(tmp_path: Pat
     ini.parent.mkdir(parents=True)
     lay(ini)  # type: ignore[operator]
     with pytest.raises(UnfitError) as raised:
-        read_gogs(tmp_path)
+        read_server(tmp_path)
     assert reason in raised.value.reason
     assert SECRET not in raised.value.reason + raised.value.hint
 
@@ -288,4 +290,4 @@ def test_a_link_of_roots_in_the_place_of_app_ini_is_followed(tmp_path: Path) -> 
     (tmp_path / "gogs/conf/..data").mkdir(parents=True)
     (tmp_path / "gogs/conf/..data/app.ini").write_text(f"[repository]\nROOT = {tmp_path}/root\n")
     (tmp_path / "gogs/conf/app.ini").symlink_to("..data/app.ini")
-    assert read_gogs(tmp_path).root == tmp_path / "root"
+    assert read_server(tmp_path).root == tmp_path / "root"

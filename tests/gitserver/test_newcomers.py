@@ -12,6 +12,7 @@ import pytest
 from gitdeploy.config.edit import set_server
 from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import HOOK, hook_text
+from gitdeploy.gitserver.gitserver import GOGS
 from gitdeploy.gitserver.hookconf import ANY, enrolled_apps
 from gitdeploy.gitserver.newcomers import SETTING, TEMPLATE, is_clone, may_enrol, missing, seed, withdraw
 from tests.support.enrolling import CONF, listing
@@ -135,14 +136,14 @@ def test_without_a_home_directory_it_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_pipe_in_place_of_the_hook_holds_nobody_up(home: Path) -> None:
     seed(home, home, CONF)
-    assert missing(home) is None
+    assert missing(home, GOGS.hooks) is None
     hook = home / TEMPLATE / "custom_hooks" / HOOK
     hook.unlink()
     os.mkfifo(hook, 0o755)
-    assert missing(home) == hook
+    assert missing(home, GOGS.hooks) == hook
     hook.unlink()
     hook.parent.rmdir()
-    assert missing(home) == hook
+    assert missing(home, GOGS.hooks) == hook
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.buildcontext import open_context
-from gitdeploy.source.lfs import read_pointer
+from gitdeploy.source.lfs import LfsStore, Owners, read_pointer
 from gitdeploy.source.repository import open_repository
 from tests.support.gitrepo import GitRepo, Member, executable, members, sha1
 
@@ -44,7 +45,7 @@ def keep(store: Path, data: bytes) -> Path:
 
 def context(repo: GitRepo, store: Path | None) -> dict[str, Member]:
     with open_repository(repo.path) as opened:
-        return members(open_context(opened, opened.resolve("main"), lfs=store))
+        return members(open_context(opened, opened.resolve("main"), lfs=LfsStore(store, 1, True, None) if store else None))
 
 
 def failure(repo: GitRepo, store: Path | None) -> StageFailed:
@@ -140,3 +141,48 @@ def test_a_server_without_a_store(repo: GitRepo) -> None:
 def test_an_ignored_pointer_needs_no_object(repo: GitRepo) -> None:
     repo.commit({"Dockerfile": DOCKERFILE, "a": pointer(b"1234"), ".dockerignore": b"a"})
     assert "a" not in context(repo, None)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> sqlite3.Connection:
+    """A Git server's tables: whose repository is which, and which object is whose."""
+    made = sqlite3.connect(tmp_path / "server.db", isolation_level=None)
+    made.executescript(
+        'CREATE TABLE "user" (id INTEGER, lower_name TEXT); CREATE TABLE repository (id INTEGER, owner_id INTEGER, lower_name TEXT);'
+        "CREATE TABLE lfs_object (repo_id INTEGER, oid TEXT);"
+        """INSERT INTO "user" VALUES (7, 'devops'); INSERT INTO repository VALUES (1, 7, 'app'), (2, 7, 'private');"""
+    )
+    return made
+
+
+def bound(repo: GitRepo, store: Path) -> dict[str, Member]:
+    owners = Owners(store.parent / "server.db", "lfs_object", "repo_id")
+    with open_repository(repo.path) as opened:
+        return members(open_context(opened, opened.resolve("main"), lfs=LfsStore(store, 2, False, owners)))
+
+
+def test_an_object_of_another_repository_does_not_come_out_by_its_id(tmp_path: Path, tables: sqlite3.Connection) -> None:
+    repo, store, data = GitRepo(tmp_path / "devops/app.git"), tmp_path / "lfs", b"a secret of another repository"
+    oid = hashlib.sha256(data).hexdigest()
+    path = store / oid[:2] / oid[2:4] / oid[4:]  # as Gitea calls it
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    repo.commit({"Dockerfile": DOCKERFILE, "a": pointer(data)})
+    tables.execute("INSERT INTO lfs_object VALUES (2, ?)", (oid,))
+    with pytest.raises(StageFailed, match="is not one of this repository's") as caught:
+        bound(repo, store)
+    assert "git lfs push --all" in caught.value.hint
+    tables.execute("INSERT INTO lfs_object VALUES (1, ?)", (oid,))
+    assert bound(repo, store)["a"] == Member("file", 0o644, sha1(data))
+
+
+def test_a_database_that_cannot_be_asked_gives_no_object(tmp_path: Path) -> None:
+    repo, store = GitRepo(tmp_path / "devops/app.git"), tmp_path / "lfs"
+    keep(store, b"x")
+    repo.commit({"Dockerfile": DOCKERFILE, "a": pointer(b"x")})
+    with pytest.raises(StageFailed, match=r"cannot be looked up in .*server\.db: .*No such file"):
+        bound(repo, store)
+    (tmp_path / "server.db").write_text("none")
+    with pytest.raises(StageFailed, match=r"file is not a database|no such table") as caught:
+        bound(repo, store)
+    assert "[database] PATH in app.ini" in caught.value.hint

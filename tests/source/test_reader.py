@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.errors import Cancelled, StageFailed
-from gitdeploy.gitserver.gitserver import LAYOUTS, Address, Gogs
+from gitdeploy.gitserver.gitserver import GOGS, GitServer
+from gitdeploy.gitserver.webaddress import Address
 from gitdeploy.source import frames, process, reader, remotecontext
 from gitdeploy.source.process import Limits
 from gitdeploy.source.reader import Place
@@ -355,8 +356,8 @@ s.sendall(open({str(said)!r}, 'rb').read()); s.shutdown(socket.SHUT_WR); s.recv(
         assert len(text) < 6000
 
 
-def gogs(root: Path, ini: Path) -> Gogs:
-    return Gogs(root.parent, ini, root, None, LAYOUTS[0], Address(frozenset()))
+def gogs(root: Path, ini: Path) -> GitServer:
+    return GitServer(GOGS, GOGS.layouts[0], root.parent, ini, {}, root, Address(frozenset()))
 
 
 def test_who_a_repository_is_read_as(repo: GitRepo, open_path: Path) -> None:
