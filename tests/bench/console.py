@@ -18,8 +18,9 @@ from pathlib import Path
 
 from gitdeploy.gitserver.enrolment import enrol
 from gitdeploy.gitserver.hookconf import HookConf
-from tests.support import apps, gogs, guards, real_gogs, smart_http, sshd
+from tests.support import apps, gogs, guards, realserver, smart_http, sshd
 from tests.support.gogs import Remote
+from tests.support.real_gogs import RealGogs
 
 LINES = 50
 WORKER = """\
@@ -71,9 +72,10 @@ def servers(directory: Path) -> Iterator[tuple[str, Path, str, dict[str, Remote]
     """What is pushed to: its name, data directory and repository, and where to push."""
     binary = os.environ.get("GITDEPLOY_GOGS_BIN")
     if binary:
-        with real_gogs.serve(Path(binary), directory, {}) as real:
+        data = gogs.Gogs(directory / "data", os.geteuid(), directory / "data", Path(binary))
+        with realserver.serve(RealGogs, data, {}) as real:
             name = real.create_repository("bench")
-            yield "a real Gogs", real.gogs.data, name, {"ssh": real.ssh(name), "http": real.http(name)}
+            yield "a real Gogs", data.data, name, {"ssh": real.ssh(name), "http": real.http(name)}
         return
     made, name = gogs.create(directory / "data"), "devops/bench"
     made.create_repository(name)

@@ -1,6 +1,7 @@
-"""Fixtures of the tests on a real Gogs. They run when GITDEPLOY_GOGS_BIN names one, else they are left out, and counted.
+"""Fixtures of the tests on real Git servers: those that GITDEPLOY_GOGS_BIN and GITDEPLOY_GITEA_BIN name; others are counted.
 
-Each test runs twice: in direct mode with Gogs on this machine, and in agent mode with Gogs in a container without Python.
+Each test runs twice for each: in direct mode with the server on this machine, and in agent mode with the server in a container
+without Python.
 """
 
 from __future__ import annotations
@@ -20,28 +21,39 @@ import pytest
 from tests.support import agent as agents
 from tests.support import gogs_container, guards
 from tests.support.apps import SampleApp
+from tests.support.gogs import Gogs
 from tests.support.images import BaseImages
 from tests.support.installed import install
 from tests.support.net import get, wait_until
-from tests.support.real_gogs import USER, RealGogs, serve, serve_in_container
+from tests.support.real_gitea import RealGitea
+from tests.support.real_gogs import RealGogs
+from tests.support.realserver import USER, RealServer, serve, serve_in_container
 from tests.support.registry import Registry
 
-BINARY = os.environ.get("GITDEPLOY_GOGS_BIN", "")  # before the tests' own guard clears the environment
-IMAGE = "gitdeploy-test/real-gogs:1"
+# Before the tests' own guard clears the environment.
+BINARIES = {"gogs": os.environ.get("GITDEPLOY_GOGS_BIN", ""), "gitea": os.environ.get("GITDEPLOY_GITEA_BIN", "")}
+KINDS: dict[str, type[RealServer]] = {"gogs": RealGogs, "gitea": RealGitea}
+PLACES = {"gogs": gogs_container.BINARY, "gitea": Path("/app/gitea/gitea")}
+IMAGE = "gitdeploy-test/real-server:1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves these tests out where there is no Gogs."""
+    """Leaves these tests out where there is no such server."""
     here = Path(__file__).parent
-    left_out = [item for item in items if item.path.is_relative_to(here) and not BINARY]
+    left_out = [item for item in items if item.path.is_relative_to(here) and not _runs(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
+def _runs(item: pytest.Item) -> bool:
+    kind = getattr(item, "callspec").params["site"].partition(" ")[0]  # noqa: B009 (pytest.Function's own)
+    return bool(BINARIES[kind])
+
+
 @dataclass(frozen=True)
 class Site:
-    """A Gogs with gitdeploy beside it.
+    """A Git server with gitdeploy beside it.
 
     Attributes:
         mode: "direct" or "agent".
@@ -49,7 +61,7 @@ class Site:
         log: returns gitdeploy's own log.
     """
 
-    gogs: RealGogs
+    server: RealServer
     mode: str
     run: Callable[..., str]
     log: Callable[[], str]
@@ -62,10 +74,20 @@ class Site:
     @property
     def waiting(self) -> list[Path]:
         """The pushes in the spool."""
-        return list((self.gogs.gogs.data / "gitdeploy/spool").glob("*.push"))
+        return list((self.server.data.data / "gitdeploy/spool").glob("*.push"))
 
 
-@pytest.fixture(scope="session", params=["direct", "agent"])
+def data_directory(kind: str, directory: Path, *, container: bool) -> Gogs:
+    """Where a server of this kind keeps its data, as in its official images."""
+    binary = PLACES[kind] if container else Path(BINARIES[kind])
+    data, seen = directory / "data", gogs_container.SEEN if container else directory / "data"
+    owner = 1000 if container else os.geteuid()
+    if kind == "gitea":
+        return Gogs(data, owner, seen, binary, "gitea/conf/app.ini", "git/repositories")
+    return Gogs(data, owner, seen, binary)
+
+
+@pytest.fixture(scope="session", params=["gogs direct", "gogs agent", "gitea direct", "gitea agent"])
 def site(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -73,27 +95,30 @@ def site(
     engine_url: str,
     base_images: BaseImages,
 ) -> Iterator[Site]:
-    """One Gogs for all tests of a mode."""
-    if request.param == "direct":
-        with serve(Path(BINARY), tmp_path_factory.mktemp("gogs"), {"DOCKER_HOST": engine_url}) as gogs:
-            installed = install(gogs.gogs, {"DOCKER_HOST": engine_url})
+    """One server for all tests of a mode."""
+    kind, _, mode = request.param.partition(" ")
+    if mode == "direct":
+        data = data_directory(kind, tmp_path_factory.mktemp(kind), container=False)
+        with serve(KINDS[kind], data, {"DOCKER_HOST": engine_url}) as server:
+            installed = install(data, {"DOCKER_HOST": engine_url})
             log = installed.home / "logs/gitdeploy.log"
-            yield Site(gogs, "direct", lambda *words, check=0: installed.run(*words, check=check).stdout, log.read_text)
+            yield Site(server, mode, lambda *words, check=0: installed.run(*words, check=check).stdout, log.read_text)
         return
     request.getfixturevalue("agent_image")
-    gogs_container.build(docker_client, IMAGE, Path(BINARY))
+    gogs_container.build(docker_client, IMAGE, Path(BINARIES[kind]), PLACES[kind])
     with ExitStack() as stack:
         stack.callback(docker_client.images.remove, IMAGE, force=True)
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gitdeploy-test-")))
         directory.chmod(0o755)
-        gogs = stack.enter_context(serve_in_container(docker_client, IMAGE, directory))
-        agent = stack.enter_context(agents.agent(docker_client, engine_url, gogs.gogs, str(gogs.gogs.data)))
-        yield Site(gogs, "agent", agent.run, lambda: agent.container.logs().decode())
+        data = data_directory(kind, directory, container=True)
+        server = stack.enter_context(serve_in_container(docker_client, IMAGE, KINDS[kind], data))
+        agent = stack.enter_context(agents.agent(docker_client, engine_url, data, str(data.data)))
+        yield Site(server, mode, agent.run, lambda: agent.container.logs().decode())
 
 
 @dataclass(frozen=True)
 class Deployable:
-    """An enrolled app with its repository in Gogs."""
+    """An enrolled app with its repository in the Git server."""
 
     name: str
     url: str
@@ -101,9 +126,14 @@ class Deployable:
     site: Site
 
     @property
-    def gogs(self) -> RealGogs:
-        """The Gogs that keeps it."""
-        return self.site.gogs
+    def server(self) -> RealServer:
+        """The Git server that keeps it."""
+        return self.site.server
+
+    @property
+    def repository(self) -> Path:
+        """Its bare repository."""
+        return self.server.data.repository(self.name)
 
     def live(self, version: str) -> None:
         """Waits until this version answers and nothing is under way."""
@@ -129,7 +159,7 @@ def app(
     free_port: int,
 ) -> Iterator[Deployable]:
     """An app that nobody has pushed yet."""
-    name = site.gogs.create_repository(app_name.partition("/")[2])
+    name = site.server.create_repository(app_name.partition("/")[2])
     assert name.startswith(USER)
     with enrolled(site, name, sample_app, registry, docker_client, free_port) as made:
         yield made

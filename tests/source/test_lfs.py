@@ -148,7 +148,8 @@ def tables(tmp_path: Path) -> sqlite3.Connection:
     """A Git server's tables: whose repository is which, and which object is whose."""
     made = sqlite3.connect(tmp_path / "server.db", isolation_level=None)
     made.executescript(
-        'CREATE TABLE "user" (id INTEGER, lower_name TEXT); CREATE TABLE repository (id INTEGER, owner_id INTEGER, lower_name TEXT);'
+        'CREATE TABLE "user" (id INTEGER, lower_name TEXT);'
+        "CREATE TABLE repository (id INTEGER, owner_id INTEGER, lower_name TEXT);"
         "CREATE TABLE lfs_object (repo_id INTEGER, oid TEXT);"
         """INSERT INTO "user" VALUES (7, 'devops'); INSERT INTO repository VALUES (1, 7, 'app'), (2, 7, 'private');"""
     )

@@ -67,21 +67,25 @@ class Gogs:
         owner: user id (and group id) of what is in it; 1000 in Gogs' images.
         seen: the path under which the Git server sees `data`.
         binary: the gogs binary as the Git server sees it.
+        ini: its app.ini, below `data`.
+        root: where its repositories are, below `data`.
     """
 
     data: Path
     owner: int
     seen: Path
     binary: Path
+    ini: str = "gogs/conf/app.ini"
+    root: str = "git/gogs-repositories"
 
     @property
     def app_ini(self) -> Path:
         """The config file, as the Git server sees it."""
-        return self.seen / "gogs/conf/app.ini"
+        return self.seen / self.ini
 
     def repository(self, name: str) -> Path:
         """The bare repository of "Owner/Name", lower case on disk as Gogs has it."""
-        return self.data / "git/gogs-repositories" / f"{name.lower()}.git"
+        return self.data / self.root / f"{name.lower()}.git"
 
     def create_repository(self, name: str) -> Path:
         """Makes an empty bare repository "Owner/Name" with Gogs' delegate hooks; returns its path."""

@@ -17,18 +17,26 @@ BINARY = Path("/app/gogs/gogs")
 SEEN = Path("/data")
 
 
-def build(client: docker.DockerClient, reference: str, binary: Path = STAND_IN) -> None:
-    """Makes the image, with the stand-in for Gogs or a real one."""
+def build(client: docker.DockerClient, reference: str, binary: Path = STAND_IN, place: Path = BINARY) -> None:
+    """Makes the image, with the stand-in for Gogs or a real server at its place."""
     repository, _, tag = reference.rpartition(":")
     settings = ["ENV GOGS_CUSTOM=/data/gogs HOME=/data/git USER=git", "USER git", "WORKDIR /app/gogs"]
-    root = gogs_root(binary, shared_libraries(binary))
+    root = gogs_root(binary, shared_libraries(binary), str(place))
     client.api.import_image_from_data(root.tar(), repository=repository, tag=tag, changes=settings)
 
 
-def start(client: docker.DockerClient, image: str, volume: str, command: Sequence[str] = ("sleep", "100000")) -> Container:
+def start(
+    client: docker.DockerClient,
+    image: str,
+    volume: str,
+    command: Sequence[str] = ("sleep", "100000"),
+    environ: Mapping[str, str] | None = None,
+) -> Container:
     """Runs it with this volume, or directory, as its data."""
     mounts = {volume: {"bind": str(SEEN), "mode": "rw"}}
-    return client.containers.run(image, list(command), detach=True, init=True, network_mode="host", volumes=mounts)
+    return client.containers.run(
+        image, list(command), detach=True, init=True, network_mode="host", volumes=mounts, environment=dict(environ or {})
+    )
 
 
 def remote(container: Container, gogs: Gogs, name: str, directory: Path) -> Remote:

@@ -147,8 +147,8 @@ def haproxy_root() -> Root:
     return root
 
 
-def gogs_root(binary: Path, libraries: Iterable[Path] = ()) -> Root:
-    """What Gogs' official images have and gitdeploy's hook meets there: a shell, git, the gogs binary, user git, no Python."""
+def gogs_root(binary: Path, libraries: Iterable[Path] = (), place: str = "/app/gogs/gogs") -> Root:
+    """What Gogs' official images have and gitdeploy's hook meets there: a shell, git, its binary, user git, no Python."""
     root = busybox_root()
     core = Path(_output("git", "--exec-path").strip())
     root.copy_program(GIT)
@@ -158,7 +158,7 @@ def gogs_root(binary: Path, libraries: Iterable[Path] = ()) -> Root:
         root.links.setdefault(f"/bin/{name}", str(GIT))
     for library in libraries:
         root.copy(library)
-    root.copy(binary, "/app/gogs/gogs")
+    root.copy(binary, place)
     root.links |= {"/usr/bin/env": "/bin/busybox", "/home/git": "/data/git"}
     root.directories |= {"/app/gogs": (0o755, 1000), "/data": (0o755, 1000)}
     root.directories["/usr/share/git-core/templates/hooks"] = (0o755, 0)  # of git's own template, Gogs needs this
