@@ -16,8 +16,9 @@ from gitdeploy.config.model import Config
 from gitdeploy.errors import ConfigError, UsageError
 from gitdeploy.gitserver.gitserver import GitServer, read_server
 from gitdeploy.gitserver.hookconf import enrolled_apps
-from gitdeploy.gitserver.newcomers import forget_newcomers, is_clone, may_enrol, reseed, seed_server
+from gitdeploy.gitserver.newcomers import forget_newcomers, may_enrol, reseed, seed_server
 from gitdeploy.gitserver.ownedfiles import locked, write_file
+from gitdeploy.gitserver.repositorysettings import is_clone, require_sha1, uses_sha256
 from gitdeploy.worker.binding import rebind, require_same
 from gitdeploy.worker.site import Site
 
@@ -66,24 +67,35 @@ def _enrol_all(site: Site, values: Mapping[str, object], environ: Mapping[str, s
     server, status = read_server(site.data), 0
     image = str(values.get("image", ""))
     rest = {key: value for key, value in values.items() if key != "image"}
-    for name, path in server.repositories():
-        try:
-            config = _config(site)
-            _require_same(site, name, path)
-            layers = [config.tables[name], config.defaults] if name in config.tables else []
-            if not layers and not image:
-                print(f"{name}: left out, config.toml has no table for it")
-            elif not layers and is_clone(path):
-                print(f"{name}: left out, a fork or mirror")
-            elif not image or any("image" in layer for layer in layers):  # it keeps the image it has
-                _enrol(site, name, rest, environ)
-            else:
-                _enrol(site, name, {**rest, "image": fill_in(image, name)}, environ)
-        except Exception as error:  # the others are enrolled
-            status = complain(site, name, error)
+    for called, path in server.repositories():
+        apps = [app for app in enrolled_apps(path) if app in _config(site).tables]
+        if apps and called not in apps:
+            print(f"{called}: enrolled as {', '.join(apps)}; to call it as its repository: gitdeploy rename {apps[0]} {called}")
+        for name in apps or [called]:
+            try:
+                config = _config(site)
+                _require_same(site, name, path)
+                layers = [config.tables[name], config.defaults] if name in config.tables else []
+                if reason := _left_out(path, known=bool(layers), image=image):
+                    print(f"{name}: left out, {reason}")
+                elif not image or any("image" in layer for layer in layers):  # it keeps the image it has
+                    _enrol(site, name, rest, environ)
+                else:
+                    _enrol(site, name, {**rest, "image": fill_in(image, name)}, environ)
+            except Exception as error:  # the others are enrolled
+                status = complain(site, name, error)
     if image:
         _enrol_later(site, server, image, environ)
     return status
+
+
+def _left_out(repository: Path, *, known: bool, image: str) -> str:
+    """Return why `--all` is not for a repository, "" if it is; `known`: config.toml has a table for it."""
+    if uses_sha256(repository):
+        return "its SHA-256 object ids cannot be read"
+    if known:
+        return ""
+    return "config.toml has no table for it" if not image else "a fork or mirror" if is_clone(repository) else ""
 
 
 def _require_same(site: Site, name: str, path: Path) -> None:
@@ -135,8 +147,7 @@ def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping
     """Enrol one repository."""
     known = _config(site).apps.get(name)
     named = str(values.get("repository") or (known.repository if known else None) or "").lower()
-    if not named.startswith("/"):
-        site.find_repository(name, "", named)  # before anything is written
+    require_sha1(Path(named) if named.startswith("/") else site.find_repository(name, "", named))  # before anything is written
     edited = edit_config(site, name, values)
     config = site.load_config()
     if name not in config.apps:

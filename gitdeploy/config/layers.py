@@ -110,4 +110,10 @@ def replaced(record: Record, values: Layer) -> Record:
 def build_app(name: str, layers: Sequence[Layer]) -> App:
     """Return an app from its layers, the built-in defaults below them."""
     app = replaced(replace(BUILT_IN, name=name), merge(layers))
-    return replace(app, image=fill_in(app.image, name), container=fill_in(app.container, name))
+    return replace(app, image=fill_in(app.image, name), container=_container(app.container, name))
+
+
+def _container(template: str, name: str) -> str:
+    """Return an app's container; engines want two letters at least, which not every repository's name has."""
+    container = fill_in(template, name)
+    return container if len(container) > 1 or template != BUILT_IN.container else fill_in("{owner}-{repo}", name)

@@ -51,7 +51,7 @@ def _webhooks(server: GitServer, enrolled: Mapping[str, str]) -> Iterator[Findin
     try:
         webhooks = read_webhooks(Path(database.path))
     except (sqlite3.Error, OSError) as error:
-        yield Finding("warning", "webhook", f"{name}'s database {database.path} cannot be read: {error}", fix)
+        yield Finding("warning", "webhook", f"the database of {name}, {database.path}, cannot be read: {error}", fix)
         return
     found = list(judge_webhooks(webhooks, enrolled, name))
     yield from found or [Finding("ok", "webhook", f"none of {len(webhooks)} for pushes would deploy a second time")]

@@ -12,7 +12,7 @@ from gitdeploy.doctor.permissions import FileFacts, look_at_file
 from gitdeploy.gitserver.adapter import Adapter
 from gitdeploy.gitserver.enrolment import KEPT, MAX_HOOK, MOVED_MARK, is_ours
 from gitdeploy.gitserver.hookplaces import HOOK, MOVED, PLAIN
-from gitdeploy.gitserver.newcomers import is_clone
+from gitdeploy.gitserver.repositorysettings import is_clone
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,10 @@ FIXES = {
 }
 
 
+WIKI = re.compile(r"PushUpdate: GetCommit \[commit_id: [0-9a-f]+\]: .*: bad file$")
+"""What Gogs 0.14 says after each push to a wiki over SSH: it looks for the commit in the main repository. Nothing is wrong."""
+
+
 @dataclass(frozen=True)
 class HookError:
     """The last error of a log; `time` is in seconds since the epoch, None where it cannot be read."""
@@ -51,7 +55,8 @@ def look_at_hook_log(path: Path) -> HookError | None:
     with os.fdopen(fd, "rb") as file:
         file.seek(max(0, os.fstat(fd).st_size - TAIL))
         lines = file.read(TAIL).decode("utf-8", "replace").splitlines()
-    found = next((match for line in reversed(lines) if (match := _LINE.match(line))), None)
+    errors = (match for line in reversed(lines) if (match := _LINE.match(line)))
+    found = next((match for match in errors if not WIKI.match(match[2])), None)
     return HookError(path, _seconds(found[1]), _SECRET.sub(r"\1***", found[2])[:500]) if found else None
 
 

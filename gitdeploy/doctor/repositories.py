@@ -16,6 +16,7 @@ from gitdeploy.gitserver.enrolment import hook_text
 from gitdeploy.gitserver.gitserver import GitServer
 from gitdeploy.gitserver.hookconf import FILE, HookConf
 from gitdeploy.gitserver.hookplaces import MOVED
+from gitdeploy.gitserver.repositorysettings import uses_sha256
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,9 @@ class Expected:
 
 def examine_repository(repository: FoundRepository, expected: Expected, adapter: Adapter | None) -> Iterator[Finding]:
     """Look into one repository; takes the adapter of the Git server that keeps it, if any. Raises OSError if it is gone."""
+    if uses_sha256(repository.path):
+        problem = f"{repository.path} uses SHA-256 object ids, which gitdeploy cannot read: its pushes fail"
+        yield Finding("error", "repository", problem, f"gitdeploy remove {repository.name}", repository.name)
     hooks = look_at_hooks(repository.name, repository.path, adapter)
     problems = [
         *judge_hooks(hooks, expected.hook, adapter),

@@ -30,6 +30,7 @@ from gitdeploy.gitserver.ownedfiles import (
     read_file,
     write_file,
 )
+from gitdeploy.gitserver.repositorysettings import is_clone
 
 if TYPE_CHECKING:
     from gitdeploy.config.model import Server
@@ -44,7 +45,6 @@ EVERY_REF = ("refs/heads/*", "refs/tags/*")
 
 MAX_SETTINGS = 1_000_000
 _OTHER = re.compile(rb"^\s*(?:\[[^]\n]*\]\s*)?templatedir\s*=", re.IGNORECASE | re.MULTILINE)
-_REMOTE = re.compile(rb"^\s*\[remote ", re.MULTILINE)
 
 
 def seed(base: Path, home: Path, conf: HookConf, places: HookPlaces = GOGS.hooks) -> bool:
@@ -218,29 +218,4 @@ def forget_newcomers(server: GitServer) -> None:
 
 def may_enrol(repository: Path) -> bool:
     """Return whether a push may enrol this repository: it was made with the hook in it, and is no fork or mirror."""
-    if not enrols_itself(repository):
-        return False
-    config = _config(repository)
-    return config is not None and not _REMOTE.search(config)
-
-
-def is_clone(repository: Path) -> bool:
-    """Return whether it is a fork or a mirror.
-
-    Those are clones, and name what they were cloned from; deploying a fork would be deploying whatever its owner likes.
-    """
-    return bool(_REMOTE.search(_config(repository) or b""))
-
-
-def _config(repository: Path) -> bytes | None:
-    """git's settings in this repository, None if they cannot be read."""
-    try:
-        directory = os.open(repository, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return read_file(directory, "config", MAX_SETTINGS)
-    except OSError:
-        return None
-    finally:
-        os.close(directory)
+    return enrols_itself(repository) and not is_clone(repository, unknown=True)

@@ -178,6 +178,8 @@ def test_last_error_of_a_hook(patient: Patient) -> None:
         f"{stamp(90)} [ERROR] {head} Failed to execute custom post-receive hook: exit status 2\n"
         f"{stamp(60)} [ERROR] {head} Failed to execute custom post-receive hook: fork/exec /x: permission denied\n"
         f"{stamp(30)} [TRACE] Trigger task: http://localhost:3000/?secret=swordfish\n"
+        f"{stamp(9)} [ERROR] {head} PushUpdate: GetCommit [commit_id: {'a' * 40}]: exit status 128 - "
+        f"fatal: git cat-file {'a' * 40}: bad file\n"  # a push to the wiki
     )
 
     (fault,) = patient.faults()

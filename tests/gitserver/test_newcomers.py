@@ -14,7 +14,8 @@ from gitdeploy.errors import UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import HOOK, hook_text
 from gitdeploy.gitserver.gitserver import GOGS
 from gitdeploy.gitserver.hookconf import ANY, enrolled_apps
-from gitdeploy.gitserver.newcomers import SETTING, TEMPLATE, is_clone, may_enrol, missing, seed, withdraw
+from gitdeploy.gitserver.newcomers import SETTING, TEMPLATE, may_enrol, missing, seed, withdraw
+from gitdeploy.gitserver.repositorysettings import is_clone, uses_sha256
 from tests.support.enrolling import CONF, listing
 
 
@@ -156,3 +157,9 @@ def test_a_pipe_in_place_of_the_hook_holds_nobody_up(home: Path) -> None:
 )
 def test_the_server_says_so_in_its_config(before: str, after: str) -> None:
     assert set_server(before, "new_repositories", "x/{owner}/{repo}") == after
+
+
+def test_sha256_repositories_are_known(tmp_path: Path) -> None:
+    assert uses_sha256(make(tmp_path / "new.git", "init", "--bare", "--object-format=sha256"))
+    assert not uses_sha256(make(tmp_path / "old.git", "init", "--bare", "--object-format=sha1"))
+    assert not uses_sha256(tmp_path / "nonexistent")

@@ -149,6 +149,8 @@ def test_a_push_to_the_wiki_deploys_nothing(app: Deployable, way: Callable[[Depl
     clone.push(way(app), "HEAD:refs/heads/main")
     wait_until(lambda: not app.site.waiting, 20, "the spool's end")
     assert app.told() == [("push", "succeeded")]
+    findings = app.site.run("doctor", check=None)
+    assert not [line for line in findings.splitlines() if not line.startswith("ok ") and "hook" in line], findings
 
 
 def fork(app: Deployable) -> str:

@@ -45,7 +45,7 @@ def test_help(installer: Installer) -> None:
 
 def test_not_a_gogs(installer: Installer, tmp_path: Path) -> None:
     text = installer.install(tmp_path, "--repo", "a/b", check=3)
-    assert f"{tmp_path} is no Gogs data directory" in text
+    assert f"{tmp_path} is no data directory of Gogs or Gitea" in text
     assert list(tmp_path.iterdir()) == []
 
 
