@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitdeploy.engine.apiversion import NEWEST, OLDEST, at_least, numbers
 from gitdeploy.errors import EngineError, UnfitError
 
 if TYPE_CHECKING:
@@ -14,12 +15,6 @@ if TYPE_CHECKING:
     from gitdeploy.engine.types import Relabel
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-
-NEWEST_API = "1.51"
-"""The newest version of the Engine API that is tested; newer engines still speak it."""
-
-OLDEST_API = "1.41"
-"""That of engine 20.10, the oldest that is tested."""
 
 ANSWER = 20
 """Seconds for the first answer."""
@@ -64,7 +59,7 @@ def _open(host: str, environ: Mapping[str, str]) -> Api:
     except (DockerException, ValueError) as error:
         raise UnfitError(f"DOCKER_HOST={host}: {error}", "see DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH") from error
     try:
-        return Api(host=host, version=NEWEST_API, **options)
+        return Api(host=host, version=NEWEST, **options)
     except DockerException as error:
         raise UnfitError(f"DOCKER_HOST={host}: {error}", "see DOCKER_HOST, and config.json in DOCKER_CONFIG") from error
     except (ValueError, TypeError, AttributeError):  # docker-py reads config.json, too, and takes it to be well formed
@@ -95,13 +90,21 @@ def _greet(api: Api, environ: Mapping[str, str]) -> bool:
     version = headers.get("Api-Version", "")
     if not version:
         raise UnfitError(f"what answers at {api.host} is not a Docker Engine", "check DOCKER_HOST")
-    if _numbers(version) < _numbers(OLDEST_API):
+    if not at_least(version, OLDEST):
         raise UnfitError(
             f"the Docker Engine at {api.host} is too old (API {version})", "Docker Engine 20.10 or newer is needed"
         )
-    api.speak(min(version, NEWEST_API, key=_numbers))
+    api.speak(min(version, NEWEST, key=numbers))
+    if not at_least(NEWEST, version):
+        _require_spoken(api)
     return headers.get("Builder-Version", "2") == "2"  # 20.10 has BuildKit and leaves it out; Podman has none, and says ""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in version.split("."))
+def _require_spoken(api: Api) -> None:
+    """Raise UnfitError if the engine speaks newer versions only: it says so in /version, which has no version itself."""
+    found = api.get(f"{api.base_url}/version", timeout=ANSWER).json()
+    least = str(found.get("MinAPIVersion") or OLDEST)
+    if not at_least(NEWEST, least):
+        speaks = f"the Docker Engine at {api.host} is too new: it speaks API {least} to {found.get('ApiVersion')}"
+        hint = f"upgrade gitdeploy; until then set DOCKER_MIN_API_VERSION={NEWEST} in dockerd's environment, if it takes that"
+        raise UnfitError(f"{speaks}, and this gitdeploy {OLDEST} to {NEWEST}", hint)

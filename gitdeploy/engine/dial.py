@@ -31,6 +31,10 @@ LONGEST_HEAD = 64 * 1024
 """Bytes of an HTTP answer's head."""
 
 
+Headers = Mapping[str, str | tuple[str, ...]]
+"""By name; a tuple is one header for each of its values."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where an engine listens.
@@ -75,8 +79,11 @@ def endpoint(api: Api) -> Endpoint:
 
 
 @contextlib.contextmanager
-def dial(where: Endpoint) -> Iterator[socket.socket]:
-    """Yield a connected socket, without a read timeout. Raises UnfitError if the engine cannot be reached."""
+def dial(where: Endpoint, *, http2: bool = False) -> Iterator[socket.socket]:
+    """Yield a connected socket, without a read timeout; TLS is told whether HTTP/2 or 1.1 will be spoken.
+
+    Raises UnfitError if the engine cannot be reached.
+    """
     with contextlib.ExitStack() as stack:
         try:
             if where.kind == "unix":
@@ -91,6 +98,7 @@ def dial(where: Endpoint) -> Iterator[socket.socket]:
                 if where.tls:
                     from gitdeploy.engine import tls  # noqa: PLC0415 (asyncio takes long to import, only TLS needs it)
 
+                    where.tls.set_alpn_protocols(["h2" if http2 else "http/1.1"])
                     connection = stack.enter_context(tls.wrap(connection, where.tls, where.host))
         except OSError as error:
             raise unreachable(where.name, error) from error
@@ -99,17 +107,15 @@ def dial(where: Endpoint) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def upgrade(
-    where: Endpoint, path: str, headers: Mapping[str, str | tuple[str, ...]], *, protocol: str = "h2c", body: bytes = b""
+    where: Endpoint, path: str, headers: Headers, *, protocol: str = "h2c", body: bytes = b""
 ) -> Iterator[socket.socket]:
     """Yield a connection that left HTTP/1.1 for `protocol`, by POST to `path` (without the API version).
 
-    A tuple among the headers is one header for each of its values. Raises EngineError, with the HTTP status, if the engine
-    refuses, and UnfitError if it cannot be reached.
+    Raises EngineError, with the HTTP status, if the engine refuses, and UnfitError if it cannot be reached.
     """
     lines = [f"POST /v{where.api_version}{path} HTTP/1.1", "Host: docker", "Connection: Upgrade", f"Upgrade: {protocol}"]
     lines += [f"Content-Length: {len(body)}"] if body else []
-    for name, value in headers.items():
-        lines += [f"{name}: {one}" for one in ((value,) if isinstance(value, str) else value)]
+    lines += [f"{name}: {value}" for name, value in one_by_one(headers)]
     with dial(where) as connection:
         try:
             connection.settimeout(TIMEOUT)
@@ -121,6 +127,11 @@ def upgrade(
         if status != 101:
             raise EngineError(f"the Docker Engine refused POST {path} (HTTP status {status})", status)
         yield connection
+
+
+def one_by_one(headers: Headers) -> list[tuple[str, str]]:
+    """Return headers as they are sent."""
+    return [(name, one) for name, value in headers.items() for one in ((value,) if isinstance(value, str) else value)]
 
 
 def hang_up(connection: socket.socket) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gitdeploy.config.imagereference import split
 from gitdeploy.engine import mapping
+from gitdeploy.engine.apiversion import RESERVED_SPACE, at_least
 from gitdeploy.engine.transport import SLOW, Api, part
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import EngineError, NotFound
@@ -47,7 +48,8 @@ class Images:
         return True
 
     def prune_build_cache(self, keep: int) -> int:
-        answer = self._api.call("POST", "/build/prune", params={"keep-storage": keep}, timeout=SLOW).json()
+        name = "reserved-space" if at_least(self._api.api_version, RESERVED_SPACE) else "keep-storage"
+        answer = self._api.call("POST", "/build/prune", params={name: keep}, timeout=SLOW).json()
         freed: int = answer.get("SpaceReclaimed") or 0
         return freed
 

@@ -1,7 +1,7 @@
 """BuildKit's session: the engine calls its client back, by gRPC on a connection the client opened, for logins and secrets.
 
-After POST /session was upgraded, the roles are swapped: this side is the HTTP/2 server, and all that happens here is an answer
-to something that came in, so that one thread with a blocking socket is enough.
+On that connection, an upgraded POST /session or a tunnel, the roles are swapped: this side is the HTTP/2 server, and all that
+happens here is an answer to something that came in, so that one thread with a blocking socket is enough.
 
 Sources: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md and, in moby/buildkit, session/auth/auth.proto and
 session/secrets/secrets.proto.
@@ -25,11 +25,13 @@ from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 
 from gitdeploy.config.imagereference import HUB
 from gitdeploy.engine import protobuf
+from gitdeploy.engine.apiversion import NATIVE_GRPC, at_least
 from gitdeploy.engine.credentials import TOKEN
-from gitdeploy.engine.dial import Endpoint, hang_up, upgrade
+from gitdeploy.engine.dial import Endpoint, Headers, hang_up, one_by_one, upgrade
 from gitdeploy.engine.protobuf import Message
+from gitdeploy.engine.tunnel import SESSION, tunnel
 from gitdeploy.engine.types import Credentials
-from gitdeploy.errors import BuildFailed, GitdeployError
+from gitdeploy.errors import BuildFailed, EngineError, GitdeployError
 
 HEALTH = "/grpc.health.v1.Health/Check"
 CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
@@ -204,16 +206,29 @@ def open_session(where: Endpoint, service: Service) -> Iterator[Session]:
     Raises EngineError if the engine refuses it, and UnfitError if the engine cannot be reached.
     """
     session_id = secrets.token_hex(16)
-    headers: dict[str, str | tuple[str, ...]] = {
+    with _connected(where, session_id) as connection, contextlib.closing(Session(connection, service, session_id)) as session:
+        yield session
+
+
+@contextlib.contextmanager
+def _connected(where: Endpoint, session_id: str) -> Iterator[socket.socket]:
+    """Yield a connection for a session, by POST /session; where that is gone, in BuildKit's own way, if the engine has it."""
+    headers: Headers = {
         "X-Docker-Expose-Session-Uuid": session_id,
         "X-Docker-Expose-Session-Name": "gitdeploy",
         "X-Docker-Expose-Session-Grpc-Method": (HEALTH, CREDENTIALS, SECRET),
     }
-    with (
-        upgrade(where, "/session", headers) as connection,
-        contextlib.closing(Session(connection, service, session_id)) as session,
-    ):
-        yield session
+    with contextlib.ExitStack() as stack:
+        try:
+            connection = stack.enter_context(upgrade(where, "/session", headers))
+        except EngineError as refusal:
+            if not at_least(where.api_version, NATIVE_GRPC):
+                raise
+            try:
+                connection = stack.enter_context(tunnel(where, SESSION, one_by_one(headers)))
+            except EngineError:
+                raise refusal from None
+        yield connection
 
 
 def _login(user: str, password: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gitdeploy.engine.apiversion import NATIVE_GRPC, at_least
 from gitdeploy.engine.client import connect
 from gitdeploy.errors import BuildFailed, EngineError, RegistryError, UnfitError
 from tests.support.builder import Builder, running, running_ids, set_when
@@ -44,8 +46,8 @@ def through(builder: Builder, between: Interposer) -> Iterator[Builder]:
 
 @pytest.fixture
 def refused(buildkit: Builder, between: Interposer) -> Iterator[Builder]:
-    """Builds with BuildKit on an engine that refuses sessions."""
-    between.refused["/session"] = REFUSED
+    """Builds with BuildKit on an engine that refuses sessions, whichever way they are asked for."""
+    between.refused |= {"/session": REFUSED, "PRI * HTTP/2.0": REFUSED}
     engine = connect({"DOCKER_HOST": between.url})
     yield replace(buildkit, engine=engine)
     engine.close()
@@ -125,6 +127,23 @@ def test_without_a_session_secrets_are_refused(refused: Builder) -> None:
     assert failed.failure.reason == (
         "the Docker Engine refused POST /session (HTTP status 404), and without a session there are no build.secrets"
     )
+
+
+def test_without_post_session_a_newer_engine_is_asked_by_grpc(buildkit: Builder, between: Interposer) -> None:
+    between.refused["/session"] = REFUSED
+    engine = connect({"DOCKER_HOST": between.url})
+    builder = replace(buildkit, engine=engine)
+    large = bytes(range(256)) * 1000
+    dockerfile = "FROM BASE\nRUN --mount=type=secret,id=s,required=true md5sum </run/secrets/s >/made\n"
+    if at_least(engine.info().api_version, NATIVE_GRPC):
+        built = builder.good(dockerfile, secrets={"s": large}, no_cache=True)
+        assert builder.sh(built, "cat /made").split()[0] == hashlib.md5(large).hexdigest()
+        assert "PRI * HTTP/2.0" in between.seen
+        assert not any("without one" in line for line in built.output.short)
+    else:
+        assert "there are no build.secrets" in str(builder.run(dockerfile, secrets={"s": large}).failure)
+        assert "PRI * HTTP/2.0" not in between.seen
+    engine.close()
 
 
 def test_a_session_that_gets_no_answer_is_not_built_without(refused: Builder, between: Interposer) -> None:

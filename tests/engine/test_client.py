@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import socket
@@ -13,8 +14,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
+from gitdeploy.engine import client
+from gitdeploy.engine.apiversion import at_least
 from gitdeploy.engine.client import connect
 from gitdeploy.errors import UnfitError
 from tests.support import tcp_engine
@@ -40,12 +44,13 @@ def listener() -> Iterator[socket.socket]:
         yield listening
 
 
-def answer(listener: socket.socket, head: str) -> threading.Thread:
+def answer(listener: socket.socket, *heads: str) -> threading.Thread:
     def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(head.replace("\n", "\r\n").encode())
+        for head in heads:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(head.replace("\n", "\r\n").encode())
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -206,12 +211,39 @@ def test_an_engine_that_is_too_old(listener: socket.socket) -> None:
 
 
 def test_a_newer_engine_is_spoken_to_as_the_newest_tested(listener: socket.socket) -> None:
-    thread = answer(listener, "HTTP/1.1 200 OK\nApi-Version: 1.99\nBuilder-Version: 1\nContent-Length: 0\n\n")
+    versions = '{"ApiVersion": "1.99", "MinAPIVersion": "1.56"}'
+    greeting = "HTTP/1.1 200 OK\nApi-Version: 1.99\nBuilder-Version: 1\nConnection: close\nContent-Length: 0\n\n"
+    thread = answer(listener, greeting, f"HTTP/1.1 200 OK\nContent-Length: {len(versions)}\n\n{versions}")
     engine = connect({"DOCKER_HOST": f"unix://{listener.getsockname()}"})
     thread.join()
-    assert engine._api.api_version == "1.51"
+    assert engine._api.api_version == "1.56"
     assert engine._buildkit is False
     engine.close()
+
+
+def test_an_engine_that_speaks_newer_versions_only(listener: socket.socket) -> None:
+    versions = '{"ApiVersion": "1.99", "MinAPIVersion": "1.57"}'
+    greeting = "HTTP/1.1 200 OK\nApi-Version: 1.99\nConnection: close\nContent-Length: 0\n\n"
+    thread = answer(listener, greeting, f"HTTP/1.1 200 OK\nContent-Length: {len(versions)}\n\n{versions}")
+    host = f"unix://{listener.getsockname()}"
+    error = refusal({"DOCKER_HOST": host})
+    thread.join()
+    spoken = "it speaks API 1.57 to 1.99, and this gitdeploy 1.41 to 1.56"
+    assert error.reason == f"the Docker Engine at {host} is too new: {spoken}"
+    assert error.hint.startswith("upgrade gitdeploy; until then set DOCKER_MIN_API_VERSION=1.56")
+    assert error.exit_code == 3
+
+
+def test_an_engine_s_least_version_is_respected(engine_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engine 29 speaks 1.40 and newer, the older ones older versions, too."""
+    monkeypatch.setattr(client, "NEWEST", "1.39")
+    monkeypatch.setattr(client, "OLDEST", "1.39")
+    with contextlib.closing(docker.DockerClient(base_url=engine_url)) as direct:
+        least = direct.version()["MinAPIVersion"]
+    if at_least("1.39", least):
+        connect({"DOCKER_HOST": engine_url}).close()
+    else:
+        assert f"too new: it speaks API {least} to " in refusal({"DOCKER_HOST": engine_url}).reason
 
 
 def test_podman_has_no_buildkit(listener: socket.socket) -> None:
