@@ -34,7 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options that tests/run passes on."""
     group = parser.getgroup("gitdeploy")
     group.addoption("--exhaustive", action="store_true", help="also run tests marked `exhaustive`, and more random examples")
-    group.addoption("--engine-root", type=Path, help="take dockerd from the Debian packages unpacked in this directory")
+    root = os.environ.get("GITDEPLOY_ENGINE_ROOT") or None
+    group.addoption("--engine-root", type=Path, default=root, help="take dockerd, containerd and runc from this directory")
     group.addoption("--engine-feature", action="append", default=[], help="passed to the private dockerd as --feature")
 
 

@@ -6,6 +6,7 @@ import _thread
 import argparse
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -94,7 +95,7 @@ def _heartbeat(site: Site) -> Callable[[], None]:
 
 
 def _watcher(site: Site) -> Callable[[], int]:
-    """Return the process that watches refs and hooks."""
+    """Return the process that watches refs, hooks and what should run."""
 
     def watch() -> int:
         site.readers.warm()
@@ -103,6 +104,7 @@ def _watcher(site: Site) -> Callable[[], int]:
         from gitdeploy.worker.watcher import Watcher  # noqa: PLC0415
 
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
+        threading.Thread(target=_keep_up, args=(site,), name="keeper", daemon=True).start()
         try:
             with site.open_state() as state:
                 Watcher(site, state, lambda: ring(site.spool.shared)).run()
@@ -111,6 +113,18 @@ def _watcher(site: Site) -> Callable[[], int]:
         return 1
 
     return watch
+
+
+def _keep_up(site: Site) -> None:
+    """Bring back what should run and does not, until this process ends."""
+    from gitdeploy.terminal import console  # noqa: PLC0415
+    from gitdeploy.worker.keeper import Keeper  # noqa: PLC0415
+
+    try:
+        with site.open_state() as state:
+            Keeper(site, state).run()
+    except Exception:
+        console.crash("keeping apps up failed")
 
 
 def _warm_up() -> None:

@@ -6,11 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from gitdeploy.config.model import App
 from gitdeploy.doctor.finding import Finding
-from gitdeploy.engine.types import Container
+from gitdeploy.engine.types import PERISHABLE, Container
 from gitdeploy.releases.release import APP
-
-PERISHABLE = "unless-stopped"
-"""The engine takes its own kill for a wish that such a container be stopped (20.10 to 29.9)."""
 
 
 def judge_policies(containers: Iterable[Container], apps: Mapping[str, App]) -> Iterator[Finding]:
@@ -19,5 +16,6 @@ def judge_policies(containers: Iterable[Container], apps: Mapping[str, App]) -> 
         app = apps.get(container.labels.get(APP, ""))
         if app and container.running and container.restart == PERISHABLE != app.restart:
             found = f"{container.name} has the restart policy {PERISHABLE}: it stays down if the engine crashes"
-            fix = f"the next deployment gives it {app.restart}; at once: docker update --restart {app.restart} {container.name}"
+            later = f"an agent's next start and the next deployment give it {app.restart}"
+            fix = f"at once, and nothing is restarted by it: docker update --restart {app.restart} {container.name}; {later}"
             yield Finding("warning", "restart policy", found, fix, app.name)

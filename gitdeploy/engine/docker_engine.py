@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+
+import requests
+
 from gitdeploy.engine.builds import Builds
 from gitdeploy.engine.containers import Containers
 from gitdeploy.engine.images import Images
 from gitdeploy.engine.inside import Inside
 from gitdeploy.engine.networks import Networks
 from gitdeploy.engine.registries import Registries
-from gitdeploy.engine.transport import Api
+from gitdeploy.engine.transport import Api, TimedOut
 from gitdeploy.engine.types import EngineInfo
+from gitdeploy.errors import EngineGone
 
 PING = 2.0
 """Seconds for a sign of life."""
@@ -39,6 +45,19 @@ class DockerEngine(Containers, Inside, Images, Networks, Registries, Builds):
 
     def ping(self) -> None:
         self._api.call("GET", "/_ping", timeout=PING)
+
+    def await_end(self, timeout: float) -> bool:
+        """GET /events (SystemEvents) is open as long as the engine; only a kind that it seldom tells of is asked for."""
+        asked = {"filters": json.dumps({"type": ["daemon"]})}
+        try:
+            with contextlib.closing(self._api.call("GET", "/events", params=asked, stream=True, timeout=timeout)) as events:
+                for _ in events.iter_content(chunk_size=None):
+                    continue
+        except requests.RequestException as error:
+            return not isinstance(self._api.broken(error), TimedOut)
+        except EngineGone as error:
+            return not isinstance(error, TimedOut)
+        return True
 
     def close(self) -> None:
         self._api.close()

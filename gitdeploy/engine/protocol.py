@@ -30,6 +30,9 @@ class Builder(Protocol):
     def ping(self) -> None:
         """Ask for a sign of life, and wait for it for a moment only. Raises UnfitError."""
 
+    def await_end(self, timeout: float) -> bool:
+        """Wait until the engine ends; return False if it is still there after `timeout` seconds."""
+
     def image(self, ref: str) -> Image | None:
         """Return the image of that id or reference, None if the engine has none."""
 

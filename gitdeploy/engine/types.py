@@ -211,4 +211,8 @@ class Cancel(Protocol):
     def wait(self, timeout: float | None = None) -> bool: ...
 
 
+LASTING, PERISHABLE = "always", "unless-stopped"
+"""Restart policies: what has the first survives a kill of the engine itself. With the second, the engine (20.10 to 29) takes
+that kill for a wish that the container be stopped, and leaves it down when it starts again."""
+
 NEVER: Cancel = threading.Event()

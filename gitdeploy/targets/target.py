@@ -122,6 +122,13 @@ class Target(Protocol):
     def bring_back(self, app: App, output: Output) -> int:
         """Make what served last serve again after `take_out`, as `recover` does; nothing to an app that runs."""
 
+    def keep_up(self, app: App, output: Output) -> None:
+        """Start what should serve and does not run, and see to it that it survives a crash of what runs it.
+
+        For an app that was not taken out; takes the configuration of what is live, `restart` as the server has it now. An app
+        that serves, or that its restart policy starts again, is left as it is.
+        """
+
     def settle(self, app: App, output: Output) -> float:
         """Remove what is held for a way back if its time is over; return the seconds until then, 0.0 if nothing is held."""
 

@@ -67,6 +67,21 @@ def test_an_outage_ends_every_call_and_is_over_when_the_engine_is_back(
     assert found.state == "exited"
 
 
+@pytest.mark.parametrize("how", [PrivateEngine.kill, PrivateEngine.stop])
+def test_its_end_is_noticed(engine: DockerEngine, private_engine: PrivateEngine, how: Callable[[PrivateEngine], None]) -> None:
+    assert engine.await_end(0.1) is False
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(engine.await_end, 60)
+        threading.Event().wait(0.3)  # it waits by now
+        assert not ended.done()
+        how(private_engine)
+        try:
+            assert ended.result(20) is True
+            assert engine.await_end(60) is True
+        finally:
+            private_engine.start()
+
+
 def test_the_build_cache_is_emptied(engine: DockerEngine, buildkit: Builder) -> None:
     buildkit.good(
         "FROM BASE\nRUN head -c 5000000 /dev/urandom >/random && rm /random && echo once\nRUN head -c 5000000 /dev/zero >/z"

@@ -90,6 +90,10 @@ def test_every_call_has_a_deadline(engine: DockerEngine, call: Callable[[DockerE
     assert time.monotonic() - began < 10
 
 
+def test_an_engine_that_is_silent_has_not_ended(engine: DockerEngine) -> None:
+    assert engine.await_end(0.3) is False
+
+
 @pytest.mark.parametrize("engine", ["after its first words"], indirect=True)
 @pytest.mark.parametrize("name", ["info", "push", "pull", "containers", "logs", "exec", "put_files"])
 def test_one_that_has_begun_to_answer_has_a_deadline_too(engine: DockerEngine, name: str) -> None:

@@ -27,6 +27,9 @@ from tests.support.net import DIES_WITH_US, wait_until
 PREFIX = "gitdeploy-engine-"
 """Of the names of their directories."""
 
+PLACES = ("usr/bin", "usr/sbin", "usr/libexec/docker", "")
+"""Where programs are in a directory that Debian's packages were unpacked in, and in one of Docker's static archives."""
+
 # What another Docker on this machine keeps in /run and /etc/docker must be neither seen nor touched. The first process of the
 # namespace ignores SIGCHLD, which makes the kernel reap what a killed dockerd leaves: it takes a zombie for a live containerd.
 NAMESPACE_INIT = """
@@ -60,7 +63,7 @@ class PrivateEngine:
     """
 
     def __init__(self, root: Path | None = None, features: tuple[str, ...] = ()) -> None:
-        """`root`: where the engine's Debian packages are unpacked, None for the installed ones; `features`: for `--feature`."""
+        """`root`: a directory with an engine's programs, None for the installed ones; `features`: for `--feature`."""
         self.directory = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.directory.chmod(0o711)
         self.socket = self.directory / "docker.sock"
@@ -161,7 +164,7 @@ class PrivateEngine:
     def _command(self) -> list[str]:
         directory = self.directory
         return [
-            str(self._root / "usr/sbin/dockerd") if self._root else "dockerd",
+            self._dockerd(),
             f"--config-file={directory}/daemon.json",
             f"--data-root={directory}/data",
             f"--exec-root={directory}/exec",
@@ -172,11 +175,19 @@ class PrivateEngine:
             *(f"--feature={name}" for name in self._features),
         ]
 
-    def _environment(self) -> dict[str, str]:
+    def _dockerd(self) -> str:
         if self._root is None:
-            return dict(os.environ)
-        own = ":".join(str(self._root / place) for place in ("usr/bin", "usr/sbin", "usr/libexec/docker"))
-        return {**os.environ, "PATH": f"{own}:{os.environ['PATH']}"}
+            return "dockerd"
+        found = shutil.which("dockerd", path=self._own_path())
+        if found is None:
+            raise RuntimeError(f"--engine-root {self._root}: no dockerd there, nor in {', '.join(PLACES[:-1])} below")
+        return found
+
+    def _own_path(self) -> str:
+        return ":".join(str(self._root / place) for place in PLACES) if self._root else ""
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PATH": ":".join(filter(None, [self._own_path(), os.environ["PATH"]]))}
 
     def _answers_or_died(self) -> bool:
         assert self._daemon is not None

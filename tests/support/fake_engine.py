@@ -143,6 +143,10 @@ class FakeEngine:
         pass
 
     @_call
+    def await_end(self, timeout: float) -> bool:
+        return False
+
+    @_call
     def image(self, ref: str) -> Image | None:
         return self._image(ref)
 

@@ -120,6 +120,16 @@ class TargetContract:
             assert place.target.bring_back(place.app, place.output) == 1
             assert (place.answer(), place.target.condition(place.app)) == ("1", "")
 
+    @each_strategy
+    def test_what_should_run_is_kept_up(self, place: Place) -> None:
+        place.deploy("1", release=1)
+        place.target.take_out(place.app)  # as if it had been stopped in another way: nobody says so here
+        place.target.keep_up(replace(place.app, restart="no"), place.output)
+        assert place.answer() == ""
+        for _ in range(2):
+            place.target.keep_up(replace(place.app, restart="always"), place.output)
+            assert (place.answer(), place.target.serving(place.app)) == ("1", 1)
+
     def test_recovery_leaves_what_is_in_order(self, place: Place) -> None:
         place.deploy("1", release=1)
         assert place.recover() == 1

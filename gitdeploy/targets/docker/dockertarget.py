@@ -13,7 +13,7 @@ from gitdeploy.targets.docker.rollout.found import look
 from gitdeploy.targets.docker.rollout.held import release_held, serving_now, serving_release
 from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.recovery import recover
-from gitdeploy.targets.docker.service import let_run, take_out
+from gitdeploy.targets.docker.service import let_run, renew_policies, standing_still, take_out
 from gitdeploy.targets.target import Incoming, Outcome, Surroundings
 
 STARTS = 900.0
@@ -73,8 +73,17 @@ class DockerTarget:
 
     def bring_back(self, app: App, output: Output) -> int:
         """See `Target`."""
-        let_run(self._engine, app)
+        let_run(self._engine, app, output)
         return self._recover(app, output, waits=True)
+
+    def keep_up(self, app: App, output: Output) -> None:
+        """See `Target`."""
+        found = look(self._engine, app)
+        renew_policies(self._engine, app, found, output)
+        group, _ = serving_now(self._engine, app, found)
+        if down := standing_still(app, found, group):
+            output.line(f"starting what should run: {', '.join(down)}")
+            self.bring_back(app, output)
 
     def settle(self, app: App, output: Output) -> float:
         """See `Target`."""

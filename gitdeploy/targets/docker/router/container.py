@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.engine.types import Container, ContainerSpec, Credentials, Output
+from gitdeploy.engine.types import LASTING, Container, ContainerSpec, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError, StageFailed
 from gitdeploy.releases.release import APP, ROLE
 from gitdeploy.targets.docker.router.haproxy import Haproxy
@@ -14,9 +14,6 @@ from gitdeploy.targets.docker.router.haproxycfg import ALIAS, DIRECTORY, FILE, S
 
 IMAGE = "gitdeploy.router-image"
 """Label of a router: router.image as it was when it was made. The container itself is made of that image's id."""
-
-RESTART = "always"
-"""After a kill of the engine itself, "unless-stopped" would leave it stopped: the engine takes its own kill for a wish."""
 
 CHECK_LIMIT = 30.0
 """Seconds for HAProxy's check of a configuration."""
@@ -139,7 +136,7 @@ def create(engine: Engine, app: App, settings: Settings, image: str) -> Haproxy:
         networks=(network,),
         aliases=(ALIAS,),
         labels={APP: app.name, ROLE: "router", IMAGE: app.router.image},
-        restart=RESTART,
+        restart=LASTING,
     )
     router = Haproxy(engine, engine.create(spec), settings)
     router.load(())
