@@ -7,7 +7,6 @@ mean the same everywhere, because engines differ in which of them they send.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -21,9 +20,6 @@ LOG_SIZE, LOG_FILES = "10m", "3"
 """Of one container's json-file log: each file, and how many of them."""
 
 NEVER_STARTED = "0001-01-01T00:00:00Z"
-
-RANDOM_NAME = re.compile(r"/[a-z]+_[a-z]+[0-9]?")
-"""What the engine calls a container that was given no name (moby, pkg/namesgenerator)."""
 
 
 def image(found: Json) -> Image:
@@ -86,12 +82,15 @@ def _healthcheck(config: Json) -> tuple[str, ...]:
 def is_build_step(found: Json) -> bool:
     """Return whether an inspected container is a step of a classic build, which bears whatever labels its Dockerfile says.
 
-    The builder keeps no log of it and has it never started again (hostConfigFromOptions in moby's builder/dockerfile), and
-    gives it no name. None of that is a Dockerfile's to say.
+    The builder keeps no log of it, has it never started again, takes away its health check, and says nothing of binds and ports
+    (hostConfigFromOptions and withoutHealthcheck in moby's builder/dockerfile), where `creation` says that there are none. A
+    Dockerfile can say none of that but the health check. The name tells nothing: an extension of the engine may make it up.
     """
     host: Json = found.get("HostConfig") or {}
     unlogged = (host.get("LogConfig") or {}).get("Type") == "none"
-    return unlogged and _restart(host.get("RestartPolicy") or {}) == "no" and bool(RANDOM_NAME.fullmatch(found["Name"]))
+    unsaid = host.get("Binds") is None and host.get("PortBindings") is None
+    unchecked = ((found.get("Config") or {}).get("Healthcheck") or {}).get("Test") == ["NONE"]
+    return unlogged and unsaid and unchecked and _restart(host.get("RestartPolicy") or {}) == "no"
 
 
 def creation(spec: ContainerSpec) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "Labels": dict(spec.labels),
         "ExposedPorts": {f"{port.container_port}/{port.protocol}": {} for port in spec.publish},
-        "HostConfig": {
+        "HostConfig": {  # Binds and PortBindings even where there are none: see `is_build_step`
             "Binds": [str(volume) for volume in spec.volumes],
             "PortBindings": _bindings(spec.publish),
             "RestartPolicy": restart_policy(spec.restart),

@@ -10,9 +10,11 @@ from dataclasses import replace
 
 import pytest
 
+from gitdeploy.config.sections import Run
 from gitdeploy.engine.classic import Steps, registry_config
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.progress import Said
+from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import BuildFailed, Cancelled
 from tests.support.builder import Builder, running, set_when
 from tests.support.net import wait_until
@@ -99,7 +101,9 @@ def test_the_running_container_and_the_last_lines_are_known() -> None:
     assert (steps.container, list(steps.tail)) == ("", [])
 
 
-def test_a_step_is_nobodys_container_whatever_its_labels_say(classic: Builder) -> None:
+@pytest.mark.parametrize("name", ["", "victim-1", "victim.0.app"])
+def test_a_step_is_nobodys_container_whatever_its_labels_and_its_name_say(classic: Builder, name: str) -> None:
+    """An engine from 29 on may have an extension that names containers; a Dockerfile says what labels a step has."""
     mark = f"{uuid.uuid4().int % 10**8 + 10**8}"
     labels = {"gitdeploy.app": "devops/victim", "gitdeploy.role": "app", "gitdeploy.release": "x"}
     seen: list[object] = []
@@ -107,6 +111,8 @@ def test_a_step_is_nobodys_container_whatever_its_labels_say(classic: Builder) -
 
     def look() -> bool:
         if running(mark):
+            for step in classic.client.containers.list(filters={"label": "gitdeploy.app=devops/victim"}) if name else ():
+                step.rename(name)
             seen.append((classic.engine.containers(labels), len(classic.engine.containers({}))))
         return bool(seen)
 
@@ -117,6 +123,16 @@ def test_a_step_is_nobodys_container_whatever_its_labels_say(classic: Builder) -
     assert seen == [([], 1)]
     for image in classic.client.images.list(filters={"label": "gitdeploy.app=devops/victim"}):
         classic.client.images.remove(image.id)
+
+
+def test_a_container_of_gitdeploys_is_not_taken_for_a_step(classic: Builder) -> None:
+    """Whatever its configuration and its Dockerfile say, and after dockerd has read it from its disk."""
+    labels = {"gitdeploy.app": "devops/test-step"}
+    image = classic.good("FROM BASE\nHEALTHCHECK NONE\n").image
+    run = Run(log_driver="none", log_opts={})
+    made = classic.engine.create(ContainerSpec("brave_turing1", image, command=("true",), labels=labels, restart="no", run=run))
+    assert [found.id for found in classic.engine.containers(labels)] == [made]
+    classic.engine.remove(made, force=True)
 
 
 def test_a_step_cannot_have_another_container_removed(classic: Builder) -> None:
