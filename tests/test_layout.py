@@ -235,7 +235,7 @@ def test_decisions_have_no_effects() -> None:
 
 def test_only_the_command_line_is_wired_to_the_engine() -> None:
     """Everything else knows the engine by modules that import no SDK, `engine.protocol` and `engine.types` above all."""
-    texts = ("dockerfile", "directives", "groups", "growth", "proxies")
+    texts = ("dockerfile", "directives", "groups", "growth", "imagefaults", "proxies")
     pure = tuple(f"gitdeploy.engine.{name}" for name in ("protocol", "types", "cutting", "ports", *texts))
     users = [edge for edge in edges() if within(edge[1], "gitdeploy.engine") and not within(edge[0], "gitdeploy.engine")]
     assert [edge for edge in users if edge[1] not in pure and not within(edge[0], "gitdeploy.cli")] == []

@@ -23,6 +23,7 @@ from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.directives import syntax_image
 from gitdeploy.engine.dockerfile import base_images, peek
 from gitdeploy.engine.exchange import ExchangeLimits, converse
+from gitdeploy.engine.imagefaults import image_fault
 from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import Failure, Progress, report, sending
 from gitdeploy.engine.query import Query, common
@@ -209,7 +210,8 @@ def failed(message: str, step: Failure | None, credentials: Credentials) -> Buil
         login = credentials(registry(image[1]))
         return registry_failure(message, image[1], login[0] if login else "")
     if code := EXIT_CODE.search(message):
-        return BuildFailed(f"{step.step} failed with exit code {code[1]}", hint=_hint(message), tail=step.tail)
+        hint = _hint(message) or image_fault(line for line in step.tail if line.startswith("runc run failed"))
+        return BuildFailed(f"{step.step} failed with exit code {code[1]}", hint=hint, tail=step.tail)
     return BuildFailed(f"{step.step} failed: {message}", hint=_hint(message), tail=step.tail)
 
 

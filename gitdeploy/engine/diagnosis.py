@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gitdeploy.config.imagereference import registry, split
+from gitdeploy.engine.imagefaults import image_fault
 from gitdeploy.errors import EngineError, NotFound, RegistryError
 
 PORT_TAKEN = re.compile(
@@ -13,19 +14,6 @@ PORT_TAKEN = re.compile(
     re.I,
 )
 """Engines 20.10 to 28.5: "allocated" where the engine itself gave the port away, "in use" where the kernel says so."""
-
-NO_USER = "the image's USER is not in its /etc/passwd or /etc/group: make it in the Dockerfile, or write its number"
-NO_COMMAND = "add CMD or ENTRYPOINT to the Dockerfile"
-NO_PROGRAM = "CMD or ENTRYPOINT names a program that is not in the image, not in its PATH, or may not be executed"
-OTHER_FORMAT = "the image is for another processor than this machine's, or its script does not begin with #!"
-
-IMAGE_FAULTS = {
-    r"unable to find (?:user|group) ": NO_USER,
-    r"no command specified": NO_COMMAND,
-    r"exec format error": OTHER_FORMAT,
-    r"executable file not found|: no such file or directory: unknown|starting container process.*permission denied": NO_PROGRAM,
-}
-"""What the engine says of an image that cannot be run, and what to do about it. Engines 20.10 to 29."""
 
 NO_SPACE = "no space left on device"
 FREE_SPACE = "free disk space; `docker system df` shows what takes it"
@@ -62,7 +50,7 @@ def container_failure(error: EngineError) -> EngineError:
     """Return the error of a container's creation or start, with what to do, and the host port named where one is taken."""
     found = PORT_TAKEN.search(error.reason)
     if found is None:
-        hint = next((hint for pattern, hint in IMAGE_FAULTS.items() if re.search(pattern, error.reason, re.I)), error.hint)
+        hint = image_fault([error.reason]) or error.hint
         return EngineError(error.reason, error.status, hint) if hint != error.hint else error
     address, port, how = found.groups()
     if how == "allocated":

@@ -167,6 +167,9 @@ def test_references(ref: str, parts: tuple[str, str], host: str) -> None:
             'failed to create task: exec: "/x": stat /x: no such file or directory: unknown',
             "a program that is not",
         ),
+        ('runc create failed: exec: "/bin/sh": stat /bin/sh: no such file or directory', "the image has no shell"),  # 28.5
+        ('error during container init: exec: "/bin/bash": stat /bin/bash: no such file or directory', "no shell"),  # 29.9
+        ("exec /app: no such file or directory", "a library loader"),
         ("standard_init_linux.go:228: exec user process caused: exec format error", "another processor"),
     ],
 )

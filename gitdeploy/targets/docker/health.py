@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Health
+from gitdeploy.engine.imagefaults import image_fault
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Cancel, Container, Image
 from gitdeploy.errors import Cancelled, EngineError, StageFailed
@@ -83,7 +84,10 @@ def gone_wrong(container: Container | None) -> str:
 def failure(engine: Engine, container_id: str, reason: str, answers: Iterable[str] = ()) -> StageFailed:
     """Return the error for a container that does not serve, with its last log lines and the last health answers."""
     log = engine.logs(container_id, LOG_LINES) if engine.container(container_id) else []
-    return StageFailed(reason, HINT, [*(f"log: {line}" for line in log), *(f"health: {answer}" for answer in answers)])
+    answers = list(answers)
+    runtime = [*(line for line in log if line.startswith("exec ")), *(text for text in answers if "exec failed" in text)]
+    hint = image_fault(runtime) or HINT
+    return StageFailed(reason, hint, [*(f"log: {line}" for line in log), *(f"health: {answer}" for answer in answers)])
 
 
 @dataclass(frozen=True)

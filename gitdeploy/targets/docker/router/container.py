@@ -104,20 +104,20 @@ def check(engine: Engine, app: App, settings: Settings, image: str) -> None:
     engine.remove(name, force=True)
     spec = ContainerSpec(name=name, image=image, command=("sh", "-c", CHECK), labels={APP: app.name, ROLE: "check"})
     container = engine.create(spec)
+    hint = "the official haproxy images work: set router.image to one of them"
     try:
         engine.put_files(container, DIRECTORY, {FILE: render(settings, {})})
         engine.start(container)
         code = engine.wait(container, CHECK_LIMIT)
         if code == 0:
             return
-        hint = "the official haproxy images work: set router.image to one of them"
         if code == NO_CLIENT:
             raise StageFailed(f"the router's image {app.router.image} has neither nc nor bash to speak to HAProxy with", hint)
         how = f"exit code {code}" if code is not None else f"no answer in {CHECK_LIMIT:.0f} s"
         reason = f"HAProxy of {app.router.image} refused the generated configuration ({how})"
         raise StageFailed(reason, hint, engine.logs(container, 15))
     except EngineError as error:
-        raise StageFailed(f"the router's image {app.router.image} cannot run: {error.reason}", error.hint) from error
+        raise StageFailed(f"the router's image {app.router.image} cannot run: {error.reason}", hint) from error
     finally:
         engine.remove(container, force=True)
 
