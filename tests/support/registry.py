@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import subprocess
 import urllib.error
 import urllib.request
@@ -13,14 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.net import DIES_WITH_US, free_port, listens, wait_until
+from tests.support.tokens import ISSUER, SERVICE, TokenServer
 
 MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 
 CONFIG = """\
 version: 0.1
 log: {{ level: error, accesslog: {{ disabled: true }} }}
-storage: {{ filesystem: {{ rootdirectory: {directory}/storage }}, delete: {{ enabled: true }} }}
+storage: {{ filesystem: {{ rootdirectory: {directory}/storage }}, delete: {{ enabled: false }} }}
 http: {{ addr: "{host}" }}
+"""
+
+PROGRAM = os.environ.get("GITDEPLOY_REGISTRY_BIN") or "docker-registry"
+"""Debian's is version 2.8; `registry` of 3.x takes the same configuration. It deletes nothing, for gitdeploy asks nobody to."""
+
+TOKENS = """\
+auth: {{ token: {{ realm: "{realm}", service: {service}, issuer: {issuer}, rootcertbundle: {directory}/token.pem }} }}
 """
 
 HTPASSWD = "auth: {{ htpasswd: {{ realm: tests, path: {directory}/htpasswd }} }}\n"
@@ -70,18 +79,24 @@ class Registry:
 
 
 @contextlib.contextmanager
-def serve(directory: Path, user: str = "", password: str = "") -> Iterator[Registry]:
-    """Runs a registry that stores in `directory`, with authentication if `user` is given, until the context ends."""
+def serve(directory: Path, user: str = "", password: str = "", tokens: TokenServer | None = None) -> Iterator[Registry]:
+    """Runs a registry that stores in `directory` until the context ends.
+
+    It wants `user` to log in if one is given, or a token of `tokens`.
+    """
     registry = Registry(f"127.0.0.1:{free_port()}", directory, user, password)
     config = CONFIG.format(directory=directory, host=registry.host)
-    if user:
+    if tokens:
+        config += TOKENS.format(directory=tokens.directory, realm=tokens.url, service=SERVICE, issuer=ISSUER)
+    elif user:
         config += HTPASSWD.format(directory=directory)
         (directory / "htpasswd").write_text(f"{user}:{_bcrypt(password)}\n")
     (directory / "config.yml").write_text(config)
     with (directory / "registry.log").open("wb") as log:
         process = subprocess.Popen(
-            [*DIES_WITH_US, "docker-registry", "serve", str(directory / "config.yml")],
+            [*DIES_WITH_US, PROGRAM, "serve", str(directory / "config.yml")],
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},  # 3.x looks for a collector of traces
             stdout=log,
             stderr=log,
         )
