@@ -21,6 +21,7 @@ def refusing(upstream: str, refusals: list[tuple[int, str]]) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        default_request_version = "HTTP/1.1"  # containerd tries TLS first, and goes on without it after an answer with a status
 
         def do_GET(self) -> None:
             if "/manifests/" in self.path and refusals:
