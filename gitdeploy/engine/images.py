@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from gitdeploy.config.imagereference import split
@@ -26,8 +27,10 @@ class Images:
 
     def images(self, labels: Mapping[str, str]) -> list[Image]:
         listed = self._api.images(filters={"label": mapping.label_filter(labels)})
-        found = {entry["Id"]: self.image(entry["Id"]) for entry in listed}
-        return sorted((image for image in found.values() if image), key=age, reverse=True)
+        found = {entry["Id"]: (self.image(entry["Id"]), entry.get("Size") or 0) for entry in listed}
+        # With containerd's image store, 28.5 says in ImageInspect how much was downloaded, and in the list what the disk holds.
+        images = [replace(image, size=max(image.size, size)) for image, size in found.values() if image]
+        return sorted(images, key=age, reverse=True)
 
     def tag(self, image: str, ref: str) -> None:
         repository, tag = split(ref)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from gitdeploy.engine.types import Container
-from gitdeploy.errors import Cancelled, EngineGone, GitdeployError
+from gitdeploy.errors import Cancelled, EngineGone, GitdeployError, StageFailed
 from gitdeploy.targets.docker.health import TICK, failure, gone_wrong
 from gitdeploy.targets.docker.rollout.arrange import arrange
 from gitdeploy.targets.docker.rollout.found import Group, alias, look, version_of
@@ -16,7 +16,7 @@ from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.stopping import enter_way_back, stop_all, stop_old
 from gitdeploy.targets.docker.rollout.switch import POLL
-from gitdeploy.targets.docker.router.container import discard, has_router
+from gitdeploy.targets.docker.router.container import discard, has_router, network_name
 from gitdeploy.targets.docker.volumes import require_named
 from gitdeploy.targets.target import Outcome
 from gitdeploy.targets.undo import Undo
@@ -26,6 +26,18 @@ WATCH = 1.0
 
 FOLLOW = 2.5
 """The same where the router did not try the new containers before the switch, or another proxy has to notice them first."""
+
+TRY = 5.0
+"""Seconds for HAProxy's first checks where it could not make them before the switch: each has 0.5 s to connect."""
+
+NO_PACKETS = ("L4TOUT", "L4CON No route to host")
+"""What HAProxy's check says of a container from which nothing comes back: docs.haproxy.org, `show stat`, check_status."""
+
+BETWEEN = (
+    "containers on the network {network} do not reach one another, though this machine reaches them: a firewall's rules are"
+    " between (iptables -S FORWARD, nft list ruleset); those of an engine that was switched to another firewall-backend stay"
+    " until they are flushed or the machine starts anew"
+)
 
 
 class Overlap:
@@ -109,7 +121,7 @@ class Overlap:
         for container in batch:
             self.r.wait_healthy(container.id, lambda c=container: self._verdict(c))  # type: ignore[misc]
         if self.switch.verifies:
-            self._await_router(batch)
+            self._await_router(batch, self.r.release.app.health.patience)
 
     def _verdict(self, container: Container) -> str:
         """Return what the router says of a container that cannot be asked from here, "" for good."""
@@ -118,24 +130,27 @@ class Overlap:
         counts = self.switch.counts().get(alias(container))
         return "" if counts and counts.up else f"HAProxy: {counts.check if counts else 'no check yet'}"
 
-    def _await_router(self, batch: Sequence[Container]) -> None:
-        """Wait until HAProxy's own checks of these containers pass."""
-        end = self.r.clock() + self.r.release.app.health.patience
-        while True:
-            counts = self.switch.counts()
-            silent = next((c for c in batch if not (alias(c) in counts and counts[alias(c)].up)), None)
+    def _await_router(self, batch: Sequence[Container], patience: float) -> None:
+        """Wait until HAProxy's own checks of these containers pass, for so many seconds."""
+        end = self.r.clock() + patience
+        while counts := self.switch.counts():
+            silent = next((c for c in batch if not (alias(c) in counts and counts[alias(c)].reached)), None)
             if silent is None:
                 return
             self._require_alive(batch)
             if self.r.clock() > end:
                 reason = f"HAProxy does not reach {silent.name}, which is healthy by itself"
-                raise failure(self.r.engine, silent.id, reason, [counts[alias(silent)].check])
+                raise self._unreached(
+                    silent, reason, counts[alias(silent)].check if alias(silent) in counts else "no check yet"
+                )
             if self.r.cancel.wait(TICK):
                 raise Cancelled("cancelled while waiting for the router to reach the new containers")
 
     def move_all(self) -> float | None:
         """Send all requests to the new containers; return the outage in seconds, None if nothing served before."""
         outage = self.switch.commit(self.new)
+        if not self.switch.verifies:
+            self._await_router(self.new, min(TRY, self.r.release.app.health.patience))
         self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves")
         return outage if self.old else None
 
@@ -170,8 +185,15 @@ class Overlap:
             mine = counts.get(alias(container))
             if mine and not mine.up:
                 reason = f"HAProxy lost the new container {container.name}"
-                raise failure(self.r.engine, container.id, reason, [mine.check])
+                raise self._unreached(container, reason, mine.check)
         return sum(counts[alias(c)].current for c in leaving if alias(c) in counts)
+
+    def _unreached(self, container: Container, reason: str, check: str) -> StageFailed:
+        """Return the error for a container that HAProxy finds down, with what its check said."""
+        error = failure(self.r.engine, container.id, reason, [check])
+        if check.startswith(NO_PACKETS):
+            error.hint = BETWEEN.format(network=network_name(self.r.release.app))
+        return error
 
     def _require_alive(self, containers: Sequence[Container]) -> None:
         for container in containers:

@@ -39,6 +39,11 @@ class Counts:
     errors: int = 0
     check: str = ""
 
+    @property
+    def reached(self) -> bool:
+        """Whether a check of HAProxy's own has passed: without one, a server counts as up at first (https://docs.haproxy.org)."""
+        return self.up and self.check.startswith(("L4OK", "L6OK", "L7OK"))
+
     def __add__(self, other: Counts) -> Counts:
         """Both together; state and check are those of the first."""
         numbers = (self.current + other.current, self.answers + other.answers, self.bad + other.bad)
@@ -125,7 +130,7 @@ def statistics(text: str) -> dict[str, dict[int, Counts]]:
             answers=sum(http) if row.get("mode") == "http" else _number(row, "stot"),
             bad=http[4],
             errors=_number(row, "econ") + _number(row, "eresp"),
-            check=" ".join(filter(None, (row.get("check_status"), row.get("last_chk")))),
+            check=" ".join(filter(None, ((row.get("check_status") or "").removeprefix("* "), row.get("last_chk")))),
         )
     return found
 

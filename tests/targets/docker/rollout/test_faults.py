@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Canary, Health
 from gitdeploy.errors import Cancelled, GitdeployError, RegistryError, StageFailed
+from gitdeploy.targets.docker.rollout import overlap
 from tests.support.images import BaseImages
 from tests.support.net import get, wait_until
 from tests.targets.docker.rollout.clients import Load
@@ -23,6 +25,7 @@ from tests.targets.docker.rollout.conftest import build
 from tests.targets.docker.rollout.interposed import Interposed
 from tests.targets.docker.rollout.site import Site, answers
 
+FOLLOW = overlap.FOLLOW
 OVERLAPPING = ("blue-green", "rolling", "canary")
 
 
@@ -143,6 +146,38 @@ def test_an_image_without_a_shell(live: Site, docker_client: docker.DockerClient
         live.engine.remove(container.id, force=True)
     docker_client.images.remove("gitdeploy-test/bare:1")
     live.image = image
+
+
+@contextmanager
+def firewall() -> Iterator[None]:
+    """Rules as an engine leaves behind that was switched from one firewall to another: containers do not reach one another."""
+    setting = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    before = setting.read_text() if setting.exists() else ""
+    if before:
+        setting.write_text("1")
+    rule = ["DOCKER-USER", "--protocol", "tcp", "--dport", "80", "--jump", "DROP"]
+    subprocess.run(["iptables", "--insert", *rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables", "--delete", *rule], check=True)
+        if before:
+            setting.write_text(before)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_router_does_not_reach_what_this_machine_reaches(site: Site, monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
+    monkeypatch.setattr(overlap, "FOLLOW", FOLLOW)
+    site.configure(health=Health(start_period=2.0, interval=0.2, retries=2, timeout=1.0))
+    if not first:
+        site.deploy("1")
+    with firewall(), pytest.raises(StageFailed) as failed:
+        site.deploy("2")
+    assert "HAProxy" in failed.value.reason
+    assert f"containers on the network gitdeploy.{site.app.container} do not reach one another" in failed.value.hint
+    assert "nft list ruleset" in failed.value.hint
+    site.deploy("3")
+    assert get(site.url) == "3"
 
 
 def test_a_port_held_by_another_program(site: Site) -> None:
