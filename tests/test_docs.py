@@ -72,3 +72,15 @@ def test_the_tests_that_hold_promises_exist() -> None:
         if not text or (test and f"def {test}(" not in text):
             missing.append(f"{file}::{test}")
     assert missing == []
+
+
+def test_every_call_to_the_engine_is_listed_with_its_api() -> None:
+    engine = CHECKOUT / "gitdeploy" / "engine"
+    rooms = "_ping|auth|build|containers|events|exec|images|networks|session|volumes"
+    called = {found for path in engine.glob("*.py") for found in re.findall(rf'"(/(?:{rooms})\b[^"]*)"', path.read_text())}
+    calls = {re.sub(r"\{[^}]*\}", "{}", call.partition("?")[0]) for call in called}
+    assert len(calls) > 20
+    text = (CHECKOUT / "gitdeploy" / "docs" / "limits.md").read_text()
+    assert {
+        call for call in calls if f"{call}`" not in text and f"`{call.removeprefix('/containers/{}')}`" not in text
+    } == set()
