@@ -108,6 +108,15 @@ def test_the_cache_of_another_engine_can_be_used(buildkit: Builder, registry: Re
     assert buildkit.sh(third, "cat /when") != when
 
 
+def test_an_image_counts_with_what_the_disk_holds(buildkit: Builder) -> None:
+    """And not with what it is compressed."""
+    label = {"gitdeploy-test.size": unique()}
+    (name, value) = next(iter(label.items()))
+    buildkit.good(f'FROM BASE\nLABEL {name}="{value}"\nRUN head -c 20000000 /dev/zero >/zero\n')
+    (image,) = buildkit.engine.images(label)
+    assert image.size > 20_000_000
+
+
 def test_downloads_are_told_with_their_bytes(buildkit: Builder, registry: Registry) -> None:
     image = f"{registry.host}/large-{unique()[:8]}:1"
     buildkit.good("FROM BASE\nRUN head -c 20000000 /dev/urandom > /large\n", tags=(image,), no_cache=True)
