@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from gitdeploy.cli.installation import become, former_names, hook_conf
+from gitdeploy.cli.installation import become, hook_conf, scope
 from gitdeploy.doctor.examine import Examination, Installation
 from gitdeploy.doctor.finding import as_json, as_text, exit_status
 from gitdeploy.engine.client import DEFAULT_HOST, connect
@@ -43,7 +43,7 @@ def _installation(environ: Mapping[str, str]) -> Installation:
         shared=Path(environ["GITDEPLOY_DATA"]) / "gitdeploy" if environ.get("GITDEPLOY_DATA") else None,
         mode=mode,
         host=environ.get("DOCKER_HOST") or DEFAULT_HOST,
-        connect=lambda: connect(environ, former_names(home) if home else None),
+        connect=lambda: connect(environ, scope(home) if home else None),
         credentials=lambda app: load_credentials(environ, app.push.auth_file),
         hook_conf=lambda app, config, homes: hook_conf(app, config, homes, mode),
         now=time.time,

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from gitdeploy.cli.installation import hook_conf, install_hook, make_site
 from gitdeploy.cli.who import audit_config, complain
@@ -13,13 +14,16 @@ from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
 from gitdeploy.config.load import parse_config
 from gitdeploy.config.model import Config
+from gitdeploy.engine.client import connect
 from gitdeploy.errors import ConfigError, UsageError
 from gitdeploy.gitserver.gitserver import GitServer, read_server
 from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers, may_enrol, reseed, seed_server
 from gitdeploy.gitserver.ownedfiles import locked, write_file
 from gitdeploy.gitserver.repositorysettings import is_clone, require_sha1, uses_sha256
+from gitdeploy.releases.release import APP, INSTALLATION
 from gitdeploy.worker.binding import rebind, require_same
+from gitdeploy.worker.installationid import read_id
 from gitdeploy.worker.site import Site
 
 
@@ -35,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--container", metavar="NAME", help="name of the running container; the repository's name if left out")
     parser.add_argument(
         "--publish", action="append", metavar="HOST:CONTAINER", help="port, as with docker run -p; may be repeated"
+    )
+    parser.add_argument(
+        "--take-over", action="store_true", help="take what another gitdeploy on the engine has of this app for its own"
     )
     parser.add_argument("--strategy", metavar="S", help="recreate, rolling, blue-green or canary")
     where = parser.add_mutually_exclusive_group()
@@ -52,8 +59,25 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _enrol_all(site, _values(arguments), environ)
     if arguments.bare and not (arguments.bare / "objects").is_dir():
         raise UsageError(f"--bare: expected a bare repository, found none at {arguments.bare}", "git init --bare makes one")
-    _enrol(site, arguments.app.lower(), _values(arguments), environ)
+    name, values = arguments.app.lower(), _values(arguments)
+    if arguments.take_over:
+        values["taken_from"] = _others(environ, site, name)
+        print(f"{name}: what is there of {', '.join(values['taken_from'])} is its own from now on")
+    _enrol(site, name, values, environ)
     return 0
+
+
+def _others(environ: Mapping[str, str], site: Site, name: str) -> list[str]:
+    """Return the ids of the other installations that have containers or images of this app, and of those known before."""
+    engine = connect(environ)
+    known = _config(site).apps.get(name)
+    labels = [*(c.labels for c in engine.containers({APP: name})), *(image.labels for image in engine.images({APP: name}))]
+    ids = sorted(
+        {*(found.get(INSTALLATION, "") for found in labels), *(known.taken_from if known else ())} - {"", read_id(site.home)}
+    )
+    if not ids:
+        raise UsageError(f"no other gitdeploy has anything of {name} on this engine", f"gitdeploy enrol {name}, without it")
+    return ids
 
 
 def _config(site: Site) -> Config:
@@ -168,9 +192,9 @@ def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping
         audit_config(site, environ, "enrol", app=name)
 
 
-def _values(arguments: argparse.Namespace) -> dict[str, object]:
+def _values(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line sets."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         key: getattr(arguments, key)
         for key in ("image", "container", "publish", "strategy", "repository")
         if getattr(arguments, key) is not None

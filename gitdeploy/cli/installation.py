@@ -17,7 +17,7 @@ from gitdeploy.config.model import App, Config
 from gitdeploy.config.secretfile import require_own_place
 from gitdeploy.engine.client import DEFAULT_HOST, connect
 from gitdeploy.engine.credentials import load as load_credentials
-from gitdeploy.engine.types import Credentials, Relabel
+from gitdeploy.engine.types import Credentials, Scope
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
 from gitdeploy.gitserver.enrolment import Enrolled, enrol, refresh
 from gitdeploy.gitserver.gitserver import GitServer, has_server, read_server
@@ -25,9 +25,10 @@ from gitdeploy.gitserver.hookconf import HookConf, Mode
 from gitdeploy.gitserver.hookplaces import PLAIN
 from gitdeploy.intake.choice import full_patterns
 from gitdeploy.intake.spool import Spool
-from gitdeploy.releases.release import APP
+from gitdeploy.releases.release import APP, INSTALLATION
 from gitdeploy.releases.state import State
 from gitdeploy.source.sameserver import SameServer
+from gitdeploy.worker.installationid import installation_id, read_id
 from gitdeploy.worker.readers import Readers, place_of
 from gitdeploy.worker.site import Site
 
@@ -53,6 +54,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         raise UnfitError(reason, "run DIR/gitdeploy/bin/gitdeploy, which sets it; install.sh makes it")
     os.umask(0o077)
     become(home)
+    installation_id(home)
     server = _server(data)
 
     def homes() -> tuple[str, ...]:  # asked anew: an agent may have begun before the Git server was set up
@@ -68,7 +70,7 @@ def make_site(environ: Mapping[str, str]) -> Site:
         install_hook=lambda app, config, path: (
             install_hook(data, app, config, path, hook_conf(app, config, homes(), mode)).changed
         ),
-        connect=lambda: connect(environ, former_names(home)),
+        connect=lambda: connect(environ, scope(home)),
         credentials=lambda app: _credentials(environ, app.push.auth_file),
         proxies=lambda: load_credentials(environ).proxies(environ.get("DOCKER_HOST") or DEFAULT_HOST),
         lfs=lambda: server().lfs if has_server(data) else None,
@@ -95,13 +97,15 @@ def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credenti
     return load_credentials(environ, auth_file)
 
 
-def former_names(home: Path) -> Relabel:
-    """Return which apps had other names, for what bears those on the engine; nothing where config.toml cannot be read."""
+def scope(home: Path) -> Scope:
+    """Return what of the engine's things is this installation's; other names than today's only as far as config.toml tells."""
+    own = read_id(home)
     try:
-        apps = load_config(home / "config.toml", NOBODY).apps
+        apps = load_config(home / "config.toml", NOBODY).apps.values()
     except ConfigError:
-        return Relabel(APP, {})
-    return Relabel(APP, {old: app.name for app in apps.values() for old in app.formerly})
+        return Scope(APP, installation=INSTALLATION, own=own)
+    renamed = {old: app.name for app in apps for old in app.formerly}
+    return Scope(APP, renamed, INSTALLATION, own, {app.name: app.taken_from for app in apps if app.taken_from})
 
 
 def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:

@@ -57,6 +57,7 @@ def fill_in(template: str, app: str) -> str:
 
 
 # github.com/moby/moby, daemon/names/names.go; 63 is what fits into one DNS label
+INSTALLATION = matching("[0-9a-f]{16}", "the id of an installation, 16 hexadecimal digits (its installation-id)")
 CONTAINER = matching(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{1,62}",
     "a container name: 2 to 63 letters, digits, '_', '.' or '-', a letter or digit first",

@@ -96,6 +96,12 @@ _APP = (
         "names that its containers and images still bear; by gitdeploy rename",
         example=["o/r"],
     ),
+    Key(
+        "taken_from",
+        many(f.INSTALLATION),
+        "ids of gitdeploys that had this app before; by enrol --take-over",
+        example=["0123456789abcdef"],
+    ),
     Key("repository", f.REPOSITORY, "another repository of the Git server, or the path of a bare one", example="devops/shop"),
     Key(
         "verify",

@@ -85,6 +85,7 @@ class App:
         repository: "owner/repo" on the Git server, where that is not the app's own name, or the path of a bare repository
             outside of it; None to find it there by the app's name.
         formerly: names that it had, which its containers and images may still bear in their labels.
+        taken_from: ids of other installations whose containers and images of this app are this one's.
         branch: ref patterns; a plain name means refs/heads/NAME.
         paths: patterns as in .dockerignore; a push that changes no such file of what was deployed last deploys nothing. () for
             all files.
@@ -116,6 +117,7 @@ class App:
     adopt: bool | None = None
     repository: Path | str | None = None
     formerly: tuple[str, ...] = ()
+    taken_from: tuple[str, ...] = ()
     branch: tuple[str, ...] = ("main",)
     paths: tuple[str, ...] = ()
     version_file: str = "VERSION"

@@ -12,7 +12,7 @@ from gitdeploy.errors import EngineError, UnfitError
 if TYPE_CHECKING:
     from gitdeploy.engine.docker_engine import DockerEngine
     from gitdeploy.engine.transport import Api
-    from gitdeploy.engine.types import Relabel
+    from gitdeploy.engine.types import Scope
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
@@ -22,10 +22,10 @@ ANSWER = 20
 VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
-def connect(environ: Mapping[str, str], relabel: Relabel | None = None) -> DockerEngine:
+def connect(environ: Mapping[str, str], scope: Scope | None = None) -> DockerEngine:
     """Return the engine that DOCKER_HOST names, with DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the local one.
 
-    Takes what it is to show in place of old labels, too. Raises UnfitError, with what to do, if there is none, it may not
+    Takes what of all that is there is whose, too. Raises UnfitError, with what to do, if there is none, it may not
     be used, or it is too old.
     """
     # docker takes 0.1 s to import, which those who only import this module must not pay.
@@ -37,10 +37,10 @@ def connect(environ: Mapping[str, str], relabel: Relabel | None = None) -> Docke
         raise UnfitError(f"DOCKER_CONTEXT is {context!r}, and gitdeploy reads DOCKER_HOST only", hint)
     api = _open(environ.get("DOCKER_HOST") or DEFAULT_HOST, environ)
     buildkit = _greet(api, environ)
-    if relabel and relabel.values:
-        from gitdeploy.engine.relabelling import RelabellingEngine  # noqa: PLC0415
+    if scope:
+        from gitdeploy.engine.scoped import ScopedEngine  # noqa: PLC0415
 
-        return RelabellingEngine(api, buildkit, relabel)
+        return ScopedEngine(api, buildkit, scope)
     return DockerEngine(api, buildkit)
 
 

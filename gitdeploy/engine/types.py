@@ -7,7 +7,7 @@ Everything outside `engine/` depends on this module only, so that no other modul
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -20,6 +20,10 @@ Credentials = Callable[[str], tuple[str, str] | None]
 
 Line = Callable[[str], None]
 """Takes one line of output, without its newline."""
+
+
+MAX_ID = 64
+"""Characters of an installation's id that are shown: anybody may set a label."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +77,33 @@ class Image:
     onbuild: tuple[str, ...] = field(default=(), repr=False)
 
 
+STRANGER = " of another gitdeploy ("
+"""Behind the app's name in what is shown of things that another installation made; its id follows."""
+
+
 @dataclass(frozen=True)
-class Relabel:
-    """What is to be shown in place of old values of a label.
+class Scope:
+    """What an installation takes for its own of what is on the engine, by labels.
 
     Attributes:
-        label: its name.
-        values: old value → new one; none is both.
+        app: the label with the name of an app.
+        renamed: names that apps had → those that they have; none is both.
+        installation: the label with the id of an installation.
+        own: this installation's id, "" to tell none apart.
+        taken: ids of other installations, by the apps whose things were theirs and are this one's now.
     """
 
-    label: str
-    values: Mapping[str, str]
+    app: str
+    renamed: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    installation: str = ""
+    own: str = ""
+    taken: Mapping[str, Collection[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def stranger(self, labels: Mapping[str, str]) -> str:
+        """Return the id of the other installation to which something with these labels belongs, "" if it is this one's."""
+        found, owner = labels.get(self.installation, ""), labels.get(self.app, "")
+        known = {self.own, *self.taken.get(self.renamed.get(owner, owner), ())}
+        return found[:MAX_ID] if self.own and found and found not in known else ""
 
 
 @dataclass(frozen=True)

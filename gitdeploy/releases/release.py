@@ -16,6 +16,7 @@ from gitdeploy.config.model import App
 from gitdeploy.config.sections import Build
 
 APP = "gitdeploy.app"
+INSTALLATION = "gitdeploy.installation"
 RELEASE = "gitdeploy.release"
 VERSION = "gitdeploy.version"
 COMMIT = "gitdeploy.commit"
@@ -112,7 +113,7 @@ def label_problem(app: App, labels: Iterable[str]) -> str:
     """
     families = {proxy_family(label.lower()) for label in app.router.labels}  # in any case: to Traefik, all are the same
     for label in sorted(labels):
-        if label.lower().startswith("gitdeploy.") and label not in (APP, TREE, RECIPE):
+        if label.lower().startswith("gitdeploy.") and label not in (APP, INSTALLATION, TREE, RECIPE):
             return f"the image has the label {label!r}: labels that begin with gitdeploy. are gitdeploy's own"
         if label in app.router.labels or label.startswith("org.opencontainers.image."):
             continue

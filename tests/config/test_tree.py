@@ -75,7 +75,7 @@ def test_an_empty_file_changes_nothing(text: bytes) -> None:
 def test_who_may_set_what() -> None:
     """A new key has to be put into one of these lists by somebody who thought about it."""
     assert " ".join(SERVER_ONLY) == (
-        "image container adopt branch env_file on_new_push queue paths formerly repository verify verify_timeout"
+        "image container adopt branch env_file on_new_push queue paths formerly taken_from repository verify verify_timeout"
         " require_signed.allowed_signers require_signed.keyring run.no_new_privileges run.log_driver run.log_opts"
         " build.secrets build.frontends build.bases build.timeout build.max_context push.auth_file push.timeout"
         " router.kind router.image router.labels retain.build_cache allow"

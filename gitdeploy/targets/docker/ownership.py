@@ -13,7 +13,7 @@ from gitdeploy.config.imagereference import parse
 from gitdeploy.config.model import App, Volume
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.proxies import NAMES
-from gitdeploy.engine.types import Container
+from gitdeploy.engine.types import STRANGER, Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, ROLE
 from gitdeploy.targets.docker.adopting import dropped
@@ -38,6 +38,16 @@ def name_problem(app: App, named: Container) -> str:
     if why or (why := _part(app, named)):
         return f"the container {named.name} ({named.image_ref}) is not gitdeploy's to take: {why}"
     return ""
+
+
+def another_name(app: App, problem: str) -> str:
+    """Return what to do about the container that has the app's name. Pure."""
+    other = f"set another `container` for {app.name} in config.toml"
+    return (
+        f"{other}; or, if that one is stopped for good: gitdeploy enrol {app.name} --take-over"
+        if STRANGER in problem
+        else other
+    )
 
 
 def _part(app: App, named: Container) -> str:
@@ -75,7 +85,7 @@ def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
     """
     named = engine.container(app.container)
     if named and (problem := name_problem(app, named) or _reserved(engine, named, here)):
-        raise StageFailed(problem, f"set another `container` for {app.name} in config.toml")
+        raise StageFailed(problem, another_name(app, problem))
     if named and not named.labels.get(APP) and granted.adopt is None:
         _require_nothing_lost(engine, app, named)
     _require_own_volumes(engine, app, granted)

@@ -15,7 +15,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, RELEASE, REPLICA, ROLE, VERSION, label_number
-from gitdeploy.targets.docker.ownership import name_problem
+from gitdeploy.targets.docker.ownership import another_name, name_problem
 from gitdeploy.targets.docker.router.haproxycfg import FULL, Backend
 
 
@@ -98,7 +98,7 @@ def look_to_deploy(engine: Engine, app: App) -> Found:
     """Return the same before a deployment. Raises StageFailed if the app's container name is not its own to take."""
     found = look(engine, app)
     if found.taken:
-        raise StageFailed(found.taken, f"set another `container` for {app.name} in config.toml")
+        raise StageFailed(found.taken, another_name(app, found.taken))
     return found
 
 

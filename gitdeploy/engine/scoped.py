@@ -1,0 +1,114 @@
+"""An engine as one installation sees it: what another one made is that one's, and what bears an app's old name is the app's.
+
+Labels cannot be changed, so both are a matter of what is shown. What has no installation's label is of an older gitdeploy, and
+everybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from gitdeploy.engine.docker_engine import DockerEngine
+from gitdeploy.engine.images import age
+from gitdeploy.engine.transport import Api
+from gitdeploy.engine.types import (
+    NEVER,
+    STRANGER,
+    BuildRequest,
+    Cancel,
+    Container,
+    ContainerSpec,
+    Credentials,
+    Image,
+    Output,
+    Scope,
+)
+
+Labelled = TypeVar("Labelled", Image, Container)
+Labels = Mapping[str, str]
+
+
+class ScopedEngine(DockerEngine):
+    """The same engine; what is made bears the installation's label, and lists of an app's things have its own alone."""
+
+    def __init__(self, api: Api, buildkit: bool, scope: Scope) -> None:
+        super().__init__(api, buildkit)
+        self._scope = scope
+
+    def images(self, labels: Labels) -> list[Image]:
+        listed = super().images
+        found = [image for old in self._asked(labels) for image in listed(old) if self._wanted(labels, image.labels)]
+        return sorted(map(self._shown, found), key=age, reverse=True)
+
+    def image(self, ref: str) -> Image | None:
+        found = super().image(ref)
+        return self._shown(found) if found else None
+
+    def containers(self, labels: Labels, *, all: bool = True) -> list[Container]:
+        # In the order of the names, the newest first: what bears the new one is newer.
+        listed = super().containers
+        found = (container for old in self._asked(labels) for container in listed(old, all=all))
+        return [self._shown(container) for container in found if self._wanted(labels, container.labels)]
+
+    def container(self, ref: str) -> Container | None:
+        found = super().container(ref)
+        return self._shown(found) if found else None
+
+    def networks(self, labels: Labels) -> list[str]:
+        listed, labels_of = super().networks, super().network
+        found = (name for old in self._asked(labels) for name in listed(old))
+        return [name for name in found if self._wanted(labels, labels_of(name) or {})]
+
+    def network(self, name: str) -> Labels | None:
+        found = super().network(name)
+        return None if found is None else self._seen(found)
+
+    def volume(self, name: str) -> Labels | None:
+        found = super().volume(name)
+        return None if found is None else self._seen(found)
+
+    def create(self, spec: ContainerSpec) -> str:
+        return super().create(replace(spec, labels=self._marked(spec.labels)))
+
+    def ensure_network(self, name: str, labels: Labels) -> str:
+        return super().ensure_network(name, self._marked(labels))
+
+    def create_volume(self, name: str, labels: Labels) -> None:
+        super().create_volume(name, self._marked(labels))
+
+    def build(
+        self,
+        request: BuildRequest,
+        context: Iterator[bytes],
+        credentials: Credentials,
+        output: Output,
+        cancel: Cancel = NEVER,
+    ) -> str:
+        return super().build(replace(request, labels=self._marked(request.labels)), context, credentials, output, cancel)
+
+    def _marked(self, labels: Labels) -> Labels:
+        scope = self._scope
+        return {**labels, scope.installation: scope.own} if scope.own and scope.app in labels else labels
+
+    def _wanted(self, asked: Labels, labels: Labels) -> bool:
+        """Whether something belongs into a list: one of an app's things has none of another installation."""
+        return self._scope.app not in asked or not self._scope.stranger(labels)
+
+    def _shown(self, found: Labelled) -> Labelled:
+        return replace(found, labels=self._seen(found.labels))
+
+    def _seen(self, labels: Labels) -> Labels:
+        scope, owner = self._scope, labels.get(self._scope.app, "")
+        if stranger := scope.stranger(labels):
+            return {**labels, scope.app: f"{owner}{STRANGER}{stranger})"}
+        return {**labels, scope.app: scope.renamed[owner]} if owner in scope.renamed else labels
+
+    def _asked(self, labels: Labels) -> Iterator[Labels]:
+        """Yield the filters that find the same: with the value that is asked for first, then with each old one."""
+        yield labels
+        wanted = labels.get(self._scope.app)
+        if wanted:
+            former = reversed([old for old, new in self._scope.renamed.items() if new == wanted])  # what was last is newer
+            yield from ({**labels, self._scope.app: old} for old in former)
