@@ -1,8 +1,8 @@
 """Builds with BuildKit over the Engine API, as `docker build` does it, without a docker CLI.
 
-POST /build?version=2 takes the context as a tar stream and answers with JSON lines: {"id": "moby.buildkit.trace", "aux": base64
-of a StatusResponse}, {"id": "moby.image.id", "aux": {"ID": …}}, {"error": …}. Source: moby's api/server/router/build and
-builder/builder-next.
+POST /build?version=2&remote=client-session takes the context from the session, file by file; without `remote` from its body, a
+tar stream. It answers with JSON lines: {"id": "moby.buildkit.trace", "aux": base64 of a StatusResponse}, {"error": …},
+{"id": "moby.image.id", "aux": {"ID": …}}. Source: moby's api/server/router/build and builder/builder-next.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from urllib.parse import urlencode
 
 from gitdeploy.config.imagereference import registry
 from gitdeploy.engine import trace
+from gitdeploy.engine.answering import Service
+from gitdeploy.engine.contexts import BuildContext
 from gitdeploy.engine.diagnosis import FREE_SPACE, NO_SPACE, registry_failure
 from gitdeploy.engine.dial import endpoint
 from gitdeploy.engine.directives import syntax_image
-from gitdeploy.engine.dockerfile import base_images, peek
+from gitdeploy.engine.dockerfile import base_images
 from gitdeploy.engine.exchange import ExchangeLimits, converse
+from gitdeploy.engine.filesync import Sources, shown_name
 from gitdeploy.engine.imagefaults import image_fault
 from gitdeploy.engine.messages import failure
 from gitdeploy.engine.progress import Failure, Progress, report, sending
 from gitdeploy.engine.query import Query, common
-from gitdeploy.engine.session import Service, open_session
+from gitdeploy.engine.session import open_session
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output
 from gitdeploy.errors import BuildFailed, EngineError, GitdeployError, RegistryError
@@ -60,34 +63,35 @@ STOP_TIMEOUT = 5.0
 def build(
     api: Api,
     request: BuildRequest,
-    context: Iterator[bytes],
+    context: BuildContext,
     credentials: Credentials,
     output: Output,
     *,
     cancel: Cancel = NEVER,
     fetch: Callable[[str], object],
 ) -> str:
-    """Build from a tar stream and return the image's id, "sha256:…".
+    """Build and return the image's id, "sha256:…".
 
-    The first entry of the stream must be the Dockerfile, with a plain header: BuildKit looks at the first bytes to tell a tar
-    stream from a Dockerfile. `fetch` brings an image to the engine; it is used where the engine refuses sessions.
+    An engine that refuses sessions gets a tar stream; `fetch` brings an image to it. The stream's first entry must be the
+    Dockerfile, with a plain header: BuildKit looks at the first bytes to tell such a stream from a Dockerfile.
     Raises BuildFailed with the last lines of the failing step, RegistryError for a base image that cannot be had, Cancelled
     within a second of `cancel` with nothing left running, EngineError, UnfitError, and what `context` raises.
     """
-    where, build_id = endpoint(api), secrets.token_hex(16)
-    answer = SolveAnswer(output)
+    where, build_id, answer = endpoint(api), secrets.token_hex(16), SolveAnswer(output)
     with contextlib.ExitStack() as stack:
-        service = Service(credentials, request.secrets, answer.miss)
+        sources = Sources(context, shown_name(request.dockerfile))
+        service = Service(credentials, request.secrets, answer.miss, sources)
+        body: Iterator[bytes] = iter(())
         try:
-            session = stack.enter_context(open_session(where, service))
+            session = stack.enter_context(open_session(where, service, request.shared_key, sending(output)))
+            request = dataclasses.replace(request, dockerfile=sources.dockerfile)
         except EngineError as refusal:
-            session, context = None, _fetch_first(refusal, request, context, output, fetch)
+            session, body = None, context.tar()
+            _fetch_first(refusal, request, context.content, output, fetch)
             request = dataclasses.replace(request, pull=False)
         path = f"/build?{urlencode(query(request, build_id, session.id if session else ''))}"
         limits = ExchangeLimits(cancel, request.timeout, lambda: _stop(api, build_id), request.guard)
-        messages = stack.enter_context(
-            contextlib.closing(converse(where, path, {}, context, limits=limits, sent=sending(output)))
-        )
+        messages = stack.enter_context(contextlib.closing(converse(where, path, {}, body, limits=limits, sent=sending(output))))
         try:
             for message in messages:
                 answer.take(message)
@@ -99,6 +103,8 @@ def build(
             raise answer.placed(error) from error
         finally:
             answer.finish()
+            if answer.ended:
+                request.ended()
     return answer.result(credentials)
 
 
@@ -123,7 +129,7 @@ def query(request: BuildRequest, build_id: str, session_id: str) -> Query:
     no part of what it compares, were another app's. An extra host is such a part, and nothing in the image.
     """
     args = {**request.args, **({"BUILDKIT_INLINE_CACHE": "1"} if request.inline_cache else {})}
-    session = [("session", session_id)] if session_id else []
+    session = [("session", session_id), ("remote", "client-session")] if session_id else []
     own: Query = []
     if request.cache:
         args = {CACHE_MOUNTS: request.cache, **args}
@@ -146,6 +152,11 @@ class SolveAnswer:
         self._unreadable = False
         self._missed: set[str] = set()
         self._bases: dict[str, bool] = {}  # image → whether it was handed out
+
+    @property
+    def ended(self) -> bool:
+        """Whether the engine has said how it ended."""
+        return bool(self.image or self._error)
 
     def miss(self, secret: str) -> None:
         """Say, once, that nobody configured a secret that the Dockerfile names."""
@@ -230,13 +241,12 @@ def _hint(message: str) -> str:
 
 
 def _fetch_first(
-    refusal: EngineError, request: BuildRequest, context: Iterator[bytes], output: Output, fetch: Callable[[str], object]
-) -> Iterator[bytes]:
+    refusal: EngineError, request: BuildRequest, dockerfile: bytes, output: Output, fetch: Callable[[str], object]
+) -> None:
     """Without a session BuildKit has neither logins nor secrets: brings what it would have to ask a registry for."""
     if request.secrets:
         raise BuildFailed(f"{refusal.reason}, and without a session there are no build.secrets", hint=refusal.hint) from refusal
     output.line(f"{refusal.reason}: building without one, with base images pulled beforehand")
-    text, context = peek(context, request.dockerfile)
+    text = dockerfile.decode("utf-8", "replace")
     for image in filter(None, (syntax_image(text), *base_images(text, request.args))):
         fetch(image)
-    return context

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import Literal
 
+from gitdeploy.engine.contexts import BuildContext
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Image, Output
 
@@ -25,7 +25,7 @@ class Builds:
     def build(
         self,
         request: BuildRequest,
-        context: Iterator[bytes],
+        context: BuildContext,
         credentials: Credentials,
         output: Output,
         cancel: Cancel = NEVER,

@@ -12,16 +12,17 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from gitdeploy.config.imagereference import HUB, registry
 from gitdeploy.engine.containers import inspect
+from gitdeploy.engine.contexts import BuildContext
 from gitdeploy.engine.credentials import HUB_SERVER, TOKEN
 from gitdeploy.engine.diagnosis import registry_failure
 from gitdeploy.engine.dial import endpoint
-from gitdeploy.engine.dockerfile import base_images, beyond_classic, peek
+from gitdeploy.engine.dockerfile import base_images, beyond_classic
 from gitdeploy.engine.exchange import ExchangeLimits, converse
 from gitdeploy.engine.lines import Lines
 from gitdeploy.engine.mapping import is_build_step
@@ -49,18 +50,18 @@ REMOVE_TIMEOUT = 10.0
 def build(
     api: Api,
     request: BuildRequest,
-    context: Iterator[bytes],
+    context: BuildContext,
     credentials: Credentials,
     output: Output,
     *,
     cancel: Cancel = NEVER,
 ) -> str:
-    """Build from a tar stream and return the image's id, "sha256:…". The first entry of the stream must be the Dockerfile.
+    """Build from a tar stream and return the image's id, "sha256:…".
 
     Raises BuildFailed, before anything runs where the Dockerfile or the request needs BuildKit; RegistryError, Cancelled,
     EngineError, UnfitError, and what `context` raises.
     """
-    text, context = peek(context, request.dockerfile)
+    text = context.content.decode("utf-8", "replace")
     if beyond := unable(request, text):
         reason = f"the classic builder cannot do this: {'; '.join(beyond)}"
         raise BuildFailed(reason, hint='set build.engine = "buildkit", or leave it out of the Dockerfile')
@@ -69,7 +70,7 @@ def build(
     answer = ClassicAnswer(output, credentials)
     path = f"/build?{urlencode([('version', '1'), ('rm', '1'), ('forcerm', '1'), *common(request, request.args)])}"
     try:
-        for message in converse(endpoint(api), path, headers, context, limits=limits, sent=sending(output)):
+        for message in converse(endpoint(api), path, headers, context.tar(), limits=limits, sent=sending(output)):
             answer.take(message)
     except Cancelled:
         _remove(api, answer.container)

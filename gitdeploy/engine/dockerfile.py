@@ -7,9 +7,7 @@ Source: https://docs.docker.com/reference/dockerfile/
 
 from __future__ import annotations
 
-import itertools
 import re
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -23,9 +21,6 @@ HEREDOC = re.compile(r"""\d*<<-?["']?([^<"']+)["']?""")
 
 MOST_IMAGES = 200
 """That one Dockerfile may take from elsewhere: the engine is asked about each."""
-
-LONGEST_DOCKERFILE = 1 << 20
-"""Bytes."""
 
 CLASSIC_FLAGS: Mapping[str, frozenset[str]] = {
     "FROM": frozenset({"platform"}),
@@ -64,27 +59,6 @@ class Instruction:
     flags: Mapping[str, str]
     words: tuple[str, ...]
     heredocs: tuple[str, ...] = ()
-
-
-def peek(context: Iterator[bytes], name: str) -> tuple[str, Iterator[bytes]]:
-    """Return the text of the Dockerfile that a tar stream begins with, and the whole stream again.
-
-    Raises BuildFailed if the stream begins with another file, or with more than a Dockerfile may have.
-    """
-    head = bytearray()
-    size = tarfile.BLOCKSIZE
-    for chunk in context:
-        head += chunk
-        if len(head) >= tarfile.BLOCKSIZE:
-            entry = tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
-            if entry.name != name:
-                raise BuildFailed(f"the build context begins with {entry.name}, not with {name}")
-            if entry.size > LONGEST_DOCKERFILE:
-                raise BuildFailed(f"{name}: expected a Dockerfile of at most {LONGEST_DOCKERFILE} bytes, found {entry.size}")
-            size = tarfile.BLOCKSIZE + entry.size
-        if len(head) > size:
-            break
-    return head[tarfile.BLOCKSIZE : size].decode("utf-8", "replace"), itertools.chain([bytes(head)], context)
 
 
 def parse(text: str) -> Iterator[Instruction]:

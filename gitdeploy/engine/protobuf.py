@@ -54,7 +54,7 @@ class Message:
 
 def field(number: int, value: bytes) -> bytes:
     """Return one field of type bytes, string or message, on the wire."""
-    return _encode_varint(number << 3 | LENGTH) + _encode_varint(len(value)) + value
+    return varint(number << 3 | LENGTH) + varint(len(value)) + value
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
@@ -95,7 +95,8 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
     raise Malformed("a number of more than 10 bytes")
 
 
-def _encode_varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Return a number from 0 on, as it is on the wire."""
     result = bytearray()
     while value > 0x7F:
         result.append(value & 0x7F | 0x80)

@@ -6,9 +6,10 @@ no other module imports docker, and importing them is free. What makes images ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from gitdeploy.engine.contexts import BuildContext
 from gitdeploy.engine.types import (
     NEVER,
     BuildRequest,
@@ -48,12 +49,12 @@ class Builder(Protocol):
     def build(
         self,
         request: BuildRequest,
-        context: Iterator[bytes],
+        context: BuildContext,
         credentials: Credentials,
         output: Output,
         cancel: Cancel = NEVER,
     ) -> str:
-        """Build from a tar stream and return the image's id. Raises BuildFailed, RegistryError, Cancelled."""
+        """Build an image and return its id. Raises BuildFailed, RegistryError, Cancelled, and what the context raises."""
 
     def push(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str:
         """Push one "repository:tag" and return its digest, "sha256:…". Raises RegistryError, Cancelled. No retries."""

@@ -1,10 +1,9 @@
-"""BuildKit's session: the engine calls its client back, by gRPC on a connection the client opened, for logins and secrets.
+"""BuildKit's session: the engine calls its client back, by gRPC on a connection that the client opened.
 
-On that connection, an upgraded POST /session or a tunnel, the roles are swapped: this side is the HTTP/2 server, and all that
-happens here is an answer to something that came in, so that one thread with a blocking socket is enough.
+On that connection, an upgraded POST /session or a tunnel, the roles are swapped: this side is the HTTP/2 server. One thread reads
+and answers what is answered at once; each transfer of files has a thread of its own, which sends as the engine makes room.
 
-Sources: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md and, in moby/buildkit, session/auth/auth.proto and
-session/secrets/secrets.proto.
+Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md; and `answering` for what is asked.
 """
 
 from __future__ import annotations
@@ -12,10 +11,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
-import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote
 
 from h2.config import H2Configuration
@@ -23,82 +20,29 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 
-from gitdeploy.config.imagereference import HUB
-from gitdeploy.engine import protobuf
+from gitdeploy.engine.answering import LARGEST_REQUEST, METHODS, NOT_FOUND, OK, UNKNOWN, Service, SessionAnswer
 from gitdeploy.engine.apiversion import NATIVE_GRPC, at_least
-from gitdeploy.engine.credentials import TOKEN
 from gitdeploy.engine.dial import Endpoint, Headers, hang_up, one_by_one, upgrade
-from gitdeploy.engine.protobuf import Message
+from gitdeploy.engine.filesync import DIFF_COPY, Ended, FileTransfer
+from gitdeploy.engine.packets import FRAME
 from gitdeploy.engine.tunnel import SESSION, tunnel
-from gitdeploy.engine.types import Credentials
 from gitdeploy.errors import BuildFailed, EngineError, GitdeployError
 
-HEALTH = "/grpc.health.v1.Health/Check"
-CREDENTIALS = "/moby.filesync.v1.Auth/Credentials"
-SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret"
+LARGEST_HEADERS = 4 << 20
+"""Bytes of a request's headers: the paths of all that a Dockerfile copies are there."""
 
-OK, UNKNOWN, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED = 0, 2, 5, 8, 12  # https://grpc.io/docs/guides/status-codes/
+LOST = "the Docker Engine ended its session with the build, in which it asks for logins, secrets and files"
 
-HUB_HOST = "registry-1.docker.io"
-"""What BuildKit calls Docker Hub."""
-
-BUILDKITS_OWN = ("HTTP_AUTH_", "GIT_AUTH_")
-"""Beginnings of the names of secrets that BuildKit asks for whether a Dockerfile names them or not."""
-
-LARGEST_REQUEST = 16 * 1024
-"""Bytes of a request; real ones hold a host or a name."""
-
-LOST = "the Docker Engine ended its session with the build, in which it asks for logins and secrets"
+LONGEST_REASON = 1000
+"""Characters, of which each can take 18 bytes of a header."""
 
 CHUNK = 64 * 1024
 
-
-@dataclass(frozen=True)
-class SessionAnswer:
-    """What a method returns.
-
-    Attributes:
-        status: of gRPC.
-        body: a Protocol Buffers message, for status OK.
-        reason: for other statuses.
-    """
-
-    status: int
-    body: bytes = b""
-    reason: str = ""
+REPLY = [(":status", "200"), ("content-type", "application/grpc")]
 
 
-@dataclass(frozen=True)
-class Service:
-    """What the session gives out.
-
-    Attributes:
-        secrets: by the id that a Dockerfile names them with.
-        missing: told the ids of secrets that a Dockerfile wants and nobody configured.
-    """
-
-    credentials: Credentials
-    secrets: Mapping[str, bytes] = field(repr=False)
-    missing: Callable[[str], object]
-
-    def answer(self, method: str, request: bytes) -> SessionAnswer:
-        """Return the answer to one unary call."""
-        if method == HEALTH:
-            return SessionAnswer(OK, b"\x08\x01")  # status: SERVING
-        try:
-            name = Message(request).text(1)
-        except protobuf.Malformed as error:
-            return SessionAnswer(UNKNOWN, reason=f"not a message: {error}")
-        if method == CREDENTIALS:
-            login = self.credentials(HUB if name == HUB_HOST else name)
-            return SessionAnswer(OK, _login(*login) if login else b"")
-        if method == SECRET:
-            if name in self.secrets:
-                return SessionAnswer(OK, protobuf.field(1, self.secrets[name]))
-            if not name.startswith(BUILDKITS_OWN):
-                self.missing(name)
-            return SessionAnswer(NOT_FOUND, reason=f"secret {name}: not found")
-        return SessionAnswer(UNIMPLEMENTED, reason=f"unknown method {method}")
+class _Connection(H2Connection):
+    DEFAULT_MAX_HEADER_LIST_SIZE = LARGEST_HEADERS
 
 
 class Session:
@@ -108,16 +52,25 @@ class Session:
         id: to be named in the request for a build.
     """
 
-    def __init__(self, connection: socket.socket, service: Service, session_id: str) -> None:
+    def __init__(
+        self, connection: socket.socket, service: Service, session_id: str, sent: Callable[[int], object] = lambda count: None
+    ) -> None:
+        """Take an upgraded connection, what answers, and what is told how many bytes of files are sent."""
         self.id = session_id
         self._error: GitdeployError | None = None
         self._lost = False
         self._socket = connection
         self._service = service
-        self._http = H2Connection(H2Configuration(client_side=False))
+        self._sent = sent
+        self._total = 0
+        self._http = _Connection(H2Configuration(client_side=False))
+        self._room = threading.Condition()
+        """Held by whoever uses `_http` or writes to the socket; notified when something came in."""
         self._calls: dict[int, tuple[str, bytearray]] = {}  # stream → method, request so far
         self._waiting: dict[int, bytes] = {}  # stream → what the engine has not made room for yet
-        self._closing = False
+        self._transfers: dict[int, FileTransfer] = {}
+        self._threads: list[FileTransfer] = []
+        self._closing = self._over = False
         self._thread = threading.Thread(target=self._serve, name="session", daemon=True)
         self._thread.start()
 
@@ -129,95 +82,178 @@ class Session:
             raise BuildFailed(LOST, hint="push again; if it stays so, the engine's log may say why")
 
     def close(self) -> None:
-        """End it and wait for its thread."""
+        """End it and wait for its threads."""
         self._closing = True
         hang_up(self._socket)
         self._thread.join()
+        for transfer in self._threads:
+            transfer.join()
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError, ProtocolError):
-            self._http.initiate_connection()
-            self._socket.sendall(self._http.data_to_send())
-            while data := self._socket.recv(CHUNK):
-                for event in self._http.receive_data(data):
-                    # The engine may have taken the question back, and even have asked the next one, before this answer.
-                    with contextlib.suppress(StreamClosedError, StreamIDTooLowError):
-                        self._handle(event)
-                self._send_waiting()
-                self._socket.sendall(self._http.data_to_send())
-        self._lost = not self._closing
-        hang_up(self._socket)
+        try:
+            with contextlib.suppress(OSError, ProtocolError):
+                with self._room:
+                    self._http.initiate_connection()
+                    self._flush()
+                while data := self._socket.recv(CHUNK):
+                    with self._room:
+                        self._take(data)
+        finally:
+            self._lost = not self._closing
+            hang_up(self._socket)
+            with self._room:
+                self._over = True
+                self._room.notify_all()
+            for transfer in self._threads:
+                transfer.end()
+
+    def _take(self, data: bytes) -> None:
+        for event in self._http.receive_data(data):
+            # The engine may have taken the question back, and even have asked the next one, before this answer.
+            with contextlib.suppress(StreamClosedError, StreamIDTooLowError):
+                self._handle(event)
+        self._send_waiting()
+        self._flush()
+        self._room.notify_all()
+
+    def _flush(self) -> None:
+        self._socket.sendall(self._http.data_to_send())
 
     def _handle(self, event: Event) -> None:
-        if isinstance(event, RequestReceived) and event.stream_id is not None:
-            method = bytes(dict(event.headers or ())[b":path"]).decode("latin-1")
-            self._calls[event.stream_id] = (method, bytearray())
-        elif isinstance(event, DataReceived) and event.stream_id is not None:
-            self._http.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id)
-            if event.stream_id in self._calls and len(self._calls[event.stream_id][1]) <= LARGEST_REQUEST:
-                self._calls[event.stream_id][1].extend(event.data or b"")
-        elif isinstance(event, StreamEnded) and event.stream_id in self._calls:
-            self._reply(event.stream_id, *self._calls.pop(event.stream_id))
-        elif isinstance(event, StreamReset) and event.stream_id is not None:
-            self._calls.pop(event.stream_id, None)
-            self._waiting.pop(event.stream_id, None)
+        stream = getattr(event, "stream_id", None) or 0
+        if isinstance(event, RequestReceived):
+            headers = [(bytes(name).decode("latin-1"), bytes(value)) for name, value in event.headers or ()]
+            method = dict(headers).get(":path", b"").decode("latin-1")
+            if method == DIFF_COPY and self._service.sources:
+                self._begin(stream, headers)
+            else:
+                self._calls[stream] = (method, bytearray())
+        elif isinstance(event, DataReceived):
+            self._http.acknowledge_received_data(event.flow_controlled_length or 0, stream)
+            if stream in self._transfers:
+                self._transfers[stream].feed(event.data or b"")
+            elif stream in self._calls and len(self._calls[stream][1]) <= LARGEST_REQUEST:
+                self._calls[stream][1].extend(event.data or b"")
+        elif isinstance(event, StreamEnded) and stream in self._calls:
+            self._reply(stream, *self._calls.pop(stream))
+        elif isinstance(event, StreamEnded) and stream in self._transfers:
+            self._transfers[stream].feed_end()
+        elif isinstance(event, StreamReset) and stream in self._transfers:
+            self._transfers[stream].end()
+        elif isinstance(event, StreamReset):
+            self._calls.pop(stream, None)
+            self._waiting.pop(stream, None)
+
+    def _begin(self, stream: int, headers: Sequence[tuple[str, bytes]]) -> None:
+        """Start a transfer of files."""
+        options: dict[str, list[str]] = {}
+        for name, value in headers:
+            options.setdefault(name, []).append(value.decode("utf-8", "surrogateescape"))
+        sources = self._service.sources
+        files = sources and sources.files(options, lambda: self._over or stream not in self._transfers)
+        if not files:
+            reason = f"no access allowed to dir {', '.join(options.get('dir-name', ['']))}"
+            self._refuse(stream, SessionAnswer(NOT_FOUND, reason=reason))
+            return
+        self._http.send_headers(stream, REPLY)
+        transfer = FileTransfer(files, lambda data: self._send(stream, data), lambda transfer: self._end(stream, transfer))
+        self._transfers[stream] = transfer
+        self._threads.append(transfer)
+        transfer.start()
+
+    def _send(self, stream: int, data: bytes) -> None:
+        """Send a part of a transfer, from its thread, as the engine makes room. Raises Ended when it hears no more."""
+        view, transfer = memoryview(data), self._transfers[stream]
+        with self._room:
+            while view:
+                if self._over or transfer.ended or transfer.error:
+                    raise Ended
+                sent = 0
+                try:
+                    while (room := self._window(stream)) > 0 and sent < len(view):
+                        part = view[sent : sent + room]
+                        self._http.send_data(stream, bytes(part))
+                        sent += len(part)
+                    self._flush()
+                except (OSError, ProtocolError):
+                    raise Ended from None
+                view = view[sent:]
+                if not sent:
+                    self._room.wait()
+        self._total += len(data)
+        self._sent(self._total)
+
+    def _end(self, stream: int, transfer: FileTransfer) -> None:
+        """Take the end of a transfer, from its thread."""
+        with self._room, contextlib.suppress(OSError, ProtocolError):
+            del self._transfers[stream]
+            self._error = self._error or transfer.error
+            if not self._over:
+                trailers = _trailers(UNKNOWN, transfer.error.reason) if transfer.error else _trailers(OK)
+                self._http.send_headers(stream, trailers, end_stream=True)
+                self._flush()
 
     def _reply(self, stream: int, method: str, framed: bytearray) -> None:
-        answer = self._answer(method, framed)
-        headers = [(":status", "200"), ("content-type", "application/grpc")]
+        answer = self._service.answer_framed(method, framed)
+        self._error = answer.error or self._error
         if answer.status != OK:
-            reason = quote(answer.reason, safe=" /:,.-_")
-            headers += [("grpc-status", str(answer.status)), ("grpc-message", reason)]
-            self._http.send_headers(stream, headers, end_stream=True)
+            self._refuse(stream, answer)
             return
-        self._http.send_headers(stream, headers)
-        self._waiting[stream] = struct.pack(">BI", 0, len(answer.body)) + answer.body
+        self._http.send_headers(stream, REPLY)
+        self._waiting[stream] = FRAME.pack(0, len(answer.body)) + answer.body
 
-    def _answer(self, method: str, framed: bytearray) -> SessionAnswer:
-        """gRPC's frame is one byte, 1 for compressed, and the message's length; the engine does not compress."""
-        if len(framed) > LARGEST_REQUEST:
-            return SessionAnswer(EXHAUSTED, reason="the request is too large")
-        if len(framed) < 5 or framed[0] or len(framed) != 5 + struct.unpack(">I", framed[1:5])[0]:
-            return SessionAnswer(UNIMPLEMENTED, reason="not one whole uncompressed message")
-        try:
-            return self._service.answer(method, bytes(framed[5:]))
-        except GitdeployError as error:
-            self._error = error
-            return SessionAnswer(UNKNOWN, reason=error.reason)
+    def _refuse(self, stream: int, answer: SessionAnswer) -> None:
+        self._http.send_headers(stream, [*REPLY, *_trailers(answer.status, answer.reason)], end_stream=True)
 
     def _send_waiting(self) -> None:
         """Send as much of the answers, the shortest first, as the engine has room for; it makes more by WINDOW_UPDATE."""
         for stream in sorted(self._waiting, key=lambda stream: len(self._waiting[stream])):
-            while (rest := self._waiting[stream]) and (room := self._room(stream)) > 0:
+            while (rest := self._waiting[stream]) and (room := self._window(stream)) > 0:
                 self._http.send_data(stream, rest[:room])
                 self._waiting[stream] = rest[room:]
             if not rest:
                 del self._waiting[stream]
-                self._http.send_headers(stream, [("grpc-status", str(OK))], end_stream=True)
+                self._http.send_headers(stream, _trailers(OK), end_stream=True)
 
-    def _room(self, stream: int) -> int:
+    def _window(self, stream: int) -> int:
         return min(self._http.local_flow_control_window(stream), self._http.max_outbound_frame_size)
 
 
+def _trailers(status: int, reason: str = "") -> list[tuple[str, str]]:
+    """Return gRPC's status, and what is to be said about it."""
+    message = [("grpc-message", quote(reason[:LONGEST_REASON], safe=" /:,.-_", errors="backslashreplace"))] if reason else []
+    return [("grpc-status", str(status)), *message]
+
+
 @contextlib.contextmanager
-def open_session(where: Endpoint, service: Service) -> Iterator[Session]:
+def open_session(
+    where: Endpoint, service: Service, key: str, sent: Callable[[int], object] = lambda count: None
+) -> Iterator[Session]:
     """Yield a session with the engine, for the time of a build.
+
+    Args:
+        key: by which the engine finds the files again that it got in an earlier session; "" for one that nobody else has.
+        sent: told how many bytes of files are sent.
 
     Raises EngineError if the engine refuses it, and UnfitError if the engine cannot be reached.
     """
     session_id = secrets.token_hex(16)
-    with _connected(where, session_id) as connection, contextlib.closing(Session(connection, service, session_id)) as session:
+    headers: Headers = {
+        "X-Docker-Expose-Session-Uuid": session_id,
+        "X-Docker-Expose-Session-Name": "gitdeploy",
+        "X-Docker-Expose-Session-Sharedkey": key or session_id,
+        "X-Docker-Expose-Session-Grpc-Method": (*METHODS, *([DIFF_COPY] if service.sources else [])),
+    }
+    with (
+        _connected(where, headers) as connection,
+        contextlib.closing(Session(connection, service, session_id, sent)) as session,
+    ):
         yield session
 
 
 @contextlib.contextmanager
-def _connected(where: Endpoint, session_id: str) -> Iterator[socket.socket]:
+def _connected(where: Endpoint, headers: Headers) -> Iterator[socket.socket]:
     """Yield a connection for a session, by POST /session; where that is gone, in BuildKit's own way, if the engine has it."""
-    headers: Headers = {
-        "X-Docker-Expose-Session-Uuid": session_id,
-        "X-Docker-Expose-Session-Name": "gitdeploy",
-        "X-Docker-Expose-Session-Grpc-Method": (HEALTH, CREDENTIALS, SECRET),
-    }
     with contextlib.ExitStack() as stack:
         try:
             connection = stack.enter_context(upgrade(where, "/session", headers))
@@ -229,8 +265,3 @@ def _connected(where: Endpoint, session_id: str) -> Iterator[socket.socket]:
             except EngineError:
                 raise refusal from None
         yield connection
-
-
-def _login(user: str, password: str) -> bytes:
-    """CredentialsResponse; an identity token goes as the password of nobody."""
-    return protobuf.field(1, b"" if user == TOKEN else user.encode()) + protobuf.field(2, password.encode())

@@ -186,7 +186,7 @@ class BuildRequest:
     """One build.
 
     Attributes:
-        dockerfile: path in the context stream.
+        dockerfile: path in the context's tar stream.
         tags: "repository:tag" each.
         secrets: id → value; never printed.
         no_cache: run every step.
@@ -194,6 +194,9 @@ class BuildRequest:
         check_base: told the name of each image that the build takes, "docker.io/library/busybox:latest"; what it raises ends
             the build. The classic builder does not ask.
         guard: asked once a second while it builds; what it raises ends the build.
+        shared_key: whose files these are, a name that others cannot guess: an engine takes files of one key, with equal path,
+            size and time, for those that it has already.
+        ended: called when the engine has ended a build by itself, well or not; if it was not, nobody knows what it has.
     """
 
     dockerfile: str
@@ -211,6 +214,8 @@ class BuildRequest:
     cache: str = field(default="", repr=False)
     check_base: Callable[[str], object] = lambda image: None
     guard: Callable[[], object] = lambda: None
+    shared_key: str = field(default="", repr=False)
+    ended: Callable[[], object] = lambda: None
 
 
 class Output(Protocol):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
 from gitdeploy.engine.types import BuildRequest, Image
 from gitdeploy.errors import StageFailed
+from gitdeploy.pipeline import contextages
 from gitdeploy.pipeline.again import again
 from gitdeploy.pipeline.bases import Bases
 from gitdeploy.pipeline.plan import Running
@@ -17,7 +18,6 @@ from gitdeploy.releases.imagenames import is_own
 from gitdeploy.releases.release import APP, RECIPE, TREE, image_labels, recipe
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.reader import RemoteRepository
-from gitdeploy.source.received import checked
 from gitdeploy.terminal.console import Console
 
 
@@ -62,8 +62,9 @@ def build(candidate: Candidate, repository: RemoteRepository, tools: Tools, stag
     request = _request(candidate, context.dockerfile, made, tools, bases.ask)
 
     def make() -> str:
-        stream = checked(iter(context), context.dockerfile, context.content)
-        return builder.build(request, stream, tools.credentials(app), tools.console, stage.cancel)
+        key = contextages.begin(app.name, commit, repository, context, tools)
+        wanted = replace(request, shared_key=key, ended=lambda: tools.state.ages_known(app.name))
+        return builder.build(wanted, context, tools.credentials(app), tools.console, stage.cancel)
 
     with tools.build_slot():
         image_id = again(make, tools.console, stage.cancel)

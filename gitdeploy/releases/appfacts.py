@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from gitdeploy.releases.records import Seen
+from gitdeploy.releases.records import BuiltAges, Seen
 
 
 class AppFacts:
@@ -64,10 +64,26 @@ class AppFacts:
             if since is not None:
                 self._db.execute("INSERT INTO stopped (app, since) VALUES (?, ?)", (app, since))
 
+    def ages(self, app: str) -> BuiltAges | None:
+        """Return the times of the files that were built last, None if nothing is known of them."""
+        rows = self._query("SELECT ages, key, known FROM ages WHERE app = ?", (app,))
+        return BuiltAges(bytes(rows[0]["ages"]), rows[0]["key"], bool(rows[0]["known"])) if rows else None
+
+    def set_ages(self, app: str, ages: BuiltAges) -> None:
+        """Keep the times of the files that are built next, before anybody gets them: no time may be given out twice."""
+        row = (app, ages.ages, ages.key, ages.known)
+        with self._transaction(durable=True):
+            self._db.execute("INSERT OR REPLACE INTO ages (app, ages, key, known) VALUES (?, ?, ?, ?)", row)
+
+    def ages_known(self, app: str) -> None:
+        """Note that the engine has ended the last build of an app, so that it is known what it has of its files."""
+        with self._transaction():
+            self._db.execute("UPDATE ages SET known = 1 WHERE app = ?", (app,))
+
     def rename(self, old: str, new: str) -> None:
         """Give all that is known of one app to another name, for good; nothing if there is nothing."""
         with self._transaction(durable=True):
             config = "UPDATE deployments SET config = json_set(config, '$.name', ?) WHERE app = ? AND config != ''"
             self._db.execute(config, (new, old))
-            for table in ("deployments", "seen", "bound", "stopped"):
+            for table in ("deployments", "seen", "bound", "stopped", "ages"):
                 self._db.execute(f"UPDATE OR REPLACE {table} SET app = ? WHERE app = ?", (new, old))

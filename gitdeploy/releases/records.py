@@ -98,3 +98,18 @@ def as_json(deployment: Deployment, stages: Sequence[Stage]) -> dict[str, object
     """Return a deployment for `--json`: its columns and stages, without the configuration."""
     shown = {name: getattr(deployment, name) for name in COLUMNS if name not in ("config", "record")}
     return {**shown, "stages": [vars(stage) for stage in stages]}
+
+
+@dataclass(frozen=True)
+class BuiltAges:
+    """When the files of an app that were built last were last changed.
+
+    Attributes:
+        ages: see `source.ages`.
+        key: under which engines keep those files.
+        known: whether the engine has ended the build.
+    """
+
+    ages: bytes
+    key: str
+    known: bool

@@ -1,7 +1,7 @@
 """The build context of a commit: what `docker build` would send from a checkout, without a checkout.
 
-It depends on nothing but the commit's tree: the Dockerfile first, then everything that .dockerignore leaves, in Git's order,
-with mode 644 or 755, owner 0 and time 0. `export-ignore` is not applied: a checkout has those files too.
+It depends on nothing but the commit's tree and the times of its files: everything that .dockerignore leaves, with mode 644 or
+755, and owner 0; as a tar stream the Dockerfile comes first. `export-ignore` is not applied: a checkout has those files too.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
+from gitdeploy.source.ages import Ages
 from gitdeploy.source.commit import Commit
+from gitdeploy.source.contents import Contents
 from gitdeploy.source.ignore import MAX_FILE, IgnoreFilter, read_patterns
 from gitdeploy.source.lfs import LfsObjects, LfsStore, read_pointer
+from gitdeploy.source.listing import Patterns
 from gitdeploy.source.objects import BLOB, Objects
 from gitdeploy.source.repository import Repository
 from gitdeploy.source.sameserver import HINT, SameServer
@@ -23,13 +26,14 @@ from gitdeploy.source.submodules import Submodules, has_submodules
 from gitdeploy.source.text import show
 from gitdeploy.source.tree import DIRECTORY, SUBMODULE, TreeEntry, follow, read_tree, split
 from gitdeploy.source.walk import Enter, Item, Source, TreeWalk
+from gitdeploy.source.wanted import narrowed
 
 MAX_DOCKERFILE = 1 << 20
 
 MAX_CONTEXT = 2 * 10**9
 """Bytes of a context, unless somebody sets another limit."""
 
-FORMAT = 1
+FORMAT = 2
 """Raised when equal trees begin to make other streams."""
 
 
@@ -107,6 +111,7 @@ def open_context(
     lfs: LfsStore | None = None,
     submodules: SameServer | None = None,
     limit: int = MAX_CONTEXT,
+    ages: Ages | None = None,
 ) -> ContextStream:
     """Return the build context of a commit.
 
@@ -116,6 +121,7 @@ def open_context(
         lfs: the Git server's store of LFS objects; None makes an LFS pointer an error.
         submodules: the server whose repositories submodules may be; None makes a submodule an error.
         limit: bytes that the stream may have.
+        ages: when the files of the commit's tree were last changed; None for a time of 0.
 
     Raises:
         StageFailed: there is no such directory or Dockerfile, they leave the tree, .dockerignore has a wrong pattern, a
@@ -128,11 +134,12 @@ def open_context(
     top = Source(repository, tree.root, inside=b"".join(name + b"/" for name in root.real))
     finder = Submodules(submodules)
 
-    def walk(enter: Enter) -> Iterator[Item]:
-        return TreeWalk(IgnoreFilter(patterns, source), enter).run(top, root.entry.oid)
+    def walk(enter: Enter, wanted: Patterns) -> Iterator[Item]:
+        kept = narrowed(IgnoreFilter(patterns, source), wanted, top, root.entry.oid, enter)
+        return TreeWalk(kept, enter).run(top, root.entry.oid)
 
     if has_submodules(top):
-        _require_submodules(finder, walk)
+        _require_submodules(finder, lambda enter: walk(enter, Patterns()))
     item = Item(file.entry.mode, _sent_as(file, root), file.entry.oid, repository.objects)
     content = repository.objects.read(item.oid, BLOB, MAX_DOCKERFILE, show(b"/".join(file.names)))
     if read_pointer(content, item.path):
@@ -141,7 +148,28 @@ def open_context(
     decisive = (FORMAT, root.entry.oid.hex(), show(item.path), item.oid.hex(), patterns)
     key = hashlib.sha256(repr(decisive).encode("utf-8", "surrogateescape")).hexdigest()
     repository.objects.largest = limit
-    return ContextStream(item, lambda: walk(finder.enter), LfsObjects(lfs), content=content, key=key, limit=limit)
+    time_of = _clock(ages, top.inside) if ages else lambda path: 0
+    contents = Contents(LfsObjects(lfs), limit)
+    place = top.inside.decode("utf-8", "surrogateescape")
+
+    def items(wanted: Patterns) -> Iterator[Item]:
+        return walk(finder.enter, wanted)
+
+    return ContextStream(item, items, time_of, contents, content=content, key=key, place=place)
+
+
+def _clock(ages: Ages, inside: bytes) -> Callable[[bytes], int]:
+    """Return what gives the times of paths in the context, which is that directory of the tree; neighbors come in turn."""
+    marks, directory, within = ages.marks, b"", ages.within(inside)
+
+    def time_of(path: bytes) -> int:
+        nonlocal directory, within
+        here = path[: path.rfind(b"/") + 1]
+        if here != directory:
+            directory, within = here, ages.within(inside + here)
+        return marks.get(inside + path, within)
+
+    return time_of
 
 
 def _sent_as(dockerfile: _Place, directory: _Place) -> bytes:

@@ -7,25 +7,31 @@ repository belongs to.
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source import frames
+from gitdeploy.source import ages, frames
 from gitdeploy.source.buildcontext import open_context
 from gitdeploy.source.changes import differ
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.confine import CannotChange, allow, become, confine
 from gitdeploy.source.lfs import LfsStore
+from gitdeploy.source.listing import Listing, Patterns
+from gitdeploy.source.objects import Objects
 from gitdeploy.source.repository import Repository, open_repository
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.source.stream import ContextStream
+from gitdeploy.source.tree import TreeEntry, read_tree
 
 Request = Mapping[str, Any]
 
@@ -50,6 +56,7 @@ class Child:
         self._connection = connection
         self._repository: Repository | None = None
         self._context: ContextStream | None = None
+        self._listings: dict[int, Listing] = {}
         self._user: tuple[int, int] | None = None
         self._verbs: Mapping[str, Callable[[Request], Mapping[str, object]]] = {
             "open": self._open,
@@ -62,8 +69,11 @@ class Child:
             "differ": self._differ,
             "raw": self._raw,
             "read_file": self._read_file,
+            "ages": self._ages,
             "context": self._open_context,
             "stream": self._stream,
+            "listing": self._list,
+            "contents": self._contents,
         }
 
     def run(self) -> None:
@@ -171,16 +181,52 @@ class Child:
             lfs=LfsStore.from_plain(request["lfs"]) if request["lfs"] else None,
             submodules=SameServer.from_plain(server) if server else None,
             limit=request["limit"],
+            ages=ages.load(base64.b64decode(request["ages"])) if request["ages"] else None,
         )
+        self._listings.clear()
         self._send(self._context.content)
-        return {"dockerfile": self._context.dockerfile, "key": self._context.key}
+        return {name: getattr(self._context, name) for name in ("dockerfile", "key", "place")}
 
-    def _stream(self, request: Request) -> Mapping[str, object]:
+    @property
+    def _opened_context(self) -> ContextStream:
         if self._context is None:
             raise StageFailed("no build context is open")
-        for chunk in self._context:
+        return self._context
+
+    def _stream(self, request: Request) -> Mapping[str, object]:
+        for chunk in self._opened_context:
             self._send(chunk)
-        return {"files": self._context.files}
+        return {"files": self._opened_context.files}
+
+    def _ages(self, request: Request) -> Mapping[str, object]:
+        """Send the ages of a tree, from those of the tree before it; say whether they had to begin anew."""
+        last: ages.Ages | None = None
+        with suppress(ages.BadAges):
+            last = ages.load(base64.b64decode(request["last"])) if request["last"] else None
+        tree = bytes.fromhex(request["tree"])
+        self._send(ages.advance(last, tree, request["now"], partial(_entries, self._opened.objects)).dump())
+        return {"anew": last is None}
+
+    def _list(self, request: Request) -> Mapping[str, object]:
+        """Send the list of what the patterns name; keep it for `contents`."""
+        patterns = Patterns(*(tuple(request[key]) for key in ("follow", "include", "exclude")))
+        listing = self._listings[request["listing"]] = self._opened_context.listing(patterns)
+        for records in listing.records():
+            self._send(records)
+        return {}
+
+    def _contents(self, request: Request) -> Mapping[str, object]:
+        for data in self._listings[request["listing"]].contents(request["files"]):
+            self._send(data)
+        return {}
+
+
+def _entries(objects: Objects, oid: bytes, path: bytes) -> Mapping[bytes, TreeEntry] | None:
+    """Return what is in a directory, None if that cannot be read."""
+    try:
+        return {entry.name: entry for entry in read_tree(objects, oid, path)}
+    except StageFailed:
+        return None
 
 
 def _place(error: BaseException) -> str:

@@ -6,6 +6,7 @@ Small ones go through dulwich's compiled `apply_delta`. The format is in gitform
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from tempfile import TemporaryFile, gettempdir
@@ -30,6 +31,14 @@ def sizes(delta: bytes) -> tuple[int, int]:
             if len(found) == 2:
                 return found[0], found[1]
     raise Damaged("a delta without its sizes")
+
+
+def size_of_result(compressed: bytes) -> int:
+    """Take the beginning of a delta's zlib stream; return the bytes of what it makes. Raises Damaged."""
+    try:
+        return sizes(zlib.decompressobj().decompress(compressed, 20))[1]
+    except zlib.error:
+        raise Damaged("a delta that is no compressed data") from None
 
 
 def spool(pieces: Iterator[bytes]) -> IO[bytes]:

@@ -172,10 +172,17 @@ class IgnoreFilter:
         states = tuple(None if state is None else self._run(state, text) for state in level.states)
         return Level(level.path + name + b"/", matched, states)
 
-    def may_except_below(self, directory: bytes) -> bool:
-        """Return whether an ignored directory is looked into, because an exception may hold for something in it."""
+    def may_except_below(self, directory: bytes, matched: tuple[bool, ...] = ()) -> bool:
+        """Return whether an ignored directory is looked into, because an exception may hold for something in it.
+
+        Takes its path, and what `check` said of it, which makes no difference here.
+        """
         exceptions = [pattern for pattern in self._patterns if pattern.exception]
         return any(pattern.may_match_below(directory) for pattern in exceptions)
+
+    def may_match_below(self, directory: bytes) -> bool:
+        """Return whether a pattern that is no exception may match something in a directory."""
+        return any(pattern.may_match_below(directory) for pattern in self._patterns if not pattern.exception)
 
     def _run(self, state: Reached, text: str) -> Reached:
         try:

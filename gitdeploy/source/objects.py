@@ -8,21 +8,20 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 from gitdeploy.errors import StageFailed
+from gitdeploy.source.basecache import BaseCache
 from gitdeploy.source.beneath import Directory
-from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, TooLarge, inflate_pieces
-from gitdeploy.source.pack import MAX_SIZE, PEEK, BaseCache, Pack
+from gitdeploy.source.inflate import LARGE, Content, Damaged, Large, TooLarge
+from gitdeploy.source.loose import KINDS, loose_size, read_loose
+from gitdeploy.source.pack import MAX_SIZE, Pack
 
-KINDS = ("", "commit", "tree", "blob", "tag")
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 
 _REST = re.compile("[0-9a-f]{38}")
-_SIZE = re.compile(b"[0-9]{1,15}")
 
 BASES = 16 << 20
 """Bytes of delta bases that are kept."""
@@ -78,6 +77,19 @@ class Objects:
             raise StageFailed(f"{oid.hex()} is a {KINDS[found[0]]} where the repository needs a {KINDS[kind]}", self.hint)
         return found[1]
 
+    def size(self, oid: bytes) -> int:
+        """Return the bytes of an object, as announced; who reads it is told if that was wrong. Raises StageFailed."""
+        try:
+            if found := self._find(oid):
+                return found[0].size(found[1])
+            for file in self._open_loose(oid):
+                with file:
+                    return loose_size(file)
+        except Damaged as damage:
+            raise self.damaged(oid, damage) from None
+        content = self.get(oid, BLOB)  # it has come into a pack meanwhile, or is missing
+        return len(content) if isinstance(content, bytes) else content.size
+
     def lookup(self, oid: bytes) -> tuple[int, Content] | None:
         """Kind and content of an object, None if there is none of that id. Raises StageFailed if it is damaged."""
         try:
@@ -108,12 +120,16 @@ class Objects:
         return StageFailed(reason, self.hint)
 
     def _packed(self, oid: bytes) -> tuple[int, Content] | None:
+        found = self._find(oid)
+        return found and found[0].read(found[1], self.largest)
+
+    def _find(self, oid: bytes) -> tuple[Pack, int] | None:
         for i, pack in enumerate(self._packs):
             offset = pack.find(oid)
             if offset is not None:
                 if i:  # the next object is likely to be in the same pack
                     self._packs.insert(0, self._packs.pop(i))
-                return pack.read(offset, self.largest)
+                return pack, offset
         return None
 
     def beginning_with(self, digits: str) -> Iterator[bytes]:
@@ -163,12 +179,17 @@ class Objects:
             raise StageFailed(f"pack index {packs.path / name}.idx cannot be read: {damage}", self.hint) from None
 
     def _loose(self, oid: bytes) -> tuple[int, Content] | None:
+        for file in self._open_loose(oid):
+            return read_loose(file)
+        return None
+
+    def _open_loose(self, oid: bytes) -> Iterator[IO[bytes]]:
+        """Yield the file of a loose object, if there is one; whoever takes it closes it."""
         name = oid.hex()
         for directory in self._directories:
             fd = directory.open(f"{name[:2]}/{name[2:]}")
             if fd is not None:
-                return _read_loose(os.fdopen(fd, "rb", buffering=0))
-        return None
+                yield os.fdopen(fd, "rb", buffering=0)
 
 
 def _checked(oid: bytes, kind: int, content: Content) -> Content:
@@ -194,28 +215,3 @@ def _checked(oid: bytes, kind: int, content: Content) -> Content:
     digest.update(content)
     require()
     return content
-
-
-def _read_loose(file: IO[bytes]) -> tuple[int, Content]:
-    """Return a loose object: a zlib stream of "KIND SIZE", a NUL and the content (gitformat-loose(5))."""
-    stream = zlib.decompressobj()
-    try:
-        start = stream.decompress(file.read(PEEK), PEEK)
-        head, _, content = start.partition(b"\0")
-        word, size = head.split(b" ")
-        kind, left = KINDS.index(word.decode()), int(size) - len(content)
-        if not kind or not _SIZE.fullmatch(size) or left < 0:
-            raise ValueError
-    except (zlib.error, ValueError):
-        file.close()
-        raise Damaged("a loose object without a header") from None
-    pieces = _continue(file, content, left, stream)
-    if left + len(content) > LARGE:
-        return kind, Large(left + len(content), pieces)
-    return kind, b"".join(pieces)
-
-
-def _continue(file: IO[bytes], content: bytes, left: int, stream: zlib._Decompress) -> Iterator[bytes]:
-    with file:
-        yield content
-        yield from inflate_pieces(lambda: file.read(PIECE), left, stream)

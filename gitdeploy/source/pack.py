@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_left
-from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import NamedTuple
@@ -21,11 +20,15 @@ from dulwich.objects import RawObjectID
 from dulwich.pack import apply_delta, load_pack_index_file
 
 from gitdeploy.source import delta
+from gitdeploy.source.basecache import BaseCache
 from gitdeploy.source.beneath import Directory
 from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, TooLarge, inflate, inflate_pieces
 
 PEEK = 8 << 10
 """Bytes of the first read of an object: most source files are whole in it."""
+
+GLANCE = 512
+"""Bytes that hold an object's size, compressed or not."""
 
 OFS_DELTA, REF_DELTA = 6, 7
 
@@ -40,32 +43,6 @@ MAX_MATCHES = 10_000
 
 MAX_SIZE = 1 << 50
 """Bytes of an object, and of a pack: a larger number is damage, and would be no number that the kernel takes."""
-
-
-class BaseCache:
-    """Whole objects that deltas were applied to, because their neighbors need them next: the latest `limit` bytes of them."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._objects: OrderedDict[tuple[int, int], tuple[int, bytes]] = OrderedDict()
-
-    def get(self, key: tuple[int, int]) -> tuple[int, bytes] | None:
-        """Return the kind and content of (file descriptor, offset), None if it is not here."""
-        if key not in self._objects:
-            return None
-        self._objects.move_to_end(key)
-        return self._objects[key]
-
-    def put(self, key: tuple[int, int], kind: int, data: bytes) -> None:
-        """Keep an object, and forgets the ones that were not asked for the longest."""
-        if key in self._objects:
-            return
-        self._objects[key] = kind, data
-        self._used += len(data)
-        while self._used > self._limit:
-            _, (_, old) = self._objects.popitem(last=False)
-            self._used -= len(old)
 
 
 class _Entry(NamedTuple):
@@ -149,8 +126,13 @@ class Pack:
             return entry.kind, Large(entry.size, self._pieces(entry))
         return entry.kind, self._whole(entry)
 
-    def _entry(self, offset: int) -> _Entry:
-        head = os.pread(self._file, PEEK, offset)
+    def size(self, offset: int) -> int:
+        """Return the bytes of the object at an offset, from its head. Raises Damaged."""
+        entry = self._entry(offset, GLANCE)
+        return delta.size_of_result(entry.head[entry.data - offset :]) if entry.base else entry.size
+
+    def _entry(self, offset: int, peek: int = PEEK) -> _Entry:
+        head = os.pread(self._file, peek, offset)
         try:
             byte = head[0]
             kind, size = byte >> 4 & 7, byte & 15
@@ -224,7 +206,7 @@ class Pack:
         while entry.base:
             self._follow(chain, entry)
             entry = self._entry(entry.base)
-        results = [delta.sizes(next(self._pieces(link), b"")[:20])[1] for link in chain]
+        results = [delta.size_of_result(link.head[link.data - link.offset :]) for link in chain]
         if max(entry.size, *results, *(link.size for link in chain)) > largest:
             raise TooLarge(f"it is stored as a change of an object of more than {largest:,} bytes")
         return entry.kind, Large(results[0], self._applied(entry, chain))

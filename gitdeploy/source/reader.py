@@ -6,6 +6,7 @@ comes back is checked for its type and size, for a repository may have taken tha
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from gitdeploy.source.text import printable
 
 LOOKUP = Limits()
 MAX_RAW = 2 << 20  # bytes of a commit or tag
+MAX_AGES = 16 << 20  # bytes
 MAX_TIPS = 100_000  # refs that one request asks for
 
 
@@ -160,7 +162,7 @@ class RemoteRepository:
         submodules: SameServer | None,
         limit: int,
     ) -> RemoteContext:
-        """See `context.open_context`."""
+        """See `buildcontext.open_context`."""
         request = {
             "verb": "context",
             "commit": commit.id,
@@ -170,16 +172,32 @@ class RemoteRepository:
             "lfs": lfs.plain() if lfs else None,
             "submodules": submodules.plain() if submodules else None,
             "limit": limit,
+            "ages": "",
         }
         return RemoteContext(self, request, f"reading commit {commit.id[:12]}", limit)
+
+    def ages(self, commit: Commit, last: bytes, now: int) -> tuple[bytes, bool]:
+        """Return when each file of a commit's tree was last changed, and whether that begins anew. See `ages.advance`.
+
+        Args:
+            last: what this returned for the tree that was built before, b"" if nothing is known of it.
+            now: the time of the commit, in seconds since the epoch.
+        """
+        request = {"verb": "ages", "tree": commit.tree, "last": base64.b64encode(last).decode(), "now": now}
+        what = f"comparing commit {commit.id[:12]} with what was built before"
+        answer, data = self.ask(request, what, Limits(size=MAX_AGES))
+        return data, answer.get("anew") is not False
 
     def ask(self, request: Mapping[str, object], what: str, limits: Limits = LOOKUP) -> tuple[dict[str, Any], bytes]:
         """Ask about the open repository. Raises StageFailed, Cancelled."""
         return self._ready().ask(request, what, limits, self._cancelled)
 
-    def stream(self, what: str, limits: Limits) -> Answer:
-        """Yield the stream of the context opened last; return the message at its end. Raises StageFailed, Cancelled."""
-        return self._ready().stream({"verb": "stream"}, what, limits, self._cancelled)
+    def stream(self, request: Mapping[str, object], what: str, limits: Limits, cancelled: Cancel = lambda: False) -> Answer:
+        """Yield the data of an answer about the context opened last; return the message at its end.
+
+        Raises StageFailed, and Cancelled when `cancelled` or what this repository was opened with says so.
+        """
+        return self._ready().stream(request, what, limits, lambda: cancelled() or self._cancelled())
 
     @property
     def alive(self) -> bool:

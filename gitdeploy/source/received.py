@@ -147,11 +147,12 @@ def _fields(block: bytes) -> tuple[bytes, bytes, int, bytes]:
     digits = block[124:136]
     try:
         size = int.from_bytes(digits[1:]) if digits[:1] == b"\x80" else int(digits[:11], 8)
-        mode = int(block[100:107], 8)
+        mode, time = int(block[100:107], 8), int(block[136:147], 8)
     except ValueError:
         raise _tampered("a header has no numbers") from None
-    odd = mode not in MODES.get(kind, ()) or b"\0" in name + link or not name or (size and kind in (DIRECTORY, SYMLINK))
-    if odd or tar.header(name, kind, mode, size, link) != block:
+    odd = mode not in MODES.get(kind, ()) or b"\0" in name + link or not name or time < 0
+    odd = odd or (size > 0 and kind in (DIRECTORY, SYMLINK))
+    if odd or tar.header(name, kind, mode, size, link, time=time) != block:
         raise _tampered("a header is none of a build context's")
     return name, kind, size, link
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gitdeploy.source import frames
 from gitdeploy.source.frames import BadFrame, nonsense
-from gitdeploy.source.process import Limits
+from gitdeploy.source.process import Answer, Limits
+from gitdeploy.source.received import checked
+from gitdeploy.source.remotelisting import RemoteListing
 
 if TYPE_CHECKING:
     from gitdeploy.source.reader import RemoteRepository
@@ -27,9 +31,10 @@ class RemoteContext:
     Attributes:
         dockerfile: path of the Dockerfile in the stream.
         content: of the Dockerfile.
-        key: digest of everything that decides what the stream holds.
-        files: files and symlinks in the stream, once it has ended.
-        bytes: bytes of the stream so far.
+        key: digest of everything that decides what the stream holds, its times excepted.
+        place: where the directory is in the tree that it is made of, symlinks followed.
+        files: how many files and symlinks there are, once a stream or list has ended.
+        bytes: how many were given out so far.
     """
 
     def __init__(self, repository: RemoteRepository, request: Mapping[str, object], what: str, limit: int) -> None:
@@ -38,10 +43,12 @@ class RemoteContext:
         self._request = request
         self._what = what
         self._limits = Limits(CONTEXT_WAIT, CONTEXT_CPU, limit + limit // 8 + (1 << 20), limit)
+        self._lists = 0
+        self._one_at_a_time = threading.RLock()
         self.files = self.bytes = 0
-        self.dockerfile, self.key, self.content = self._open()
+        self.dockerfile, self.key, self.place, self.content = self._open()
 
-    def _open(self) -> tuple[str, str, bytes]:
+    def _open(self) -> tuple[str, str, str, bytes]:
         limits = Limits(CONTEXT_WAIT, CONTEXT_CPU, MAX_DOCKERFILE)
         answer, content = self._repository.ask(self._request, self._what, limits)
         self._opened = self._repository.opened
@@ -49,15 +56,29 @@ class RemoteContext:
             key = frames.text(answer, "key", 64)
             if not re.fullmatch("[0-9a-f]{64}", key):
                 raise BadFrame("no key")
-            return frames.text(answer, "dockerfile", 10_000), key, content
+            return frames.text(answer, "dockerfile", 10_000), key, frames.text(answer, "place", 10_000), content
         except BadFrame as bad:
             raise nonsense(bad) from None
 
-    def __iter__(self) -> Iterator[bytes]:
-        self.files = self.bytes = 0
+    def use_ages(self, ages: bytes) -> None:
+        """From now on, give files the times that they had when they were last changed. Takes what `reader.ages` returns."""
+        self._request = {**self._request, "ages": base64.b64encode(ages).decode()}
+        self._opened = 0
+
+    def opened(self) -> int:
+        """Return a number that is another one whenever the process that reads had to be replaced. Raises StageFailed."""
         if self._opened != self._repository.opened or not self._repository.alive:
             self._open()
-        answer = self._repository.stream(self._what, self._limits)
+        return self._opened
+
+    def tar(self) -> Iterator[bytes]:
+        """Return the tar stream, checked: no builder can find another Dockerfile in it than `content`."""
+        return checked(iter(self), self.dockerfile, self.content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.files = self.bytes = 0
+        self.opened()
+        answer = self._repository.stream({"verb": "stream"}, self._what, self._limits)
         try:
             while True:
                 chunk = next(answer)
@@ -67,3 +88,18 @@ class RemoteContext:
             self.files = frames.number(end.value, "files", 1 << 40)
         finally:
             answer.close()
+
+    def files_for(
+        self, follow: Sequence[str], include: Sequence[str], exclude: Sequence[str], cancelled: Callable[[], bool]
+    ) -> RemoteListing:
+        """Return a list of what these patterns name; no pattern is everything. See `listing.Patterns`."""
+        self._lists += 1
+        wanted = {"follow": list(follow), "include": list(include), "exclude": list(exclude)}
+        request = {**wanted, "listing": self._lists}
+        return RemoteListing(self, request, cancelled)
+
+    def stream(self, request: Mapping[str, object], size: int, cancelled: Callable[[], bool]) -> Answer:
+        """Yield the data of an answer, of so many bytes at most, while nobody else asks; return its message."""
+        limits = Limits(CONTEXT_WAIT, CONTEXT_CPU, size, self._limits.file_size)
+        with self._one_at_a_time:
+            return (yield from self._repository.stream(request, self._what, limits, cancelled))

@@ -17,7 +17,8 @@ from gitdeploy.errors import StageFailed
 from gitdeploy.source.beneath import Directory
 from gitdeploy.source.commit import ID, Commit, headers, id_in, read_commit
 from gitdeploy.source.inflate import Damaged
-from gitdeploy.source.objects import BLOB, COMMIT, KINDS, TAG, Objects
+from gitdeploy.source.loose import KINDS
+from gitdeploy.source.objects import BLOB, COMMIT, TAG, Objects
 from gitdeploy.source.refs import FileRefs, Refs, TableRefs
 from gitdeploy.source.settings import ObjectDirectories, refs_are_in_tables
 from gitdeploy.source.text import printable

@@ -1,13 +1,17 @@
-"""The walk over a tree in Git's order: what belongs into a build context, directories first, submodules entered."""
+"""The walk over a tree: what belongs into a build context, directories first, submodules entered.
+
+The names of a directory come in the order of their bytes, and what is in a subdirectory right behind its name: BuildKit
+compares what it gets with what it has in that order (Git has another, in which "a.b" comes before "a/x").
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source.ignore import IgnoreFilter, Level
 from gitdeploy.source.objects import Objects
 from gitdeploy.source.repository import Repository
 from gitdeploy.source.text import show
@@ -18,6 +22,9 @@ MAX_ENTRIES = 2_000_000
 
 MAX_PATH = 4096
 """Bytes of a path: the kernel's own PATH_MAX."""
+
+MAX_NAME = 255
+"""Bytes of a name: no file system that an engine uses has longer ones."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,22 @@ class Item(NamedTuple):
     objects: Objects
 
 
+_NAME = attrgetter("name")
+
 Enter = Callable[[Source, bytes, bytes], Source | None]
 """Takes the tree that a submodule is in, its path in the context and its commit's id; returns its tree, None to skip it."""
+
+
+class Filter(Protocol):
+    """What says what is left out; it keeps a level for each directory. `ignore.IgnoreFilter` is one."""
+
+    root: Any
+
+    def check(self, level: Any, name: bytes) -> tuple[bool, tuple[Any, ...]]: ...
+
+    def enter(self, level: Any, name: bytes, matched: tuple[Any, ...]) -> Any: ...
+
+    def may_except_below(self, directory: bytes, matched: tuple[Any, ...]) -> bool: ...
 
 
 class _Directory(NamedTuple):
@@ -74,13 +95,13 @@ class _Directory(NamedTuple):
     path: bytes
     todo: Iterator[TreeEntry]
     item: Item | None
-    level: Level
+    level: Any
 
 
 class TreeWalk:
-    """A walk over a context, from its root downwards, in Git's order, a directory before what is in it."""
+    """A walk over a context, from its root downwards, a directory before what is in it."""
 
-    def __init__(self, ignore: IgnoreFilter, enter: Enter) -> None:
+    def __init__(self, ignore: Filter, enter: Enter) -> None:
         """Take the filter, and what is asked for every submodule that passes it."""
         self._ignore = ignore
         self._enter = enter
@@ -106,6 +127,8 @@ class TreeWalk:
             if self._count > MAX_ENTRIES or len(path) > MAX_PATH:
                 raise self._too_much(path)
             ignored, matched = self._ignore.check(here.level, entry.name)
+            if len(entry.name) > MAX_NAME and not ignored:
+                raise StageFailed(f"the name {show(entry.name[:80])}… has more than {MAX_NAME} bytes", "shorten it")
             if entry.mode in (DIRECTORY, SUBMODULE):
                 yield from self._directory(here, entry, path, ignored, matched)
             elif not ignored:
@@ -114,10 +137,10 @@ class TreeWalk:
                 yield Item(entry.mode, path, entry.oid, here.source.repository.objects)
 
     def _directory(
-        self, here: _Directory, entry: TreeEntry, path: bytes, ignored: bool, matched: tuple[bool, ...]
+        self, here: _Directory, entry: TreeEntry, path: bytes, ignored: bool, matched: tuple[Any, ...]
     ) -> Iterable[Item]:
         """Go into a directory or submodule, if need be; return what is to be announced now."""
-        if ignored and not self._ignore.may_except_below(path):
+        if ignored and not self._ignore.may_except_below(path, matched):
             return ()
         below, tree = here.source, entry.oid
         if entry.mode == SUBMODULE:
@@ -130,8 +153,8 @@ class TreeWalk:
         self._push(below, tree, item, path + b"/", self._ignore.enter(here.level, entry.name, matched))
         return () if ignored else self._announce()
 
-    def _push(self, source: Source, tree: bytes, item: Item | None, path: bytes, level: Level) -> None:
-        entries = read_tree(source.repository.objects, tree, path)
+    def _push(self, source: Source, tree: bytes, item: Item | None, path: bytes, level: Any) -> None:
+        entries = sorted(read_tree(source.repository.objects, tree, path), key=_NAME)
         self._stack.append(_Directory(source, path, iter(entries), item, level))
 
     def _pop(self) -> None:

@@ -30,14 +30,15 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import BuildRequest
 from gitdeploy.errors import Cancelled
 from gitdeploy.intake.cancelling import CancelFlag
+from gitdeploy.pipeline import contextages
 from gitdeploy.pipeline.build import Candidate, build
 from gitdeploy.pipeline.plan import Running
 from gitdeploy.pipeline.tools import Tools
+from gitdeploy.releases.state import State
 from gitdeploy.source.buildcontext import MAX_CONTEXT
 from gitdeploy.worker.readers import Readers, place_of
 from tests.bench.ground import ground
-from tests.support.builder import archive as tar
-from tests.support.builder import running
+from tests.support.builder import MemoryContext, running
 from tests.support.engine import PrivateEngine
 from tests.support.images import BaseImages
 from tests.support.net import isolate_network, wait_until
@@ -75,17 +76,18 @@ def main(runs: int, files: int, private: PrivateEngine) -> None:
 class Repository:
     """A bare repository, a working tree beside it without a .git that `docker build DIR` would send, a place for another."""
 
-    def __init__(self, directory: Path, files: int) -> None:
+    def __init__(self, directory: Path, files: int, seed: str = "1") -> None:
         self.bare, self.tree, self.checkout = directory / "bare.git", directory / "tree", directory / "checkout"
         self.checkout.mkdir()
         subprocess.run(["git", "init", "--quiet", "--bare", self.bare], check=True)
-        source = random.Random(1)
+        source = random.Random(seed)
         for number in range(files):
             path = self.tree / f"d{number % 100:02}" / f"file{number}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(source.randbytes(TOTAL // files))
         (self.tree / "Dockerfile").write_text(DOCKERFILE)
         self.commit("first")
+        self.git("repack", "-adq")  # as a push of so many files leaves them
 
     def git(self, *command: str) -> str:
         where = [f"--git-dir={self.bare}", f"--work-tree={self.tree}"]
@@ -112,13 +114,15 @@ class Repository:
 
 def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
     """The ways to build a commit of it."""
+    state = State(repository.bare.parent / "state.db")
+    at_hand = tools(engine, state)
 
     def deployed(commit_id: str) -> None:
         with READERS.open(repository.bare) as source:
             commit = source.resolve(commit_id)
             name, references = "gitdeploy.local/bench/app:1", ("bench-deployed:1", "bench-deployed:latest")
             candidate = Candidate(APP, commit, "1", name, references)
-            build(candidate, source, tools(engine), Running(Recorder(), CancelFlag()))
+            build(candidate, source, at_hand, Running(Recorder(), CancelFlag()))
 
     def ours(commit_id: str) -> None:
         with READERS.open(repository.bare) as source:
@@ -126,8 +130,12 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
             context = source.context(
                 commit, directory=".", dockerfile="Dockerfile", lfs=None, submodules=None, limit=MAX_CONTEXT
             )
-            request = BuildRequest(context.dockerfile, ("bench-gitdeploy:1", "bench-gitdeploy:latest"))
-            engine.build(request, iter(context), lambda host: None, Recorder())
+            key = contextages.begin("bench/all-the-same", commit, source, context, at_hand)
+            tags = ("bench-gitdeploy:1", "bench-gitdeploy:latest")
+            request = BuildRequest(
+                context.dockerfile, tags, shared_key=key, ended=lambda: state.ages_known("bench/all-the-same")
+            )
+            engine.build(request, context, lambda host: None, Recorder())
 
     def command(template: str) -> Way:
         def run(commit_id: str) -> None:
@@ -152,11 +160,12 @@ def ways(repository: Repository, engine: Engine) -> dict[str, Way]:
     }
 
 
-def tools(engine: Engine) -> Tools:
+def tools(engine: Engine, state: State) -> Tools:
     """What a deployment has at hand for a build, as far as it uses that."""
     output = Recorder()
     used = {
         "builder": engine,
+        "state": state,
         "config": SimpleNamespace(apps={APP.name: APP}),
         "console": SimpleNamespace(line=output.line, progress=output.progress, redact=set()),
         "credentials": lambda app: lambda host: None,
@@ -164,6 +173,7 @@ def tools(engine: Engine) -> Tools:
         "lfs": lambda: None,
         "submodules": lambda: None,
         "cache_name": lambda app: "0" * 32,
+        "proxies": dict,
         "require_space": lambda engine: None,
         "now": time.time,
     }
@@ -181,9 +191,9 @@ def cancelled(engine: Engine, mark: str) -> float:
         cancel.set()
 
     threading.Thread(target=wish).start()
-    context = tar({"Dockerfile": f"FROM {BaseImages().busybox}\nRUN sleep {mark}\n"})
+    context = MemoryContext({"Dockerfile": f"FROM {BaseImages().busybox}\nRUN sleep {mark}\n"})
     with contextlib.suppress(Cancelled):
-        engine.build(BuildRequest("Dockerfile", ("bench-none:1",)), iter([context]), lambda host: None, Recorder(), cancel)
+        engine.build(BuildRequest("Dockerfile", ("bench-none:1",)), context, lambda host: None, Recorder(), cancel)
     wait_until(lambda: not running(mark), 60, "the end of the step")
     return time.monotonic() - wished[0]
 

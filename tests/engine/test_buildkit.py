@@ -184,7 +184,7 @@ def test_a_line_of_a_megabyte_arrives_as_far_as_buildkit_passes_it_on(buildkit: 
 def test_the_query_names_what_was_asked_for_and_nothing_else() -> None:
     plain = BuildRequest("Dockerfile", ("a:1", "a:latest"))
     assert query(plain, "b", "s") == [
-        *(("version", "2"), ("buildid", "b"), ("session", "s")),
+        *(("version", "2"), ("buildid", "b"), ("session", "s"), ("remote", "client-session")),
         *(("dockerfile", "Dockerfile"), ("t", "a:1"), ("t", "a:latest")),
     ]
     full = replace(plain, target="x", args={"A": "1"}, labels={"l": "v"}, cache_from=("c:1",), inline_cache=True)

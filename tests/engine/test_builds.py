@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 import pytest
 
 from gitdeploy.engine.builds import choose
+from gitdeploy.engine.contexts import FileEntry
 from gitdeploy.errors import BuildFailed, Cancelled, RegistryError, StageFailed
-from tests.support.builder import Builder, archive, pieces, running, set_when
+from tests.support.builder import Builder, MemoryContext, MemoryFiles, archive, pieces, running, set_when
 from tests.support.net import free_port
 from tests.support.registry import Registry
 
@@ -169,19 +170,35 @@ def test_cancelling_stops_the_step_and_leaves_nothing(builder: Builder) -> None:
     assert isinstance(failed.failure, Cancelled)
     assert not running(mark)
     assert {container.id for container in builder.client.containers.list(all=True)} == before
-    assert {thread.name for thread in threading.enumerate()} & {"session", "sender", "watch"} == set()
+    assert {thread.name for thread in threading.enumerate()} & {"session", "sender", "transfer", "watch"} == set()
     assert builder.engine.image(builder.tag) is None
 
 
 def test_cancelling_stops_an_endless_upload(builder: Builder) -> None:
-    def endless() -> Iterator[bytes]:
-        yield archive({"Dockerfile": "FROM scratch\n"}, end=False)
-        for number in itertools.count():
-            yield archive({f"file{number}": b"x" * 100_000}, end=False)
+    class Endless(MemoryContext):
+        """Files without an end, in its stream as well as in its list."""
+
+        def tar(self) -> Iterator[bytes]:
+            yield archive({"Dockerfile": self.content}, end=False)
+            for number in itertools.count():
+                yield archive({f"file{number}": b"x" * 100_000}, end=False)
+
+        def files_for(self, *patterns: object) -> EndlessFiles:  # type: ignore[override]
+            return EndlessFiles(self.files)
+
+    class EndlessFiles(MemoryFiles):
+        def entries(self) -> Generator[FileEntry]:
+            for number in itertools.count():
+                yield 0o100644, b"%012d" % number, 100_000, 1, b""
+
+        def contents(self, numbers: Sequence[int]) -> Generator[tuple[int, bytes]]:
+            for number in numbers:
+                yield number, b"x" * 100_000
+                yield number, b""
 
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()
-    failed = builder.run("", context=endless(), cancel=cancel)
+    failed = builder.run("", context=Endless({"Dockerfile": "FROM scratch\nCOPY . /\n"}), cancel=cancel)
     assert isinstance(failed.failure, Cancelled)
     assert failed.seconds < 3
 
@@ -207,11 +224,25 @@ def test_a_silent_step_may_last_longer_than_the_read_timeout(builder: Builder) -
 
 
 def test_what_the_context_raises_comes_out_and_nothing_is_built(builder: Builder) -> None:
-    def broken() -> Iterator[bytes]:
-        yield from pieces(archive({"Dockerfile": f"FROM {builder.base}\nCOPY . /\n", "a": b"x" * 300_000})[:-20_000])
-        raise StageFailed("object 1234 is missing")
+    class Broken(MemoryContext):
+        """Files of which one ends in the middle."""
 
-    failed = builder.run("", context=broken())
+        def tar(self) -> Iterator[bytes]:
+            yield from pieces(archive(self.given)[:-20_000])
+            raise StageFailed("object 1234 is missing")
+
+        def files_for(self, *patterns: object) -> BrokenFiles:  # type: ignore[override]
+            return BrokenFiles(self.files)
+
+    class BrokenFiles(MemoryFiles):
+        def contents(self, numbers: Sequence[int]) -> Generator[tuple[int, bytes]]:
+            for number, piece in super().contents(numbers):
+                yield number, piece[:200_000]
+                if piece[200_000:]:
+                    raise StageFailed("object 1234 is missing")
+
+    files = {"Dockerfile": f"FROM {builder.base}\nCOPY . /\n", "a": b"x" * 300_000}
+    failed = builder.run("", context=Broken(files))
     assert isinstance(failed.failure, StageFailed)
     assert failed.failure.reason == "object 1234 is missing"
     assert builder.engine.image(builder.tag) is None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import tarfile
 import time
 from dataclasses import replace
 
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.directives import frontends, syntax_image
-from gitdeploy.engine.dockerfile import LONGEST_DOCKERFILE, MOST_IMAGES, base_images, beyond_classic, parse, peek
+from gitdeploy.engine.dockerfile import MOST_IMAGES, base_images, beyond_classic, parse
 from gitdeploy.engine.growth import require_modest
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import BuildFailed, GitdeployError
@@ -379,39 +377,3 @@ def test_no_text_is_too_strange(text: str, args: dict[str, str]) -> None:
 def test_flags_are_ascii() -> None:
     with pytest.raises(BuildFailed, match="line 2 of the Dockerfile: expected ASCII in the flags of COPY"):
         base_images("FROM a\nCOPY --chown=\u00e0--from=b /a /b", {})
-
-
-def archive(name: str, content: bytes) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for entry, data in ((name, content), ("other", b"x" * 2000)):
-            info = tarfile.TarInfo(entry)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize("piece", [1, 511, 512, 513, 100_000])
-def test_the_dockerfile_is_read_as_the_stream_goes_by(piece: int) -> None:
-    content = "FROM base:1\n# Käse\n" * 40
-    stream = archive("docker/Dockerfile", content.encode())
-    text, rest = peek((stream[i : i + piece] for i in range(0, len(stream), piece)), "docker/Dockerfile")
-    assert text == content
-    assert b"".join(rest) == stream
-
-
-def test_another_first_file_is_refused() -> None:
-    with pytest.raises(BuildFailed, match=r"begins with other\.txt, not with Dockerfile"):
-        peek(iter([archive("other.txt", b"FROM base:1")]), "Dockerfile")
-
-
-def test_a_stream_that_ends_early_is_what_there_is() -> None:
-    text, rest = peek(iter([archive("Dockerfile", b"FROM base:1")[:516]]), "Dockerfile")
-    assert (text, len(b"".join(rest))) == ("FROM", 516)
-
-
-def test_a_dockerfile_of_a_gigabyte_is_refused_by_its_header() -> None:
-    entry = tarfile.TarInfo("Dockerfile")
-    entry.size = 1 << 30
-    with pytest.raises(BuildFailed, match=f"expected a Dockerfile of at most {LONGEST_DOCKERFILE} bytes, found {1 << 30}"):
-        peek(iter([entry.tobuf()]), "Dockerfile")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import os
 import tarfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, Literal
 
 import docker
 
+from gitdeploy.engine.contexts import BuildContext, FileEntry
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.types import BuildRequest, Credentials
 from gitdeploy.errors import GitdeployError
@@ -73,16 +76,16 @@ class Builder:
         *,
         credentials: Credentials = lambda host: None,
         cancel: threading.Event | None = None,
-        context: Iterator[bytes] | None = None,
+        context: BuildContext | None = None,
         **request: Any,
     ) -> Built:
         """Builds `text` and tells how it ended. `BASE` in it stands for the base image."""
         name = request.get("dockerfile", "Dockerfile")
-        stream = context or pieces(archive({name: text.replace("BASE", self.base), **(files or {})}))
+        given = context or MemoryContext({name: text.replace("BASE", self.base), **(files or {})})
         wanted = BuildRequest(**{"dockerfile": name, "tags": (self.tag,), "engine": self.kind, **request})
         output, began = Recorder(), time.monotonic()
         try:
-            image = self.engine.build(wanted, stream, credentials, output, cancel or threading.Event())
+            image = self.engine.build(wanted, given, credentials, output, cancel or threading.Event())
         except GitdeployError as error:
             return Built("", output, time.monotonic() - began, error)
         return Built(image, output, time.monotonic() - began)
@@ -103,6 +106,49 @@ class Builder:
     def clean_up(self) -> None:
         """Removes the tag that every build has, and containers of builds that did not."""
         self.engine.remove_image(self.tag)
+
+
+class MemoryContext:
+    """A build context of files in memory, the Dockerfile first; every file has its own time, of 2020."""
+
+    def __init__(self, files: Mapping[str, str | bytes]) -> None:
+        self.given = files
+        found = {os.fsencode(name): text.encode() if isinstance(text, str) else text for name, text in files.items()}
+        self.content = next(iter(found.values()))
+        self.files = found
+        self.asked: list[tuple[Sequence[str], Sequence[str], Sequence[str]]] = []
+
+    def tar(self) -> Iterator[bytes]:
+        return pieces(archive(self.given))
+
+    def files_for(
+        self, follow: Sequence[str], include: Sequence[str], exclude: Sequence[str], cancelled: Callable[[], bool]
+    ) -> MemoryFiles:
+        self.asked.append((follow, include, exclude))
+        return MemoryFiles(self.files)
+
+
+class MemoryFiles:
+    """All of it, whatever is asked for."""
+
+    def __init__(self, files: Mapping[bytes, bytes]) -> None:
+        self.found: dict[bytes, bytes | None] = dict(files)
+        for path in files:
+            parts = path.split(b"/")
+            self.found.update((b"/".join(parts[:depth]), None) for depth in range(1, len(parts)))
+        self.paths = sorted(self.found, key=lambda path: path.split(b"/"))
+
+    def entries(self) -> Generator[FileEntry]:
+        for path in self.paths:
+            content = self.found[path]
+            time = 1577836800 + int.from_bytes(hashlib.sha256(content or b"").digest()[:3])
+            yield (0o040755, path, 0, time, b"") if content is None else (0o100644, path, len(content), time, b"")
+
+    def contents(self, numbers: Sequence[int]) -> Generator[tuple[int, bytes]]:
+        for number in numbers:
+            if content := self.found[self.paths[number]]:
+                yield number, content
+            yield number, b""
 
 
 def archive(files: Mapping[str, str | bytes], *, end: bool = True) -> bytes:

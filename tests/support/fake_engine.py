@@ -9,11 +9,12 @@ import functools
 import hashlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gitdeploy.config.sections import EMPTY
+from gitdeploy.engine.contexts import BuildContext
 from gitdeploy.engine.ports import port_holder
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Container, ContainerSpec, Credentials, EngineInfo, Image, Output
 from gitdeploy.errors import Cancelled, EngineError, NotFound, RegistryError
@@ -176,12 +177,12 @@ class FakeEngine:
     def build(
         self,
         request: BuildRequest,
-        context: Iterator[bytes],
+        context: BuildContext,
         credentials: Credentials,
         output: Output,
         cancel: Cancel = NEVER,
     ) -> str:
-        for _ in context:
+        for _ in context.tar():
             if cancel.is_set():
                 raise Cancelled("cancelled")
         output.line("[1/1] built")

@@ -1,0 +1,119 @@
+"""A build context as a list of what is in it, with sizes and times, from which files are taken by their number.
+
+The list is a stream of records, the directories before what is in them, names in the order of their bytes. A record is RECORD,
+a name and a symlink's target: it says how many directories it is in, so that its path needs not be told, and cannot be a wrong
+one.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from gitdeploy.errors import StageFailed
+from gitdeploy.source.contents import Contents, pieces, target_of
+from gitdeploy.source.inflate import Large
+from gitdeploy.source.objects import Objects
+from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, FILE, SYMLINK
+from gitdeploy.source.walk import Item
+
+RECORD = struct.Struct(">HHHHQQ")
+"""Type and permissions (as stat(2) has them), directories around it, bytes of its name, of its target, and of itself; time."""
+
+MODES = {DIRECTORY: 0o040755, FILE: 0o100644, EXECUTABLE: 0o100755, SYMLINK: 0o120777}
+
+CHUNK = 64 << 10
+"""Bytes that are sent at once, at least."""
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """What an engine wants of a context; nothing here is everything.
+
+    Attributes:
+        follow: paths and patterns; what symlinks among them lead to is wanted, too.
+        include: patterns.
+        exclude: patterns as in .dockerignore.
+    """
+
+    follow: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Listing:
+    """One list."""
+
+    def __init__(self, items: Callable[[], Iterator[Item]], time_of: Callable[[bytes], int], contents: Contents) -> None:
+        """Take what starts a walk, what says when a path last changed, and what reads files."""
+        self._items = items
+        self._time_of = time_of
+        self._contents = contents
+        self._ids = bytearray()  # 20 bytes for each record: memory is all that grows with the number of files
+        self._from = array("I")
+        self._objects: list[Objects] = []
+
+    def records(self) -> Iterator[bytes]:
+        """Yield the records, some at a time, each whole. Raises StageFailed."""
+        self._contents.begin()
+        self._ids.clear()
+        del self._from[:], self._objects[:]
+        parts: list[bytes] = []
+        size = 0
+        for item in self._items():
+            record = self._record(item)
+            parts.append(record)
+            size += len(record)
+            if size >= CHUNK:
+                yield b"".join(parts)
+                parts, size = [], 0
+        yield b"".join(parts)
+
+    def _record(self, item: Item) -> bytes:
+        mode, path, oid, objects = item
+        if objects not in self._objects:  # submodules have their own
+            self._objects.append(objects)
+        self._from.append(self._objects.index(objects))
+        self._ids += oid
+        size, target = 0, b""
+        if mode == SYMLINK:
+            target = target_of(item)
+            size = len(target)
+        elif mode != DIRECTORY:
+            size = self._contents.size(item)
+        self._contents.count(path, size)
+        name = path[path.rfind(b"/") + 1 :]
+        time = self._time_of(path + b"/" if mode == DIRECTORY else path)
+        return RECORD.pack(MODES[mode], path.count(b"/"), len(name), len(target), size, time) + name + target
+
+    def contents(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """Yield what is in the files of these numbers, one behind the other. Raises StageFailed."""
+        parts: list[bytes] = []
+        size = 0
+        for number in numbers:
+            if not 0 <= number < len(self._from):
+                raise StageFailed(f"file {number} is not on the list")
+            item = self._item(number, b"")
+            try:
+                content = self._contents.read(item)
+            except StageFailed:
+                item = self._item(number, next(islice(self._items(), number, None)).path)
+                content = self._contents.read(item)  # fails again, and says where
+            if isinstance(content, Large):
+                yield b"".join(parts)
+                parts, size = [], 0
+                yield from pieces(item, content)
+                continue
+            parts.append(content)
+            size += len(content)
+            if size >= CHUNK:
+                yield b"".join(parts)
+                parts, size = [], 0
+        yield b"".join(parts)
+
+    def _item(self, number: int, path: bytes) -> Item:
+        oid = bytes(self._ids[20 * number : 20 * number + 20])
+        return Item(FILE, path, oid, self._objects[self._from[number]])
