@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import docker
 import pytest
 
@@ -76,7 +79,8 @@ def test_a_rename_that_was_cut_off_goes_on(running: Deployable) -> None:
     """As if killed after config.toml was written: a push is told, and the same command does the rest."""
     app, site, new = running, running.site, f"{running.name}-new"
     config, conf = site.home / "config.toml", site.gogs.repository(app.name) / "gitdeploy.conf"
-    state, hook = (site.home / "state.db").read_bytes(), conf.read_bytes()
+    with contextlib.closing(sqlite3.connect(site.home / "state.db")) as db:  # some of it may be in the file beside it
+        state, hook = db.serialize(), conf.read_bytes()
     site.run("rename", app.name, new)
     assert f"app {new}" in conf.read_text()
     for leftover in site.home.glob("state.db-*"):
