@@ -17,6 +17,7 @@ from typing import NamedTuple
 from gitdeploy.engine import protobuf
 from gitdeploy.engine.contexts import FileEntry
 from gitdeploy.engine.protobuf import Malformed, Message
+from gitdeploy.errors import EngineError
 
 STAT, REQ, DATA, FIN, ERR = 0, 1, 2, 3, 4
 
@@ -52,11 +53,18 @@ class Packet(NamedTuple):
     text: str = ""
 
 
+class OddName(EngineError):
+    """A name or a symlink's target that is no text, as strings of Protocol Buffers are."""
+
+
 def listed(entries: Iterable[FileEntry]) -> Iterator[bytes]:
-    """Yield the packets of a list, its end included, many at once."""
+    """Yield the packets of a list, its end included, many at once. Raises OddName."""
     parts: list[bytes] = []
     size = 0
     for mode, path, length, time, target in entries:
+        if not (path.isascii() and target.isascii()):
+            _require_text(path)
+            _require_text(target)
         packet = _stat(mode, path, length, time, target)
         parts.append(packet)
         size += len(packet)
@@ -64,6 +72,13 @@ def listed(entries: Iterable[FileEntry]) -> Iterator[bytes]:
             yield b"".join(parts)
             parts, size = [], 0
     yield b"".join([*parts, END_OF_LIST])
+
+
+def _require_text(name: bytes) -> None:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        raise OddName(f"the name {name.decode('utf-8', 'backslashreplace')[:200]} is no UTF-8") from None
 
 
 def _stat(mode: int, path: bytes, length: int, time: int, target: bytes) -> bytes:

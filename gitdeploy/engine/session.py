@@ -1,7 +1,7 @@
 """BuildKit's session: the engine calls its client back, by gRPC on a connection that the client opened.
 
-On that connection, an upgraded POST /session or a tunnel, the roles are swapped: this side is the HTTP/2 server. One thread reads
-and answers what is answered at once; each transfer of files has a thread of its own, which sends as the engine makes room.
+On that connection, an upgraded POST /session or a tunnel, the roles are swapped: this side is the HTTP/2 server. One thread
+reads and answers what is answered at once; each transfer of files has a thread of its own, which sends as the engine makes room.
 
 Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md; and `answering` for what is asked.
 """

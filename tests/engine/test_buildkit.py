@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from gitdeploy.engine import buildkit as module
-from gitdeploy.engine.buildkit import failed, query
+from gitdeploy.engine import solveanswer as module
+from gitdeploy.engine.buildkit import query
 from gitdeploy.engine.lines import LONGEST
 from gitdeploy.engine.progress import Failure
+from gitdeploy.engine.solveanswer import failed
 from gitdeploy.engine.types import BuildRequest
 from gitdeploy.errors import BuildFailed, RegistryError
 from tests.support.builder import Builder, running
@@ -183,12 +184,12 @@ def test_a_line_of_a_megabyte_arrives_as_far_as_buildkit_passes_it_on(buildkit: 
 
 def test_the_query_names_what_was_asked_for_and_nothing_else() -> None:
     plain = BuildRequest("Dockerfile", ("a:1", "a:latest"))
-    assert query(plain, "b", "s") == [
+    assert query(plain, "b", "s", files=True) == [
         *(("version", "2"), ("buildid", "b"), ("session", "s"), ("remote", "client-session")),
         *(("dockerfile", "Dockerfile"), ("t", "a:1"), ("t", "a:latest")),
     ]
     full = replace(plain, target="x", args={"A": "1"}, labels={"l": "v"}, cache_from=("c:1",), inline_cache=True)
-    assert dict(query(replace(full, no_cache=True, pull=True), "b", "")) == {
+    assert dict(query(replace(full, no_cache=True, pull=True), "b", "", files=False)) == {
         **{"version": "2", "dockerfile": "Dockerfile", "buildid": "b", "t": "a:latest", "target": "x", "nocache": "1"},
         **{
             "buildargs": '{"A": "1", "BUILDKIT_INLINE_CACHE": "1"}',

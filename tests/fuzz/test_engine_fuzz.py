@@ -20,7 +20,6 @@ from gitdeploy.config.imagereference import parse as parse_reference
 from gitdeploy.config.model import App
 from gitdeploy.config.problems import BadValue
 from gitdeploy.engine import trace
-from gitdeploy.engine.buildkit import SolveAnswer, failed
 from gitdeploy.engine.classic import Steps
 from gitdeploy.engine.cutting import LONGEST_REASON
 from gitdeploy.engine.diagnosis import container_failure, registry_failure
@@ -33,6 +32,7 @@ from gitdeploy.engine.messages import LONGEST as LONGEST_MESSAGE
 from gitdeploy.engine.messages import decoded, failure, lines, refusal
 from gitdeploy.engine.progress import Failure, Progress
 from gitdeploy.engine.protobuf import Malformed, field
+from gitdeploy.engine.solveanswer import SolveAnswer, failed
 from gitdeploy.errors import BuildFailed, EngineError, StageFailed
 from gitdeploy.pipeline.buildguard import check_base, check_frontends
 from tests.support import traces

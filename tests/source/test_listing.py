@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.source.ages import Ages
+from gitdeploy.source.lfs import LfsStore
 from gitdeploy.source.listing import RECORD
 from gitdeploy.source.reader import RemoteContext
 from gitdeploy.source.remotelisting import Entry, RemoteListing
@@ -229,7 +230,12 @@ def test_lfs_pointers_count_as_what_they_stand_for(repo: GitRepo, open_path: Pat
     with opened(repo.path) as repository:
         commit = repository.resolve("main")
         made = repository.context(
-            commit, directory=".", dockerfile="Dockerfile", lfs=open_path / "lfs", submodules=None, limit=10**7
+            commit,
+            directory=".",
+            dockerfile="Dockerfile",
+            lfs=LfsStore(open_path / "lfs", 1, True, None),
+            submodules=None,
+            limit=10**7,
         )
         listing, entries = listed(made)
         assert [entry[2] for entry in entries] == [len(DOCKERFILE), len(data), len(pointer)]

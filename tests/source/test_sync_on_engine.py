@@ -4,89 +4,22 @@ from __future__ import annotations
 
 import os
 import subprocess
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import docker
 import pytest
 
-from gitdeploy.engine.client import connect
-from gitdeploy.engine.types import BuildRequest
-from gitdeploy.pipeline import contextages
-from gitdeploy.releases.state import State
-from gitdeploy.source.reader import Place
-from gitdeploy.worker.readers import Readers
-from tests.source.test_context_on_engine import FILES, contents
+from tests.source.building import Site
+from tests.source.test_context_on_engine import FILES
 from tests.source.test_ignore_docker import clis, speaks_buildkit
-from tests.support.gitrepo import GitRepo, Member, Tree, executable, sha1, symlink
+from tests.support.gitrepo import Tree, executable, sha1, symlink
 from tests.support.images import BaseImages
-from tests.support.recorder import Recorder
 
 COPY_ALL = b'FROM scratch\nCOPY . /ctx/\nCMD ["x"]\n'
 DOCKER = [docker for docker in clis() if speaks_buildkit(docker)]
 
 
-@dataclass
-class Site:
-    """One app's builds, as its worker makes them.
-
-    Attributes:
-        repo: the app's repository.
-        times: of its commits to come, seconds since the epoch.
-    """
-
-    repo: GitRepo
-    client: docker.DockerClient
-    state: State
-    url: str
-    tag: str = field(default_factory=lambda: f"gitdeploy-sync:{uuid.uuid4().hex[:12]}")
-    said: Recorder = field(default_factory=Recorder)
-    sent: int = 0
-
-    def build(self, rev: str = "main", *, directory: str = ".", dockerfile: str = "Dockerfile", app: str = "o/app") -> str:
-        """Builds a commit and returns its image's id."""
-        engine, readers = connect({"DOCKER_HOST": self.url}), Readers(lambda path: Place(path, path.parent, 0, 0))
-        self.said = Recorder()
-        try:
-            with readers.open(self.repo.path) as repository:
-                commit = repository.resolve(rev)
-                context = repository.context(
-                    commit, directory=directory, dockerfile=dockerfile, lfs=None, submodules=None, limit=10**9
-                )
-                tools = self  # has all that `begin` wants
-                key = contextages.begin(app, commit, repository, context, tools)  # type: ignore[arg-type]
-                request = BuildRequest(
-                    context.dockerfile, (self.tag,), shared_key=key, ended=lambda: self.state.ages_known(app), engine="buildkit"
-                )
-                image = engine.build(request, context, lambda host: None, self.said)
-                self.sent = context.bytes
-                return image
-        finally:
-            readers.close()
-            engine.close()
-
-    @staticmethod
-    def now() -> float:
-        return 2e9
-
-    def found(self) -> dict[str, Member]:
-        """What is in /ctx of the image that was built last."""
-        return contents(self.client, self.tag)
-
-    def cached(self) -> set[str]:
-        """The steps that were taken from the cache."""
-        return {line.split(" · ")[0] for line in self.said.lines if line.endswith(" · CACHED")}
-
-
-@pytest.fixture
-def site(docker_client: docker.DockerClient, engine_url: str, open_path: Path) -> Iterator[Site]:
-    with State(open_path / "state.db") as state:
-        made = Site(GitRepo(open_path / "app.git"), docker_client, state, engine_url)
-        yield made
-        for image in docker_client.images.list(name=made.tag.partition(":")[0]):
-            docker_client.images.remove(image.id, force=True)
+def is_text(name: str | bytes) -> bool:
+    return b"\xff" not in os.fsencode(name) and b"\xe9\xe9" not in os.fsencode(name)
 
 
 def checked_out(site: Site, directory: Path) -> Path:
@@ -106,7 +39,7 @@ def checked_out(site: Site, directory: Path) -> Path:
 def test_an_image_is_that_of_docker_build(site: Site, tmp_path: Path, docker_command: str, where: str, directory: str) -> None:
     more: Tree = {".dockerignore": b"**/ignored*\n!**/ignored-not\n", "x/ignored": b"1", "x/ignored-not": b"2"}
     prefix = b"" if directory == "." else os.fsencode(directory) + b"/"
-    files = {prefix + os.fsencode(name): file for name, file in {**FILES, **more}.items()}
+    files = {prefix + os.fsencode(name): file for name, file in {**FILES, **more}.items() if is_text(name)}
     site.repo.commit({os.fsencode(where): COPY_ALL, **files})
     site.build(directory=directory, dockerfile=where)
     ours = site.found()

@@ -22,6 +22,7 @@ PREFIX = "gitdeploy-test"
 
 BUSYBOX = Path("/bin/busybox")
 HAPROXY = Path("/usr/sbin/haproxy")
+NGINX = Path("/usr/sbin/nginx")
 GIT = Path("/usr/bin/git")
 PYTHON = Path("/usr/bin/python3").resolve()  # Debian's, for example /usr/bin/python3.11
 PYTHON_PACKAGES = (f"{PYTHON.name}-minimal", f"lib{PYTHON.name}-minimal", f"lib{PYTHON.name}-stdlib")
@@ -144,6 +145,16 @@ def haproxy_root() -> Root:
     root.copy_program(HAPROXY, "/usr/local/sbin/haproxy")
     root.directories |= {"/var/lib/haproxy": (0o755, 99), "/usr/local/etc/haproxy": (0o755, 0), "/run": (0o755, 0)}
     root.files["/usr/local/bin/docker-entrypoint.sh"] = (0o755, HAPROXY_ENTRYPOINT.encode())
+    return root
+
+
+def nginx_root() -> Root:
+    """Debian's nginx on top of busybox; it serves /srv on port 80."""
+    root = busybox_root()
+    root.copy_program(NGINX)
+    serve = "events {} http { access_log off; server { listen 80; root /srv; } }\n"
+    root.files["/etc/nginx/nginx.conf"] = (0o644, f"daemon off; error_log stderr; user nobody nogroup; {serve}".encode())
+    root.directories |= {"/var/lib/nginx": (0o755, 0), "/var/log/nginx": (0o755, 0), "/run": (0o755, 0)}
     return root
 
 
