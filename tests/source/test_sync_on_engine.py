@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
 
+from gitdeploy.errors import GitdeployError
+from gitdeploy.source.remotelisting import RemoteListing
 from tests.source.building import Site
 from tests.source.test_context_on_engine import FILES
 from tests.source.test_ignore_docker import clis, speaks_buildkit
+from tests.support.engine import PrivateEngine
 from tests.support.gitrepo import Tree, executable, sha1, symlink
 from tests.support.images import BaseImages
 
@@ -162,3 +166,29 @@ def test_dockerignore_itself_can_be_copied_and_named_files_too(site: Site, base_
         "d/e": sha1(b"2"),
     }
     assert site.sent < 100
+
+
+def test_an_engine_that_was_killed_in_the_middle_gets_everything_again(
+    site: Site, private_engine: PrivateEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has new files by then, and what it knows of their content may be that of the old ones."""
+    files: Tree = {"Dockerfile": COPY_ALL, **{f"f{number}": b"1" * 100_000 for number in range(20)}}
+    site.repo.commit(files)
+    site.build()
+    first = site.found()
+    site.repo.commit({**files, **{f"f{number}": b"2" * 100_000 for number in range(20)}})
+    read = RemoteListing.contents
+
+    def killing(listing: RemoteListing, numbers: Sequence[int]) -> Generator[tuple[int, bytes]]:
+        for sent, piece in enumerate(read(listing, numbers)):
+            yield piece
+            if sent == 10:
+                private_engine.kill()
+
+    with monkeypatch.context() as patch, pytest.raises(GitdeployError):
+        patch.setattr(RemoteListing, "contents", killing)
+        site.build()
+    private_engine.start()
+    site.build()
+    assert site.sent == 2_000_000 + len(COPY_ALL)
+    assert site.found() == site.repo.archive("main") != first
