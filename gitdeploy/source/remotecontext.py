@@ -67,9 +67,10 @@ class RemoteContext:
 
     def opened(self) -> int:
         """Return a number that is another one whenever the process that reads had to be replaced. Raises StageFailed."""
-        if self._opened != self._repository.opened or not self._repository.alive:
-            self._open()
-        return self._opened
+        with self._one_at_a_time:
+            if self._opened != self._repository.opened or not self._repository.alive:
+                self._open()
+            return self._opened
 
     def tar(self) -> Iterator[bytes]:
         """Return the tar stream, checked: no builder can find another Dockerfile in it than `content`."""

@@ -50,14 +50,15 @@ class RemoteListing:
         self._opened = self._context.opened()
         del self._sizes[:]
         try:
-            yield from self._entries()
+            with closing(self._context.stream({**self._request, "verb": "listing"}, MOST_BYTES, self._cancelled)) as answer:
+                yield from self._entries(answer)
         except BadFrame as bad:
             raise nonsense(bad) from None
         self._context.files = len(self._sizes)
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self, answer: Iterator[bytes]) -> Iterator[Entry]:
         above, last = [b""], [b""]  # for each directory around: its path, and the last name in it
-        for data in self._context.stream({**self._request, "verb": "listing"}, MOST_BYTES, self._cancelled):
+        for data in answer:
             at, end = 0, len(data)
             while at < end:
                 begin = at + RECORD.size

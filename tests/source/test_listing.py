@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitdeploy.errors import Cancelled, StageFailed
+from gitdeploy.source import remotelisting
 from gitdeploy.source.ages import Ages
 from gitdeploy.source.lfs import LfsStore
 from gitdeploy.source.listing import RECORD
@@ -279,6 +281,20 @@ def test_waiting_ends_when_nobody_wants_it_any_more(repo: GitRepo) -> None:
             for _ in range(100):  # what has come already is taken all the same
                 list(listing.entries())
         assert members(made) == repo.archive("main")
+
+
+def test_a_list_that_failed_holds_up_no_other(repo: GitRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is read in a thread of its own, one at a time."""
+    repo.commit(FILES)
+    with opened(repo.path) as repository, ThreadPoolExecutor(1) as one, ThreadPoolExecutor(2) as two:
+        made = context(repository)
+        made.use_ages(Ages(b"t" * 20, 1).dump())
+        with monkeypatch.context() as patch:
+            patch.setattr(remotelisting, "MAX_ENTRIES", 3)
+            failed = one.submit(listed, made).exception(60)
+            assert isinstance(failed, StageFailed)
+        counts = [two.submit(lambda: len(listed(made)[1])) for _ in range(4)]
+        assert {count.result(60) for count in counts} == {len(listed(made)[1])}
 
 
 # What a process says that a repository has taken over.
