@@ -110,10 +110,16 @@ def peak(command: list[str]) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that one has started."""
+    """The processes that one has started, but for those that are still its copy."""
     with suppress(OSError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        found = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in found if command_line(child) != command_line(pid)]
     return []
+
+
+def command_line(pid: int) -> bytes:
+    """What a process was started with."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def high_water(pid: int) -> int:
