@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from gitdeploy.engine.contexts import BuildContext
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.images import age
 from gitdeploy.engine.transport import Api
@@ -81,7 +82,7 @@ class ScopedEngine(DockerEngine):
     def build(
         self,
         request: BuildRequest,
-        context: Iterator[bytes],
+        context: BuildContext,
         credentials: Credentials,
         output: Output,
         cancel: Cancel = NEVER,

@@ -1,7 +1,7 @@
 """BuildKit's session: the engine calls its client back, by gRPC on a connection that the client opened.
 
 On that connection, an upgraded POST /session or a tunnel, the roles are swapped: this side is the HTTP/2 server. One thread
-reads and answers what is answered at once; each transfer of files has a thread of its own, which sends as the engine makes room.
+reads and answers what is answered at once; each transfer of files has one of its own, which sends as the engine makes room.
 
 Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md; and `answering` for what is asked.
 """
@@ -21,12 +21,11 @@ from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamR
 from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 
 from gitdeploy.engine.answering import LARGEST_REQUEST, METHODS, NOT_FOUND, OK, UNKNOWN, Service, SessionAnswer
-from gitdeploy.engine.apiversion import NATIVE_GRPC, at_least
-from gitdeploy.engine.dial import Endpoint, Headers, hang_up, one_by_one, upgrade
+from gitdeploy.engine.dial import Endpoint, Headers, hang_up
 from gitdeploy.engine.filesync import DIFF_COPY, Ended, FileTransfer
 from gitdeploy.engine.packets import FRAME
-from gitdeploy.engine.tunnel import SESSION, tunnel
-from gitdeploy.errors import BuildFailed, EngineError, GitdeployError
+from gitdeploy.engine.tunnel import connected
+from gitdeploy.errors import BuildFailed, GitdeployError
 
 LARGEST_HEADERS = 4 << 20
 """Bytes of a request's headers: the paths of all that a Dockerfile copies are there."""
@@ -245,23 +244,7 @@ def open_session(
         "X-Docker-Expose-Session-Grpc-Method": (*METHODS, *([DIFF_COPY] if service.sources else [])),
     }
     with (
-        _connected(where, headers) as connection,
+        connected(where, headers) as connection,
         contextlib.closing(Session(connection, service, session_id, sent)) as session,
     ):
         yield session
-
-
-@contextlib.contextmanager
-def _connected(where: Endpoint, headers: Headers) -> Iterator[socket.socket]:
-    """Yield a connection for a session, by POST /session; where that is gone, in BuildKit's own way, if the engine has it."""
-    with contextlib.ExitStack() as stack:
-        try:
-            connection = stack.enter_context(upgrade(where, "/session", headers))
-        except EngineError as refusal:
-            if not at_least(where.api_version, NATIVE_GRPC):
-                raise
-            try:
-                connection = stack.enter_context(tunnel(where, SESSION, one_by_one(headers)))
-            except EngineError:
-                raise refusal from None
-        yield connection
