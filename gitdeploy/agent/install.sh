@@ -112,6 +112,8 @@ build() {
 # start: replaces the agent. The old one gets a minute to leave its deployment in order.
 start() {
     set -- --volume "$name:/var/lib/gitdeploy" --env "GITDEPLOY_DATA=$data" --volume "${volume:-$data}:$data"
+    config=${data%/*}/config # where app.ini lies with Gitea's rootless image
+    [ -n "$volume" ] || [ ! -d "$data/git/repositories" ] || [ ! -f "$config/app.ini" ] || set -- "$@" --volume "$config:$config:ro"
     host=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}' 2>/dev/null)}
     case ${host:-unix:///var/run/docker.sock} in
         unix://*) set -- "$@" --volume "${host#unix://}:/var/run/docker.sock" ;;

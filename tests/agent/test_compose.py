@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from gitdeploy.gitserver.gitserver import read_server
 from tests.support.agent import CHECKOUT
 from tests.support.compose import parse
 
 PAGE = (CHECKOUT / "gitdeploy" / "docs" / "install.md").read_text()
 (TEXT,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 COMPOSE: Any = parse(TEXT)
-AGENT, GOGS, REGISTRY = (COMPOSE["services"][name] for name in ("gitdeploy", "gogs", "registry"))
+AGENT, GOGS, REGISTRY, SETTINGS = (COMPOSE["services"][name] for name in ("gitdeploy", "gogs", "registry", "settings"))
+(INI,) = re.findall(r"^```ini\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 DOCKERFILE = (CHECKOUT / "gitdeploy/agent/Dockerfile").read_text()
 
 
@@ -36,6 +38,25 @@ def test_gogs_and_the_agent_share_gogs_data_and_nothing_else() -> None:
     assert "GITDEPLOY_HOME=/var/lib/gitdeploy " in DOCKERFILE
     named = {source for service in (AGENT, GOGS, REGISTRY) for source in mounts(service).values() if "/" not in source}
     assert named == set(COMPOSE["volumes"])
+
+
+def test_gogs_has_its_settings_before_it_starts(tmp_path: Path) -> None:
+    """What both read of them is in the volume that they share, and the ports are those that are published."""
+    assert mounts(SETTINGS) == {"/data": "gogs", "/app.ini": "./app.ini"}
+    assert GOGS["depends_on"] == {"settings": {"condition": "service_completed_successfully"}}
+    assert "cp -n /app.ini /data/gogs/conf/ " in TEXT
+    data = tmp_path / "data"
+    (data / "gogs/conf").mkdir(parents=True)
+    (data / "gogs/conf/app.ini").write_text(INI)
+    (data / "gogs/data/lfs-objects").mkdir(parents=True)
+    (data / "git").mkdir()
+    server = read_server(data)
+    assert server.root == data / "git/gogs-repositories"
+    assert server.database == ("sqlite3", str(data / "gogs/data/gogs.db"))
+    assert server.lfs
+    assert [server.settings["server"][key] for key in ("HTTP_PORT", "SSH_LISTEN_PORT")] == [
+        port.rpartition(":")[2] for port in GOGS["ports"]
+    ]
 
 
 def test_the_agent_is_as_install_sh_makes_it() -> None:
@@ -65,7 +86,7 @@ def test_images_are_pushed_to_its_registry_and_only_this_machine_reaches_it() ->
     address, _, inside = port.rpartition(":")
     assert inside == "5000"
     assert address.startswith("127.0.0.1:")
-    (command,) = re.findall(r"^docker compose exec .*$", PAGE, re.MULTILINE)
+    (command,) = re.findall(r"^docker compose exec gitdeploy .*$", PAGE, re.MULTILINE)
     assert command.startswith(f"docker compose exec gitdeploy gitdeploy enrol devops/dev-app --image {address}/")
 
 

@@ -257,3 +257,21 @@ def test_deleted(app: Deployable) -> None:
     app.site.run("enrol", app.name)
     app.clone.release("1.0.2")
     assert "1.0.2 is live" in app.clone.push(app.server.ssh(app.name)).text
+
+
+LFS = 'FROM gitdeploy-test/python:1\nWORKDIR /app\nCOPY . .\nRUN grep -q "all of it" page.bin\nCMD ["python3", "app.py"]\n'
+
+
+def test_lfs(app: Deployable) -> None:
+    """An object of the repository comes out; one of another repository does not, though the server has it."""
+    pointer = app.server.put_lfs(app.name, f"{app.name}: all of it".encode())
+    app.clone.release("1.0.0", {"Dockerfile": LFS, "page.bin": pointer})
+    push = app.clone.push(app.server.http(app.name))
+    assert "1.0.0 is live" in push.text, push.text
+    other = app.server.create_repository(f"{app.name.partition('/')[2]}-private")
+    secret = app.server.put_lfs(other, f"{other}: all of it".encode())
+    app.clone.release("1.0.1", {"page.bin": secret})
+    push = app.clone.push(app.server.ssh(app.name))
+    assert "the Git LFS object of page.bin" in push.text, push.text
+    assert "is not one of this repository's" in push.text
+    assert app.told() == [("push", "failed"), ("push", "succeeded")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import base64
+import hashlib
 import json
 import os
 import shlex
@@ -99,6 +100,25 @@ class RealServer(abc.ABC):
     def http(self, name: str) -> Remote:
         """Where to push "owner/name" over HTTP."""
         return Remote(f"http://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{name}.git")
+
+    def put_lfs(self, name: str, content: bytes) -> bytes:
+        """Gives a repository an LFS object, as `git lfs push` does; returns the pointer file that a tree holds in its place.
+
+        https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
+        """
+        oid, login = hashlib.sha256(content).hexdigest(), base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        kind, headers = "application/vnd.git-lfs+json", {"Authorization": f"Basic {login}"}
+        batch = {"operation": "upload", "transfers": ["basic"], "objects": [{"oid": oid, "size": len(content)}]}
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/{name}.git/info/lfs/objects/batch",
+            json.dumps(batch).encode(),
+            {**headers, "Accept": kind, "Content-Type": kind},
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            upload = json.loads(answer.read())["objects"][0]["actions"]["upload"]
+        headers |= {"Content-Type": "application/octet-stream", **upload.get("header", {})}
+        with urllib.request.urlopen(urllib.request.Request(upload["href"], content, headers, method="PUT"), timeout=60):
+            return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n".encode()
 
     @abc.abstractmethod
     def introduce(self) -> None:
