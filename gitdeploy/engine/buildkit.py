@@ -23,7 +23,8 @@ from gitdeploy.engine.filesync import Sources, shown_name
 from gitdeploy.engine.packets import OddName
 from gitdeploy.engine.progress import sending
 from gitdeploy.engine.query import Query, common
-from gitdeploy.engine.session import Session, open_session
+from gitdeploy.engine.session import Session
+from gitdeploy.engine.sessionopening import open_session
 from gitdeploy.engine.solveanswer import SolveAnswer
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Credentials, Output

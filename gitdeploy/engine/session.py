@@ -1,7 +1,7 @@
 """BuildKit's session: the engine calls its client back, by gRPC on a connection that the client opened.
 
 On that connection, an upgraded POST /session or a tunnel, the roles are swapped: this side is the HTTP/2 server. One thread
-reads and answers what is answered at once; each transfer of files has one of its own, which sends as the engine makes room.
+reads and answers what is answered at once; each transfer of files has a thread of its own, which sends when there is room.
 
 Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md; and `answering` for what is asked.
 """
@@ -9,10 +9,9 @@ Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md; and `ans
 from __future__ import annotations
 
 import contextlib
-import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from h2.config import H2Configuration
@@ -20,11 +19,10 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError, StreamClosedError, StreamIDTooLowError
 
-from gitdeploy.engine.answering import LARGEST_REQUEST, METHODS, NOT_FOUND, OK, UNKNOWN, Service, SessionAnswer
-from gitdeploy.engine.dial import Endpoint, Headers, hang_up
+from gitdeploy.engine.answering import LARGEST_REQUEST, NOT_FOUND, OK, UNKNOWN, Service, SessionAnswer
+from gitdeploy.engine.dial import hang_up
 from gitdeploy.engine.filesync import DIFF_COPY, Ended, FileTransfer
 from gitdeploy.engine.packets import FRAME
-from gitdeploy.engine.tunnel import connected
 from gitdeploy.errors import BuildFailed, GitdeployError
 
 LARGEST_HEADERS = 4 << 20
@@ -222,29 +220,3 @@ def _trailers(status: int, reason: str = "") -> list[tuple[str, str]]:
     """Return gRPC's status, and what is to be said about it."""
     message = [("grpc-message", quote(reason[:LONGEST_REASON], safe=" /:,.-_", errors="backslashreplace"))] if reason else []
     return [("grpc-status", str(status)), *message]
-
-
-@contextlib.contextmanager
-def open_session(
-    where: Endpoint, service: Service, key: str, sent: Callable[[int], object] = lambda count: None
-) -> Iterator[Session]:
-    """Yield a session with the engine, for the time of a build.
-
-    Args:
-        key: by which the engine finds the files again that it got in an earlier session; "" for one that nobody else has.
-        sent: told how many bytes of files are sent.
-
-    Raises EngineError if the engine refuses it, and UnfitError if the engine cannot be reached.
-    """
-    session_id = secrets.token_hex(16)
-    headers: Headers = {
-        "X-Docker-Expose-Session-Uuid": session_id,
-        "X-Docker-Expose-Session-Name": "gitdeploy",
-        "X-Docker-Expose-Session-Sharedkey": key or session_id,
-        "X-Docker-Expose-Session-Grpc-Method": (*METHODS, *([DIFF_COPY] if service.sources else [])),
-    }
-    with (
-        connected(where, headers) as connection,
-        contextlib.closing(Session(connection, service, session_id, sent)) as session,
-    ):
-        yield session

@@ -22,8 +22,7 @@ from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceive
 from h2.exceptions import ProtocolError
 
 from gitdeploy.engine import protobuf
-from gitdeploy.engine.apiversion import NATIVE_GRPC, at_least
-from gitdeploy.engine.dial import TIMEOUT, Endpoint, Headers, dial, hang_up, one_by_one, upgrade
+from gitdeploy.engine.dial import TIMEOUT, Endpoint, dial, hang_up
 from gitdeploy.errors import EngineError
 
 SESSION = "/moby.buildkit.v1.Control/Session"
@@ -142,19 +141,3 @@ class _Call:
             message = protobuf.Message(bytes(self._received[5 : 5 + length]))
             del self._received[: 5 + length]
             self._inside.sendall(message.data(1))
-
-
-@contextlib.contextmanager
-def connected(where: Endpoint, headers: Headers) -> Iterator[socket.socket]:
-    """Yield a connection for a session, by POST /session; where that is gone, in BuildKit's own way, if the engine has it."""
-    with contextlib.ExitStack() as stack:
-        try:
-            connection = stack.enter_context(upgrade(where, "/session", headers))
-        except EngineError as refusal:
-            if not at_least(where.api_version, NATIVE_GRPC):
-                raise
-            try:
-                connection = stack.enter_context(tunnel(where, SESSION, one_by_one(headers)))
-            except EngineError:
-                raise refusal from None
-        yield connection

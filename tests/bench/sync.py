@@ -22,7 +22,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 
-from gitdeploy.engine import dial, session
+from gitdeploy.engine import dial, sessionopening
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.types import BuildRequest
 from gitdeploy.pipeline import contextages
@@ -163,7 +163,7 @@ def counted() -> list[int]:
         with plain(*arguments, **options) as connection:  # type: ignore[arg-type]
             yield Counting(connection)
 
-    session.upgrade = upgrade  # type: ignore[assignment]
+    sessionopening.upgrade = upgrade  # type: ignore[assignment]
     return total
 
 

@@ -17,6 +17,7 @@ from tests.source.test_ignore_docker import clis, speaks_buildkit
 from tests.support.engine import PrivateEngine
 from tests.support.gitrepo import Tree, executable, sha1, symlink
 from tests.support.images import BaseImages
+from tests.support.interposer import interpose
 
 COPY_ALL = b'FROM scratch\nCOPY . /ctx/\nCMD ["x"]\n'
 DOCKER = [docker for docker in clis() if speaks_buildkit(docker)]
@@ -192,3 +193,15 @@ def test_an_engine_that_was_killed_in_the_middle_gets_everything_again(
     site.build()
     assert site.sent == 2_000_000 + len(COPY_ALL)
     assert site.found() == site.repo.archive("main") != first
+
+
+def test_where_sessions_are_refused_everything_arrives_all_the_same(site: Site, tmp_path: Path) -> None:
+    """As a stream; from an engine that has BuildKit's own way into a session, too, file by file on that."""
+    files: Tree = {"Dockerfile": COPY_ALL, "large": os.urandom(3_000_000), "link": symlink(b"large"), "d/x": executable(b"1")}
+    with interpose(site.url, tmp_path) as between:
+        between.refused["/session"] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        site.url = between.url
+        for content in (b"1", b"2"):
+            site.repo.commit({**files, "index": content})
+            site.build()
+            assert site.found() == site.repo.archive("main")
