@@ -31,17 +31,17 @@ def test_lfs_objects_and_submodules_of_the_same_gogs(app: Deployable, docker_cli
     owner = app.name.partition("/")[0]
     lib = GitRepo(gogs.repository(f"{owner}/lib")).commit({"hello": b"from the submodule\n"})
     add_submodule(app.clone, "http://localhost:3000/devops/lib.git", lib)
-    app.clone.release("1", {"picture": gogs.put_lfs_object(b"from the LFS store\n")})
+    app.clone.release("1", {"picture": gogs.put_lfs_object(b"from the LFS store\n", app.name)})
     assert "1 is live" in app.clone.push(app.remote).text
     assert file_of(docker_client, app, "/app/lib/hello") == "from the submodule\n"
     assert file_of(docker_client, app, "/app/picture") == "from the LFS store\n"
 
 
 def test_an_lfs_object_that_is_missing_and_a_submodule_from_elsewhere(app: Deployable) -> None:
-    app.site.gogs.put_lfs_object(b"another")
+    app.site.gogs.put_lfs_object(b"another", app.name)
     app.clone.release("1", {"picture": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 9\n"})
     missing = app.clone.push(app.remote).text
-    assert "FAILED at Build: the Git LFS object of picture (aaaaaaaaaaaa…, 9 bytes) is not at" in missing
+    assert "FAILED at Build: the Git LFS object of picture (aaaaaaaaaaaa…, 9 bytes) is not one of this repository's" in missing
     assert "git lfs push --all origin" in missing
     add_submodule(app.clone, "https://elsewhere.example/devops/lib.git", "1" * 40)
     app.clone.release("2", {"picture": None})

@@ -9,6 +9,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -85,12 +86,14 @@ DOCKERFILES = st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=60
 
 @given(DOCKERFILES, st.dictionaries(st.sampled_from(["A", "a", "TARGETARCH"]), st.text(max_size=50)))
 def test_dockerfiles(text: str, args: dict[str, str]) -> None:
-    assert all(0 < instruction.line <= text.count("\n") + 1 for instruction in parse(text))
-    for image in base_images(text, args):
-        assert image
-        assert len(image) <= max(LONGEST_VALUE, len(text))
-        check_base(image, {}, ME, [])
-    list(beyond_classic(text, args))
+    with suppress(BuildFailed):  # odd blanks, and flags beyond ASCII
+        images = base_images(text, args)
+        assert all(0 < instruction.line <= text.count("\n") + 1 for instruction in parse(text))
+        for image in images:
+            assert image
+            assert len(image) <= max(LONGEST_VALUE, len(text))
+            check_base(image, {}, ME, [])
+        list(beyond_classic(text, args))
 
 
 @given(DOCKERFILES)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +44,14 @@ OBJECTS_PATH = data/lfs-objects
 
 [log]
 ROOT_PATH = /app/gogs/log
+"""
+
+
+# As internal/database of Gogs has them (users.go, repo.go, lfs.go), as far as it matters whose an LFS object is.
+TABLES = """\
+CREATE TABLE IF NOT EXISTS "user" (id INTEGER PRIMARY KEY, lower_name TEXT);
+CREATE TABLE IF NOT EXISTS repository (id INTEGER PRIMARY KEY, owner_id INTEGER, lower_name TEXT);
+CREATE TABLE IF NOT EXISTS lfs_object (repo_id INTEGER, oid TEXT);
 """
 
 
@@ -139,12 +149,18 @@ class Gogs:
         """A push by path that runs hooks in Gogs' environment, as the fastest of the three transports."""
         return Remote(str(self.repository(name)), self.hook_environment(name))
 
-    def put_lfs_object(self, content: bytes) -> bytes:
-        """Stores an LFS object; returns the pointer file that a tree holds in its place."""
+    def put_lfs_object(self, content: bytes, name: str) -> bytes:
+        """Stores an LFS object of "Owner/Name"; returns the pointer file that a tree holds in its place."""
         oid = hashlib.sha256(content).hexdigest()
         path = self.data / "gogs/data/lfs-objects" / oid[0] / oid[1] / oid
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        owner, _, repository = name.lower().partition("/")
+        with closing(sqlite3.connect(self.data / "gogs/data/gogs.db", isolation_level=None)) as tables:
+            tables.executescript(TABLES)
+            tables.execute('INSERT INTO "user" (lower_name) VALUES (?)', (owner,))
+            tables.execute('INSERT INTO repository (owner_id, lower_name) SELECT max(id), ? FROM "user"', (repository,))
+            tables.execute("INSERT INTO lfs_object SELECT max(id), ? FROM repository", (oid,))
         self.own()
         return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(content)}\n".encode()
 
