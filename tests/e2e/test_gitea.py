@@ -62,7 +62,12 @@ def server(tmp_path: Path, engine_url: str, app_name: str) -> Server:
     made = gogs.Gogs(data, os.geteuid(), data, data / "none")
     repository = data / "git/repositories" / f"{app_name}.git"
     make_repository(repository)
-    environ = {"GITEA_REPO_NAME": app_name.partition("/")[2], "GITEA_PUSHER_NAME": "alice", "DOCKER_HOST": engine_url}
+    environ = {
+        "SSH_ORIGINAL_COMMAND": "gitea-internal",
+        "GITEA_REPO_NAME": app_name.partition("/")[2],
+        "GITEA_PUSHER_NAME": "alice",
+        "DOCKER_HOST": engine_url,
+    }
     return Server(install(made, {"DOCKER_HOST": engine_url}), repository, environ)
 
 

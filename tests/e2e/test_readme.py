@@ -20,6 +20,10 @@ DIFFERENT = (  # what is another one at each push
 )
 
 
+PROGRESS = "    Push: pushed .*/N MB|sending the build context: .*"
+"""What is said of a transfer that takes a while."""
+
+
 def plain(lines: list[str]) -> list[str]:
     """Lines without what is another at each push."""
     for pattern, word in DIFFERENT:
@@ -27,7 +31,7 @@ def plain(lines: list[str]) -> list[str]:
     passing = [
         line.removesuffix(" · DONE") for line in lines if line.endswith(" · DONE")
     ]  # that a step begins, if it takes a while
-    return [line for line in lines if line not in passing and not re.fullmatch("    Push: pushed .*/N MB", line)]
+    return [line for line in lines if line not in passing and not re.fullmatch(PROGRESS, line)]
 
 
 def test_the_picture_is_what_a_push_prints(app: Deployable) -> None:

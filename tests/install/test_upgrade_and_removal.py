@@ -102,7 +102,10 @@ def test_uninstall_and_purge_leave_no_trace(installer: Installer, prepared: Gogs
     assert "devops/dev-app: hook removed" in text
     assert f"devops/other: the earlier hook is back: {theirs}" in text
     after = listing(prepared.data)
-    stays = {"gitdeploy", *(f"gitdeploy/{name}" for name in ("audit.jsonl", "config.toml", "logs", "state.db"))}
+    stays = {
+        "gitdeploy",
+        *(f"gitdeploy/{name}" for name in ("audit.jsonl", "config.toml", "installation-id", "logs", "state.db")),
+    }
     assert set(after) - set(before) <= stays
     assert {name: facts for name, facts in after.items() if name in before} == before
     assert (prepared.data / "gitdeploy/config.toml").read_text() == config
