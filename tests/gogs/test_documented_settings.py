@@ -12,7 +12,7 @@ from pathlib import Path
 
 import docker
 
-from tests.agent.test_compose import INI, PAGE
+from tests.agent.test_compose import INI, PAGE, TEXT
 from tests.gogs.conftest import BINARIES, IMAGE
 from tests.support import gogs_container
 from tests.support.gogs import Gogs
@@ -25,13 +25,17 @@ def test_a_gogs_with_the_documented_settings(docker_client: docker.DockerClient)
     with tempfile.TemporaryDirectory(prefix="gitdeploy-test-") as directory:
         Path(directory).chmod(0o755)
         data = Gogs(Path(directory) / "data", 1000, gogs_container.SEEN, gogs_container.BINARY)
-        (data.data / "gogs/conf").mkdir(parents=True)
+        (places,) = re.findall(r"mkdir -p (.*?) &&", TEXT)
+        for place in places.split():
+            (data.data / place.removeprefix("/data/")).mkdir(parents=True)
         settings = INI.replace("3000", str(port)).replace("2222", str(ssh)).replace("put a long random text here", "x" * 40)
         (data.data / data.ini).write_text(settings)
         data.own()
         container = gogs_container.start(docker_client, IMAGE, str(data.data), [str(data.binary), "web"])
         try:
-            wait_until(lambda: listens(port), 60, f"Gogs: {container.logs().decode()}")
+            wait_until(
+                lambda: listens(port), 30, f"Gogs, whose log is {[*map(Path.read_text, data.data.glob('gogs/log/*.log'))]}"
+            )
             assert listens(ssh)
             (command,) = re.findall(r"^docker compose exec -u git gogs (.*)$", PAGE, re.MULTILINE)
             gogs_container.inside(container, shlex.join(shlex.split(command)))
