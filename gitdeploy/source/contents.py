@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
@@ -68,6 +68,20 @@ def pieces(item: Item, content: Content) -> Iterator[bytes]:
         yield from content.pieces
     except Damaged as damage:
         raise item.objects.damaged(item.oid, damage) from None
+
+
+def gathered(parts: Iterable[bytes], least: int) -> Iterator[bytes]:
+    """Yield the same bytes in chunks of at least so many, the last one excepted."""
+    chunk: list[bytes] = []
+    size = 0
+    for part in parts:
+        chunk.append(part)
+        size += len(part)
+        if size >= least:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield b"".join(chunk)
 
 
 def target_of(item: Item) -> bytes:

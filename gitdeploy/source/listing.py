@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source.contents import Contents, pieces, target_of
-from gitdeploy.source.inflate import Large
+from gitdeploy.source.contents import Contents, gathered, pieces, target_of
 from gitdeploy.source.objects import Objects
 from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, FILE, SYMLINK
 from gitdeploy.source.walk import Item
@@ -61,16 +60,7 @@ class Listing:
         self._contents.begin()
         self._ids.clear()
         del self._from[:], self._objects[:]
-        parts: list[bytes] = []
-        size = 0
-        for item in self._items():
-            record = self._record(item)
-            parts.append(record)
-            size += len(record)
-            if size >= CHUNK:
-                yield b"".join(parts)
-                parts, size = [], 0
-        yield b"".join(parts)
+        yield from gathered(map(self._record, self._items()), CHUNK)
 
     def _record(self, item: Item) -> bytes:
         mode, path, oid, objects = item
@@ -91,28 +81,18 @@ class Listing:
 
     def contents(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield what is in the files of these numbers, one behind the other. Raises StageFailed."""
-        parts: list[bytes] = []
-        size = 0
-        for number in numbers:
-            if not 0 <= number < len(self._from):
-                raise StageFailed(f"file {number} is not on the list")
-            item = self._item(number, b"")
-            try:
-                content = self._contents.read(item)
-            except StageFailed:
-                item = self._item(number, next(islice(self._items(), number, None)).path)
-                content = self._contents.read(item)  # fails again, and says where
-            if isinstance(content, Large):
-                yield b"".join(parts)
-                parts, size = [], 0
-                yield from pieces(item, content)
-                continue
-            parts.append(content)
-            size += len(content)
-            if size >= CHUNK:
-                yield b"".join(parts)
-                parts, size = [], 0
-        yield b"".join(parts)
+        yield from gathered((piece for number in numbers for piece in self._file(number)), CHUNK)
+
+    def _file(self, number: int) -> Iterator[bytes]:
+        if not 0 <= number < len(self._from):
+            raise StageFailed(f"file {number} is not on the list")
+        item = self._item(number, b"")
+        try:
+            content = self._contents.read(item)
+        except StageFailed:
+            item = self._item(number, next(islice(self._items(), number, None)).path)
+            content = self._contents.read(item)  # fails again, and says where
+        return pieces(item, content)
 
     def _item(self, number: int, path: bytes) -> Item:
         oid = bytes(self._ids[20 * number : 20 * number + 20])

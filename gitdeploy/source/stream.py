@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gitdeploy.source import tar
-from gitdeploy.source.contents import Contents, pieces, target_of
+from gitdeploy.source.contents import Contents, gathered, pieces, target_of
 from gitdeploy.source.inflate import Content, Large
 from gitdeploy.source.listing import Listing, Patterns
 from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, SYMLINK
 from gitdeploy.source.walk import Item
 
 CHUNK = 128 << 10
-"""Bytes that a chunk of the stream has at least, those around large files excepted."""
+"""Bytes that a chunk of the stream has at least, the last one excepted."""
 
 
 class ContextStream:
@@ -57,40 +57,28 @@ class ContextStream:
     def __iter__(self) -> Iterator[bytes]:
         self.files = self.bytes = 0
         self._contents.begin()
-        for chunk in self._chunks():
+        for chunk in gathered(self._parts(), CHUNK):
             self.bytes += len(chunk)
             yield chunk
 
-    def _chunks(self) -> Iterator[bytes]:
-        parts: list[bytes] = []
-        size = 0
+    def _parts(self) -> Iterator[bytes]:
         for item in self._ordered():
             self._contents.count(item.path, 0)
             time = self._time_of(item.path + b"/" if item.mode == DIRECTORY else item.path)
             if item.mode == DIRECTORY:
-                parts.append(tar.directory(item.path, time))
-                size += tar.BLOCK
+                yield tar.directory(item.path, time)
                 continue
             self.files += 1
             if item.mode == SYMLINK:
-                parts.append(tar.symlink(item.path, target_of(item), time))
-                size += tar.BLOCK
+                yield tar.symlink(item.path, target_of(item), time)
                 continue
             content = self._content(item)
             length = content.size if isinstance(content, Large) else len(content)
             self._contents.count(item.path, length)
-            parts.append(tar.file(item.path, length, executable=item.mode == EXECUTABLE, time=time))
-            if isinstance(content, Large):
-                yield b"".join(parts)
-                yield from pieces(item, content)
-                parts, size = [tar.padding(length)], 0
-                continue
-            parts += content, tar.padding(length)
-            size += length + tar.BLOCK
-            if size >= CHUNK:
-                yield b"".join(parts)
-                parts, size = [], 0
-        yield b"".join([*parts, tar.END])
+            yield tar.file(item.path, length, executable=item.mode == EXECUTABLE, time=time)
+            yield from pieces(item, content)
+            yield tar.padding(length)
+        yield tar.END
 
     def _ordered(self) -> Iterator[Item]:
         """Yield the Dockerfile, then the rest: BuildKit recognizes a tar stream by its first header, a plain one."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from gitdeploy.source.ignore import IgnoreFilter, Level
 from gitdeploy.source.listing import Patterns
@@ -16,18 +16,6 @@ from gitdeploy.source.tree import DIRECTORY, MAX_LINK, SUBMODULE, SYMLINK, TreeE
 from gitdeploy.source.walk import Enter, Filter, Source
 
 WHOSE = "the patterns of the engine"
-
-
-class _Levels(Protocol):
-    """The part of a filter that a filter of several needs."""
-
-    root: Level
-
-    def check(self, level: Level, name: bytes) -> tuple[bool, tuple[bool, ...]]: ...
-
-    def enter(self, level: Level, name: bytes, matched: tuple[bool, ...]) -> Level: ...
-
-    def may_except_below(self, directory: bytes, matched: tuple[bool, ...] = ()) -> bool: ...
 
 
 class IncludeFilter(IgnoreFilter):
@@ -46,7 +34,7 @@ class IncludeFilter(IgnoreFilter):
 class AllOf:
     """Leaves out what any of several filters does; a filter for `walk.TreeWalk`."""
 
-    def __init__(self, filters: Sequence[_Levels]) -> None:
+    def __init__(self, filters: Sequence[Filter]) -> None:
         self._filters = filters
         self.root: Any = tuple(one.root for one in filters)
 
@@ -76,7 +64,7 @@ def narrowed(ignore: IgnoreFilter, patterns: Patterns, top: Source, directory: b
     Raises:
         StageFailed: a pattern is wrong, or a tree cannot be read.
     """
-    filters: list[_Levels] = [ignore]
+    filters: list[Filter] = [ignore]
     if patterns.exclude:
         filters.append(IgnoreFilter(patterns.exclude, WHOSE))
     include: list[str] | None = [*patterns.include] or None
