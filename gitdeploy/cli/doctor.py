@@ -16,6 +16,7 @@ from gitdeploy.doctor.finding import as_json, as_text, exit_status
 from gitdeploy.engine.client import DEFAULT_HOST, connect
 from gitdeploy.engine.credentials import load as load_credentials
 from gitdeploy.gitserver.hookconf import Mode
+from gitdeploy.worker.installationid import read_id
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def _installation(environ: Mapping[str, str]) -> Installation:
         shared=Path(environ["GITDEPLOY_DATA"]) / "gitdeploy" if environ.get("GITDEPLOY_DATA") else None,
         mode=mode,
         host=environ.get("DOCKER_HOST") or DEFAULT_HOST,
-        connect=lambda: connect(environ, scope(home) if home else None),
+        connect=lambda: connect(environ, scope(home, read_id(home)) if home else None),
         credentials=lambda app: load_credentials(environ, app.push.auth_file),
         hook_conf=lambda app, config, homes: hook_conf(app, config, homes, mode),
         now=time.time,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gitdeploy.cli.installation import hook_conf, install_hook, make_site
+from gitdeploy.cli.installation import hook_conf, hook_places, make_site
 from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
@@ -16,6 +16,7 @@ from gitdeploy.config.load import parse_config
 from gitdeploy.config.model import Config
 from gitdeploy.engine.client import connect
 from gitdeploy.errors import ConfigError, UsageError
+from gitdeploy.gitserver.enrolment import enrol
 from gitdeploy.gitserver.gitserver import GitServer, read_server
 from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers, may_enrol, reseed, seed_server
@@ -178,7 +179,8 @@ def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping
         raise UsageError(f"{name} has no table in {config.source}", "name its image: --image REF")
     app = config.apps[name]
     repository = site.repository(app)
-    done = install_hook(site.data, app, config, repository, hook_conf(app, config, site.homes, site.mode))
+    conf, places = hook_conf(app, config, site.homes, site.mode), hook_places(app, site.git_server())
+    done = enrol(site.data, repository, conf, places, as_of_ns=config.written)
     with site.open_state() as state:
         rebind(state, name, repository)
     print(f"{name}: hook {'installed' if done.changed else 'in place'} in {repository}")

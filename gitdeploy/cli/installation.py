@@ -19,16 +19,16 @@ from gitdeploy.engine.client import DEFAULT_HOST, connect
 from gitdeploy.engine.credentials import load as load_credentials
 from gitdeploy.engine.types import Credentials, Scope
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
-from gitdeploy.gitserver.enrolment import Enrolled, enrol, refresh
+from gitdeploy.gitserver.enrolment import enrol, refresh
 from gitdeploy.gitserver.gitserver import GitServer, has_server, read_server
 from gitdeploy.gitserver.hookconf import HookConf, Mode
-from gitdeploy.gitserver.hookplaces import PLAIN
+from gitdeploy.gitserver.hookplaces import PLAIN, HookPlaces
 from gitdeploy.intake.choice import full_patterns
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.release import APP, INSTALLATION
 from gitdeploy.releases.state import State
 from gitdeploy.source.sameserver import SameServer
-from gitdeploy.worker.installationid import installation_id, read_id
+from gitdeploy.worker.installationid import installation_id
 from gitdeploy.worker.readers import Readers, place_of
 from gitdeploy.worker.site import Site
 
@@ -54,11 +54,18 @@ def make_site(environ: Mapping[str, str]) -> Site:
         raise UnfitError(reason, "run DIR/gitdeploy/bin/gitdeploy, which sets it; install.sh makes it")
     os.umask(0o077)
     become(home)
-    installation_id(home)
     server = _server(data)
 
-    def homes() -> tuple[str, ...]:  # asked anew: an agent may have begun before the Git server was set up
-        return server().homes if has_server(data) else (str(spool.parent),)
+    def server_if_any() -> GitServer | None:  # asked anew: an agent may have begun before the Git server was set up
+        return server() if has_server(data) else None
+
+    def homes() -> tuple[str, ...]:
+        found = server_if_any()
+        return found.homes if found else (str(spool.parent),)
+
+    def install_hook(app: App, config: Config, path: Path) -> bool:
+        conf = hook_conf(app, config, homes(), mode)
+        return enrol(data, path, conf, hook_places(app, server_if_any()), as_of_ns=config.written).changed
 
     return Site(
         home=home,
@@ -67,15 +74,13 @@ def make_site(environ: Mapping[str, str]) -> Site:
         load_config=lambda app="": load_config(home / "config.toml", app),
         find_repository=lambda app, seen, name: server().repository_of(app, seen, name),
         refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes(), mode), config),
-        install_hook=lambda app, config, path: (
-            install_hook(data, app, config, path, hook_conf(app, config, homes(), mode)).changed
-        ),
-        connect=lambda: connect(environ, scope(home)),
+        install_hook=install_hook,
+        connect=lambda: connect(environ, scope(home, installation_id(home))),
         credentials=lambda app: _credentials(environ, app.push.auth_file),
         proxies=lambda: load_credentials(environ).proxies(environ.get("DOCKER_HOST") or DEFAULT_HOST),
-        lfs=lambda: server().lfs if has_server(data) else None,
-        readers=Readers(lambda path: place_of(path, server() if has_server(data) else None), environ.get("TMPDIR", "")),
-        submodules=lambda repository: _submodules(server() if has_server(data) else None, repository),
+        readers=Readers(lambda path: place_of(path, server_if_any()), environ.get("TMPDIR", "")),
+        submodules=lambda repository: _submodules(server_if_any(), repository),
+        git_server=server_if_any,
         host=socket.gethostname(),
         homes=homes(),
         mode=mode,
@@ -97,9 +102,8 @@ def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credenti
     return load_credentials(environ, auth_file)
 
 
-def scope(home: Path) -> Scope:
-    """Return what of the engine's things is this installation's; other names than today's only as far as config.toml tells."""
-    own = read_id(home)
+def scope(home: Path, own: str) -> Scope:
+    """Return what of the engine's things is the installation's with this id; other names only as far as config.toml tells."""
     try:
         apps = load_config(home / "config.toml", NOBODY).apps.values()
     except ConfigError:
@@ -114,10 +118,9 @@ def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> Hoo
     return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode, others=others)
 
 
-def install_hook(data: Path, app: App, config: Config, repository: Path, conf: HookConf, *, instead_of: str = "") -> Enrolled:
-    """Put the hook into the app's repository, in place of the name that it had. Raises UnfitError or UsageError."""
-    places = PLAIN if app.bare or not has_server(data) else read_server(data).adapter.hooks
-    return enrol(data, repository, conf, places, as_of_ns=config.written, instead_of=instead_of)
+def hook_places(app: App, server: GitServer | None) -> HookPlaces:
+    """Return where in its repository the hook of this app goes."""
+    return PLAIN if app.bare or server is None else server.adapter.hooks
 
 
 def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:

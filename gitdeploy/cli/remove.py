@@ -48,11 +48,11 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _no_newcomers(site: Site, environ: Mapping[str, str]) -> None:
     """No repository is enrolled by its first push any more."""
-    gogs = read_server(site.data)
+    server = read_server(site.data)
     if site.load_config().server.new_repositories:
         edit_server(site, "new_repositories", "")
         audit_config(site, environ, "remove", reason="what is made from now on")
-    forget_newcomers(gogs)
+    forget_newcomers(server)
 
 
 def _remove(site: Site, name: str, path: Path, environ: Mapping[str, str]) -> bool:

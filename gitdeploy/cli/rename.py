@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from gitdeploy.cli.enrol import change_config
-from gitdeploy.cli.installation import hook_conf, install_hook, make_site
+from gitdeploy.cli.installation import hook_conf, hook_places, make_site
 from gitdeploy.cli.stop import busy
 from gitdeploy.cli.who import audit_config
 from gitdeploy.config.appname import is_app_name
@@ -22,6 +22,7 @@ from gitdeploy.config.load import NOBODY
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import UnfitError, UsageError
+from gitdeploy.gitserver.enrolment import enrol
 from gitdeploy.releases.imagenames import own_repository
 from gitdeploy.releases.release import APP
 from gitdeploy.releases.state import State
@@ -97,7 +98,8 @@ def _follow(site: Site, state: State, app: App, config: Config, old: str) -> Non
     except UsageError:
         repository = site.repository(app)
     conf = hook_conf(app, config, site.homes, site.mode)
-    install_hook(site.data, app, config, repository, conf, instead_of=old)
+    places = hook_places(app, site.git_server())
+    enrol(site.data, repository, conf, places, as_of_ns=config.written, instead_of=old)
 
 
 def _retag(engine: Engine, app: App, old: str) -> None:

@@ -179,8 +179,7 @@ class Examination:
         homes = self._server.homes if self._server else (str(shared),)
         conf = self._at.hook_conf(repository.app, config, homes) if repository.app and config else None
         mtime = config.written if config else 0
-        kept = self._server is not None and not (repository.app is not None and repository.app.bare)
-        adapter = self._server.adapter if self._server and kept else None
+        adapter = None if self._server is None or (repository.app and repository.app.bare) else self._server.adapter
         yield from examine_repository(repository, Expected(shared.resolve(), hook_text(), conf, mtime), adapter)
 
     def _reach_engine(self) -> Iterator[Finding]:

@@ -51,9 +51,9 @@ def look_at_hooks(app: str, repository: Path, adapter: Adapter | None) -> HookFa
         repository=repository,
         uid=repository.stat().st_uid,
         hook=look_at_file(hooks / places.file, MAX_HOOK),
-        delegate=look_at_file(repository / "hooks" / HOOK, MAX_HOOK) if places.delegate else None,
+        delegate=look_at_file(repository / "hooks" / HOOK, MAX_HOOK) if places.served else None,
         mirror=is_clone(repository),
-        moves=look_at_file(repository / "hooks" / MOVED, MAX_HOOK) if places.moves else None,
+        moves=look_at_file(repository / "hooks" / MOVED, MAX_HOOK) if places.served else None,
         kept=places.alone and os.path.lexists(hooks / KEPT),
         noexec=bool(os.statvfs(repository).f_flag & os.ST_NOEXEC),
     )

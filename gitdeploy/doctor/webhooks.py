@@ -15,7 +15,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gitdeploy.doctor.finding import Finding
-from gitdeploy.source.servertables import LIMIT, open_tables
+from gitdeploy.source.servertables import open_tables
+
+LIMIT = 5.0
+"""Seconds that the database may take to answer."""
 
 MAX_ROWS = 10_000
 

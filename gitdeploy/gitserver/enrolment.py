@@ -98,7 +98,7 @@ def enrol(
         with make_directories(directory, places.directory, owner) as hooks:
             kept = places.alone and _keep(hooks, repository / places.directory)
             changed |= write_file(hooks, places.file, hook_text(), mode=0o755, owner=owner)
-        if places.moves:
+        if places.served:
             changed |= _follow_moves(directory, owner)
         changed |= pushoptions.offer(directory)
         changed |= _write_conf(directory, conf, owner, as_of_ns, instead_of)

@@ -18,18 +18,20 @@ class HookPlaces:
         directory: of the post-receive hook, below the repository.
         file: the name of gitdeploy's there.
         alone: whether no other hook can lie beside it: one that was there is kept, and run by gitdeploy's.
-        delegate: whether the Git server has a post-receive hook of its own in hooks/, which runs gitdeploy's; git does if not.
-        calls: what the text of that hook holds, for it runs others.
-        moves: whether refs move without a push of which post-receive hears, so that the hook in hooks/ has to tell.
+        calls: what the text of the Git server's own post-receive hook in hooks/ holds, for it runs others; () where git runs
+            gitdeploy's itself.
     """
 
     directory: str
     file: str = HOOK
     alone: bool = True
-    delegate: bool = True
     calls: Sequence[bytes] = ()
-    moves: bool = True
+
+    @property
+    def served(self) -> bool:
+        """Whether a Git server runs the hook. Refs then move without a push of which it hears, so that MOVED has to tell."""
+        return bool(self.calls)
 
 
-PLAIN = HookPlaces("hooks", delegate=False, moves=False)
+PLAIN = HookPlaces("hooks")
 """Of a bare repository that no Git server keeps: git itself runs the hook."""

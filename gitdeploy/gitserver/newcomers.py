@@ -23,6 +23,7 @@ from gitdeploy.gitserver.enrolment import hook_text, remove
 from gitdeploy.gitserver.gitserver import GOGS, GitServer, has_server, read_server
 from gitdeploy.gitserver.hookconf import ANY, FILE, HookConf, Mode, enrols_itself
 from gitdeploy.gitserver.hookplaces import HookPlaces
+from gitdeploy.gitserver.openrepository import exists
 from gitdeploy.gitserver.ownedfiles import (
     make_directories,
     make_directory,
@@ -92,17 +93,10 @@ def _opened(base: Path, home: Path) -> Iterator[int]:
 def _settings(directory: int, home: Path) -> bytes:
     """Return what git's settings of that user are, b"" if there are none. Raises UnfitError for anything but a file."""
     settings = read_file(directory, SETTINGS, MAX_SETTINGS)
-    if settings is None and _is_there(directory, SETTINGS):
+    if settings is None and exists(directory, SETTINGS):
         reason = f"{home / SETTINGS}: expected a regular file, found a symbolic link or something else"
         raise UnfitError(reason, "put a copy of what it leads to in its place, for as long as this runs at least")
     return settings or b""
-
-
-def _is_there(directory: int, name: str) -> bool:
-    with suppress(FileNotFoundError):
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-        return True
-    return False
 
 
 def _write_template(home: int, owner: os.stat_result, conf: HookConf, places: HookPlaces) -> bool:
@@ -146,7 +140,7 @@ def withdraw(base: Path, home: Path) -> bool:
     if not os.path.isdir(home):  # noqa: PTH112 (one that may not be looked at counts as none: nothing was put into it)
         return False
     with _opened(base, home) as directory:
-        if not _is_there(directory, TEMPLATE) and read_file(directory, SETTINGS, MAX_SETTINGS) is None:
+        if not exists(directory, TEMPLATE) and read_file(directory, SETTINGS, MAX_SETTINGS) is None:
             return False
         settings = _settings(directory, home)
         found = SETTING in settings

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from gitdeploy.errors import UsageError
 from gitdeploy.gitserver.ownedfiles import read_file
-
-MAX_SETTINGS = 1_000_000
+from gitdeploy.gitserver.pushoptions import MAX_CONFIG
 
 _REMOTE = re.compile(rb"^\s*\[remote ", re.MULTILINE)
 _SHA256 = re.compile(rb"^\s*(?:\[[^]\n]*\]\s*)?objectformat\s*=\s*\"?sha256", re.IGNORECASE | re.MULTILINE)
@@ -43,7 +42,7 @@ def _read(repository: Path) -> bytes | None:
     except OSError:
         return None
     try:
-        return read_file(directory, "config", MAX_SETTINGS)
+        return read_file(directory, "config", MAX_CONFIG)
     except OSError:
         return None
     finally:

@@ -8,9 +8,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-LIMIT = 5.0
-"""Seconds that all questions to the database may take, together."""
-
 
 def open_tables(database: Path, limit: float) -> sqlite3.Connection:
     """Open a database to be read for up to `limit` seconds, from now.

@@ -98,7 +98,8 @@ class Attempt(Tools):
 
     def lfs(self) -> LfsStore | None:
         """See `Tools`."""
-        return self.site.lfs()
+        server = self.site.git_server()
+        return server.lfs if server else None
 
     def submodules(self) -> SameServer | None:
         """See `Tools`."""

@@ -80,7 +80,7 @@ class Readers:
             kept[0].kill()
 
 
-def place_of(repository: Path, gogs: GitServer | None) -> Place:
+def place_of(repository: Path, server: GitServer | None) -> Place:
     """Return where a repository really is, and as whom to read it.
 
     Below the Git server's ROOT that is the owner of ROOT, or of app.ini where ROOT is root's: either is the Git server's own
@@ -88,12 +88,12 @@ def place_of(repository: Path, gogs: GitServer | None) -> Place:
 
     Args:
         repository: its path.
-        gogs: the Git server, None where there is none.
+        server: the Git server, None where there is none.
 
     Raises:
         StageFailed: it is not there, lies behind a link that somebody else made or that leads out of ROOT, or is a stranger's.
     """
-    root = gogs.root if gogs and repository.is_relative_to(gogs.root) else repository.parent
+    root = server.root if server and repository.is_relative_to(server.root) else repository.parent
     if not repository.is_dir():
         reason = f"there is no repository at {repository}"
         raise StageFailed(reason, "was it renamed or deleted? enrol it again under its new name")
@@ -108,10 +108,10 @@ def place_of(repository: Path, gogs: GitServer | None) -> Place:
     top = root.resolve()
     if not real.is_relative_to(top):
         raise StageFailed(f"{repository} leads out of {root}", "replace the link by the repository itself")
-    if gogs is None or root != gogs.root:
+    if server is None or root != server.root:
         return Place(real, top, owner.st_uid, owner.st_gid)
-    server = gogs.owner
-    if owner.st_uid not in (0, os.geteuid(), server.st_uid):
-        reason = f"{repository} belongs to user {owner.st_uid}, and the Git server's repositories to user {server.st_uid}"
-        raise StageFailed(reason, f"chown -R {server.st_uid} {repository}")
-    return Place(real, top, server.st_uid, server.st_gid)
+    keeper = server.owner
+    if owner.st_uid not in (0, os.geteuid(), keeper.st_uid):
+        reason = f"{repository} belongs to user {owner.st_uid}, and the Git server's repositories to user {keeper.st_uid}"
+        raise StageFailed(reason, f"chown -R {keeper.st_uid} {repository}")
+    return Place(real, top, keeper.st_uid, keeper.st_gid)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 from gitdeploy.config.model import App, Config
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials
+from gitdeploy.gitserver.gitserver import GitServer
 from gitdeploy.gitserver.hookconf import Mode
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.state import State
 
 if TYPE_CHECKING:
-    from gitdeploy.source.lfs import LfsStore
     from gitdeploy.source.sameserver import SameServer
     from gitdeploy.targets.target import Target
     from gitdeploy.worker.readers import Readers
@@ -44,9 +44,9 @@ class Site:
         connect: connects to the engine; raises UnfitError.
         credentials: an app's registry credentials.
         proxies: variables that every build and container gets, as Docker's own config.json says.
-        lfs: returns the Git server's store of Git LFS objects, None if there is none.
         submodules: says, for an app's bare repository, where the submodules of its commits may be; None for nowhere.
         readers: open repositories.
+        git_server: returns the Git server whose data directory that is, None where there is none; raises UnfitError.
         host: this machine's name, for "is live at".
         refresh_hook: brings what an app's hook knows up to date with the config; never fails a deployment.
         install_hook: puts the hook into an app's repository, or brings it up to date; returns whether anything changed.
@@ -65,9 +65,9 @@ class Site:
     connect: Callable[[], Engine]
     credentials: Callable[[App], Credentials]
     proxies: Callable[[], Mapping[str, str]]
-    lfs: Callable[[], LfsStore | None]
     submodules: Callable[[Path], SameServer | None]
     readers: Readers
+    git_server: Callable[[], GitServer | None]
     host: str
     refresh_hook: Callable[[App, Config, Path], None]
     install_hook: Callable[[App, Config, Path], bool]
