@@ -80,12 +80,13 @@ def base_images(text: str, args: Mapping[str, str]) -> tuple[str, ...]:
     lines = _lines(text)
     # BuildKit 0.8 (engine 20.10) ends the directives at the first that it does not know.
     escapes = {"`" if directives(lines, known).get("escape") == "`" else "\\" for known in ((), OLD_DIRECTIVES)}
-    found = (image for escape in escapes for image in _base_images(_instructions(iter(enumerate(lines, 1)), escape), args, []))
+    found = (image for escape in escapes for image in _base_images(_instructions(iter(enumerate(lines, 1)), escape), args)[0])
     return tuple(image for image in dict.fromkeys(found) if image and image != "scratch")
 
 
-def _base_images(instructions: Iterable[Instruction], args: Mapping[str, str], unknown: list[tuple[int, str]]) -> Iterable[str]:
-    """Return the images; add line and name of those whose names cannot be told to `unknown`."""
+def _base_images(instructions: Iterable[Instruction], args: Mapping[str, str]) -> tuple[Iterable[str], list[tuple[int, str]]]:
+    """Return the images, and line and name of those whose names cannot be told."""
+    unknown: list[tuple[int, str]] = []
     variables = Variables()
     for name in PLATFORM_ARGS:
         variables.set(name, None)
@@ -112,7 +113,7 @@ def _base_images(instructions: Iterable[Instruction], args: Mapping[str, str], u
                 f"line {instruction.line} of the Dockerfile: expected at most {MOST_IMAGES} images from elsewhere, found more",
                 hint="build what they have in common as an image of its own",
             )
-    return images
+    return images, unknown
 
 
 def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -120,10 +121,9 @@ def beyond_classic(text: str, args: Mapping[str, str]) -> Iterator[tuple[int, st
 
     Names of images are among it that nobody can tell beforehand: BuildKit asks gitdeploy about each image.
     """
-    unknown: list[tuple[int, str]] = []
-    _base_images(parse(text), args, unknown)
-    yield from unknown
-    for instruction in parse(text):
+    instructions = [*parse(text)]
+    yield from _base_images(instructions, args)[1]
+    for instruction in instructions:
         if instruction.keyword == "ARG":
             yield from ((instruction.line, f"ARG {word}") for word in instruction.words if word in PLATFORM_ARGS - args.keys())
         if instruction.keyword == "ADD":

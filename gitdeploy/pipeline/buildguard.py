@@ -83,7 +83,7 @@ def check_sources(text: str, app: App, apps: Iterable[App], source: str = "") ->
     for line, addresses in _added(text):
         for scheme, authority in addresses:
             place = authority.rpartition("@")[2]
-            host = _host(place)
+            host, _ = _host_and_port(place)
             local = host in ("", LOCAL) or is_link_local(host) or len(place) > LONGEST_AUTHORITY
             if local or not registries.isdisjoint(_places(place, scheme)):
                 what = "this machine or its link" if local else "the registry of an app"
@@ -120,21 +120,20 @@ def _json_words(text: str) -> Iterator[str]:
             yield from (word for word in found if isinstance(word, str))
 
 
-def _host(place: str) -> str:
-    """Return one spelling of a host that stands with or without a port."""
+def _host_and_port(place: str) -> tuple[str, str]:
+    """Return one spelling of a host, and its port, "" if it stands without one."""
     place = place[:LONGEST_AUTHORITY]
-    bracketed = re.match(r"\[([^]%]*)", place)
     name, colon, port = place.rpartition(":")
-    return host_key(bracketed[1] if bracketed else name if colon and not port.strip("0123456789") else place)
+    if not colon or (port and not port.isdecimal()):
+        name, port = place, ""
+    bracketed = re.match(r"\[([^]%]*)", place)
+    return host_key(bracketed[1] if bracketed else name), port
 
 
-def _places(netloc: str, scheme: str) -> set[tuple[str, int]]:
-    """Hosts and ports that stand for a host with or without a port."""
-    netloc = netloc.removesuffix(":")
-    host, _, port = netloc.rpartition(":")
-    if port.isdecimal():
-        return {(host_key(host), int(port[-9:]))}
-    return {(host_key(netloc), number) for number in PORTS.get(scheme, ())}
+def _places(place: str, scheme: str) -> set[tuple[str, int]]:
+    """Return the hosts and ports that a host with or without a port stands for."""
+    host, port = _host_and_port(place)
+    return {(host, number) for number in ([int(port[-9:])] if port else PORTS.get(scheme, ()))}
 
 
 def _key(image: str) -> str:
