@@ -89,24 +89,19 @@ def _config(site: Site) -> Config:
 
 def _enrol_all(site: Site, values: Mapping[str, object], environ: Mapping[str, str]) -> int:
     """Enrol what there is, going on after a failure; and, if there is an image for it, what comes later."""
-    server, status = read_server(site.data), 0
+    server, config, status = read_server(site.data), _config(site), 0
     image = str(values.get("image", ""))
-    rest = {key: value for key, value in values.items() if key != "image"}
     for called, path in server.repositories():
-        apps = [app for app in enrolled_apps(path) if app in _config(site).tables]
+        apps = [app for app in enrolled_apps(path) if app in config.tables]
         if apps and called not in apps:
             print(f"{called}: enrolled as {', '.join(apps)}; to call it as its repository: gitdeploy rename {apps[0]} {called}")
         for name in apps or [called]:
             try:
-                config = _config(site)
                 _require_same(site, name, path)
-                layers = [config.tables[name], config.defaults] if name in config.tables else []
-                if reason := _left_out(path, known=bool(layers), image=image):
+                if reason := _left_out(path, known=name in config.tables, image=image):
                     print(f"{name}: left out, {reason}")
-                elif not image or any("image" in layer for layer in layers):  # it keeps the image it has
-                    _enrol(site, name, rest, environ)
                 else:
-                    _enrol(site, name, {**rest, "image": fill_in(image, name)}, environ)
+                    _enrol(site, name, _values_for(name, config, values), environ)
             except Exception as error:  # the others are enrolled
                 status = complain(site, name, error)
     if image:
@@ -121,6 +116,15 @@ def _left_out(repository: Path, *, known: bool, image: str) -> str:
     if known:
         return ""
     return "config.toml has no table for it" if not image else "a fork or mirror" if is_clone(repository) else ""
+
+
+def _values_for(name: str, config: Config, values: Mapping[str, object]) -> dict[str, object]:
+    """Return what `--all` sets for one app: one that has an image keeps it."""
+    layers = [config.tables[name], config.defaults] if name in config.tables else []
+    given = {key: value for key, value in values.items() if key != "image"}
+    if "image" in values and not any("image" in layer for layer in layers):
+        given["image"] = fill_in(str(values["image"]), name)
+    return given
 
 
 def _require_same(site: Site, name: str, path: Path) -> None:

@@ -43,11 +43,9 @@ def name_problem(app: App, named: Container) -> str:
 def another_name(app: App, problem: str) -> str:
     """Return what to do about the container that has the app's name. Pure."""
     other = f"set another `container` for {app.name} in config.toml"
-    return (
-        f"{other}; or, if that one is stopped for good: gitdeploy enrol {app.name} --take-over"
-        if STRANGER in problem
-        else other
-    )
+    if f"{app.name}{STRANGER}" not in problem:
+        return other
+    return f"{other}; or, if that one deploys it no more: gitdeploy enrol {app.name} --take-over"
 
 
 def _part(app: App, named: Container) -> str:
