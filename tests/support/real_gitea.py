@@ -70,13 +70,12 @@ class RealGitea(RealServer):
     merges: ClassVar[str] = "push"
     app_ini: ClassVar[str] = APP_INI
 
-    def introduce(self) -> None:
+    def make_user(self) -> None:
         """See RealServer."""
         user = ("--username", USER, "--password", PASSWORD, "--email", "alice@example.com")
         self.admin("user", "create", *user, "--admin", "--must-change-password=false")
         token = ("--username", USER, "--token-name", "tests", "--scopes", "all", "--raw")
         self.token = self.admin("user", "generate-access-token", *token).split()[-1]
-        self.api("POST", "/user/keys", {"title": "tests", "key": self.key.with_suffix(".pub").read_text()})
 
     def edit(self, name: str, path: str, text: str) -> None:
         """See RealServer."""

@@ -65,11 +65,10 @@ class RealGogs(RealServer):
         default_factory=lambda: urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     )
 
-    def introduce(self) -> None:
+    def make_user(self) -> None:
         """See RealServer."""
         self.admin("create-user", f"--name={USER}", f"--password={PASSWORD}", "--email=alice@example.com", "--admin")
         self.token = self.api("POST", f"/users/{USER}/tokens", {"name": "tests"})["sha1"]
-        self.api("POST", "/user/keys", {"title": "tests", "key": self.key.with_suffix(".pub").read_text()})
         if "0.14" in self.command([str(self.data.binary), "--version"]):
             self._submit("/user/login", "/user/login", user_name=USER, password=PASSWORD)
             return
