@@ -59,19 +59,30 @@ class OddName(EngineError):
 
 def listed(entries: Iterable[FileEntry]) -> Iterator[bytes]:
     """Yield the packets of a list, its end included, many at once. Raises OddName."""
-    parts: list[bytes] = []
-    size = 0
+    return _batched(_list(entries))
+
+
+def _list(entries: Iterable[FileEntry]) -> Iterator[bytes]:
     for mode, path, length, time, target in entries:
         if not (path.isascii() and target.isascii()):
             _require_text(path)
             _require_text(target)
-        packet = _stat(mode, path, length, time, target)
-        parts.append(packet)
-        size += len(packet)
+        yield _stat(mode, path, length, time, target)
+    yield END_OF_LIST
+
+
+def _batched(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes, at least BATCH at once, in the end excepted."""
+    batch: list[bytes] = []
+    size = 0
+    for part in parts:
+        batch.append(part)
+        size += len(part)
         if size >= BATCH:
-            yield b"".join(parts)
-            parts, size = [], 0
-    yield b"".join([*parts, END_OF_LIST])
+            yield b"".join(batch)
+            batch, size = [], 0
+    if batch:
+        yield b"".join(batch)
 
 
 def _require_text(name: bytes) -> None:
@@ -109,23 +120,19 @@ def _varint(value: int) -> bytes:
 
 def data(pieces: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
     """Yield the packets of files, many at once. Takes number and bytes of each piece, no bytes at the end of a file."""
-    parts: list[bytes] = []
-    size = 0
+    return _batched(_data(pieces))
+
+
+def _data(pieces: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
     for number, piece in pieces:
         head = b"\x08\x02" + (b"\x18" + protobuf.varint(number) if number else b"")
         for at in range(0, len(piece), PIECE):
             part = piece[at : at + PIECE]
             inner = b"%b\x22%b" % (head, _varint(len(part)))
-            parts += FRAME.pack(0, len(inner) + len(part)), inner, part
-            size += len(part) + 20
+            yield FRAME.pack(0, len(inner) + len(part)) + inner
+            yield part
         if not piece:
-            parts += FRAME.pack(0, len(head)), head
-            size += 12
-        if size >= BATCH:
-            yield b"".join(parts)
-            parts, size = [], 0
-    if parts:
-        yield b"".join(parts)
+            yield FRAME.pack(0, len(head)) + head
 
 
 class PacketReader:
