@@ -89,6 +89,22 @@ class NotFound(EngineError):
     """The engine knows no such container, image or network (HTTP 404)."""
 
 
+class NoManager(EngineError):
+    """The engine is in no cluster, or no manager of it, and was asked for what only managers know."""
+
+
+class NotRunnable(EngineError):
+    """The image has no such program, or one that cannot be run.
+
+    Attributes:
+        code: 127 or 126, as a shell has it.
+    """
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason, 400, "the name is looked for in the image's PATH; `sh -c '…'` understands a shell's words")
+        self.code = code
+
+
 class BuildFailed(EngineError):
     """The engine could not build the image; `tail` holds the last lines of the failing step."""
 

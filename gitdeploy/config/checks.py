@@ -8,13 +8,17 @@ from itertools import combinations, pairwise
 from types import MappingProxyType
 from typing import cast
 
+from gitdeploy.config.attachments import Volume
 from gitdeploy.config.formats import CONTAINER, IMAGE, fill_in
 from gitdeploy.config.imagereference import HUB, OFFICIAL, OWN, image_key, is_in, parse
-from gitdeploy.config.model import App, Layer, Volume
+from gitdeploy.config.keys import MAX_REPLICAS
+from gitdeploy.config.model import WEB, App, Layer
+from gitdeploy.config.partchecks import part_problems
 from gitdeploy.config.problems import BadValue, join_key, quoted
+from gitdeploy.config.runchecks import run_problems
 from gitdeploy.config.values import format_duration
 
-DERIVED = r"(?:[.-]router|\.before-gitdeploy|\.[0-9]+(?:\..*)?)"
+DERIVED = r"(?:[.-]router|\.swarm\.router|\.before-gitdeploy|\.[0-9]+(?:\..*)?)"
 """What gitdeploy appends to an app's container name for its router, its next releases and an adopted container."""
 
 HOUR, DAY = 3600.0, 86400.0
@@ -24,6 +28,8 @@ HEALTH_TIMES = ("health.start_period", "health.retries", "health.interval", "hea
 REPLICA_TIMES = ("replicas", "stop_timeout", "health.min_uptime", *HEALTH_TIMES)
 CANARY_TIMES = ("canary.duration", "canary.weight")
 
+_NO_COMMAND = "the image's own is what the app's containers run"
+
 NOTHING: Layer = MappingProxyType({})
 
 Problem = tuple[str, str]
@@ -32,15 +38,41 @@ Problem = tuple[str, str]
 
 def app_problems(app: App) -> list[Problem]:
     """Return what contradicts itself in one app."""
-    return [*_names(app), *_routing(app), *_repetitions(app)]
+    found = [*_names(app), *_routing(app), *_repetitions(app), *run_problems(app)]
+    for name in app.processes:
+        part = app.of_process(name)
+        found += [
+            (f"processes.{name}.{key}", text) for key, text in (*_routing(part), *_repetitions(part), *run_problems(part))
+        ]
+    for name in app.accessories:
+        part = app.of_accessory(name)
+        found += [(f"accessories.{name}.{key}", text) for key, text in (*_repetitions(part), *run_problems(part))]
+    found += part_problems(app)
+    for name, task in app.tasks.items():
+        if not task.run.command:
+            found.append((f"tasks.{name}", f'expected a command, such as command = "flask db upgrade", for {_NO_COMMAND}'))
+    for name, job in app.schedule.items():
+        if not job.cron:
+            found.append((f"schedule.{name}", 'expected a time, such as cron = "30 3 * * *" (every day at 3:30)'))
+        if not job.run.command:
+            found.append((f"schedule.{name}", f'expected a command, such as command = "./report.sh", for {_NO_COMMAND}'))
+    return found
+
+
+def processes(app: App) -> tuple[App, ...]:
+    """Return the app as each of its processes has it, "web" first."""
+    return (app, *map(app.of_process, app.processes))
 
 
 def app_warnings(app: App) -> tuple[str, ...]:
     """Return what works and may still surprise; one line each, beginning with the key."""
+    bare = [name for name, process in app.processes.items() if not process.run.command]
+    notes = tuple(f"processes.{name}: it has no command, so a Procfile in the tree has to name one" for name in bare)
     writable = [str(volume) for volume in app.volumes if not volume.read_only]
     if app.strategy == "recreate" or not writable:
-        return ()
-    return (f'volumes: with strategy "{app.strategy}" two releases write to {", ".join(writable)} at the same time',)
+        return notes
+    both = f'volumes: with strategy "{app.strategy}" two releases write to {", ".join(writable)} at the same time'
+    return (*notes, both)
 
 
 def _names(app: App) -> Iterator[Problem]:
@@ -72,6 +104,8 @@ def _routing(app: App) -> Iterator[Problem]:
             "replicas",
             f'{app.replicas} containers cannot share {app.publish[0]} without a router: use "rolling", or replicas = 1',
         )
+    if app.target == "swarm" and not app.push.enabled:
+        yield "push.enabled", 'the machines of a cluster pull the image from a registry: expected true with target = "swarm"'
     if app.router.proxy_protocol and app.router.mode != "tcp":
         yield "router.proxy_protocol", 'only for router.mode = "tcp"; in http mode the app gets X-Forwarded-For'
 
@@ -80,7 +114,7 @@ def _repetitions(app: App) -> Iterator[Problem]:
     for first, second in combinations(app.publish, 2):
         if first.clashes(second):
             yield "publish", f"{first} and {second} take the same port of the host"
-    for one, other in combinations(app.volumes, 2):
+    for one, other in combinations(app.volumes if app.process == WEB else (), 2):
         if one.target == other.target:
             yield "volumes", f"two mounts at {quoted(one.target)}"
     if any(first >= second for first, second in pairwise(app.canary.weight)):
@@ -107,7 +141,23 @@ def pusher_problems(app: App, layer: Layer, above: Layer = NOTHING) -> Iterator[
         if image_key(image) != image_key(app.image):
             text = f"expected images of {quoted(app.image)} alone, found {quoted(image)}: only the server may name others"
             yield "build.cache_from", text
-    yield from _too_long(app, [key for key in layer if key not in above])
+    keys = [key for key in layer if key not in above]
+    yield from _too_long(app, keys)
+    for name in app.processes:
+        mine = f"processes.{name}."
+        for key, text in _too_long(app.of_process(name), [key.removeprefix(mine) for key in keys if key.startswith(mine)]):
+            yield mine + key, text
+    limits = {f"tasks.{name}.timeout": task.timeout for name, task in app.tasks.items()}
+    limits |= {f"schedule.{name}.timeout": job.timeout for name, job in app.schedule.items()}
+    for key, seconds in limits.items():
+        if key in keys and seconds > HOUR:
+            yield key, f"expected at most {format_duration(HOUR)}: only the server may give more"
+    total = sum(part.replicas for part in processes(app))
+    if total > MAX_REPLICAS and (given := [key for key in keys if key.rpartition(".")[2] == "replicas"]):
+        yield (
+            given[0],
+            f"expected at most {MAX_REPLICAS} replicas of all processes, found {total}: only the server may have more",
+        )
 
 
 def _too_long(app: App, keys: Sequence[str]) -> Iterator[Problem]:
@@ -176,11 +226,18 @@ def volume_problem(app: App, volume: Volume, others: Sequence[App]) -> str:
     def belongs_to(owner: App) -> bool:
         return re.fullmatch(re.escape(owner.container) + r"(?:[._-].*)?", volume.source) is not None
 
+    if any(volume.source.startswith(f"{app.container}-{name}-") for name in app.accessories) or volume.source in _beside(app):
+        return f"that is the data of an accessory, found {quoted(str(volume))}"
     taken = any(
-        volume.source in {theirs.source for theirs in other.volumes}
+        volume.source in {theirs.source for theirs in other.volumes} | _beside(other)
         or (len(other.container) > len(app.container) and belongs_to(other))
         for other in others
     )
     if taken or not belongs_to(app):
         return f'expected a volume of this app, such as "{app.container}-data:{volume.target}", found {quoted(str(volume))}'
     return ""
+
+
+def _beside(app: App) -> set[str]:
+    """Return the volumes and paths that tables of accessories name."""
+    return {volume.source for accessory in app.accessories.values() for volume in accessory.volumes}

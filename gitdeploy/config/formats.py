@@ -6,14 +6,12 @@ and nothing else.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path, PurePosixPath
-from typing import Literal, cast
 
 from gitdeploy.config import appname
 from gitdeploy.config import imagereference as reference
-from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config.attachments import Volume
 from gitdeploy.config.problems import BadValue
 from gitdeploy.config.values import MAX_ITEMS, Kind, matching
 
@@ -66,6 +64,12 @@ NETWORK = matching(
     r"(?!(?:host|none|default)\Z)[A-Za-z0-9][A-Za-z0-9_.-]{0,62}",
     "the name of a Docker network (host and none are refused: the container could not be told from others)",
 )
+CONSTRAINT = matching(
+    r"(?:node\.(?:id|hostname|ip|role|platform\.os|platform\.arch)|(?:node|engine)\.labels\.[A-Za-z0-9][A-Za-z0-9._-]{0,127})"
+    r" ?[!=]= ?[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}",
+    'a placement constraint such as "node.labels.zone==a" or "node.hostname!=box1"',
+)
+SPREAD = matching(r"(?:node|engine)\.labels\.[A-Za-z0-9][A-Za-z0-9._-]{0,127}", 'a node label such as "node.labels.zone"')
 RESTART = matching(
     r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,3})?",
     '"no", "always", "unless-stopped", "on-failure" or "on-failure:N"',
@@ -160,28 +164,13 @@ def _parse_tree_path(value: object) -> str:
 
 TREE_PATH = Kind("a path within the tree", _parse_tree_path)
 
-_PUBLISH = '"HOST:CONTAINER", ports from 1 to 65535, such as "8080:80", "127.0.0.1:8080:80" or "53:53/udp"'
-_PUBLISH_FORM = re.compile(r"(?:(?:\[([0-9a-fA-F:.]{2,45})\]|([0-9.]{7,15})):)?([0-9]{1,5}):([0-9]{1,5})(?:/(tcp|udp))?")
-
-
-def _parse_publish(value: object) -> Publish:
-    match = _PUBLISH_FORM.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        raise BadValue(_PUBLISH, value)
-    host_ip, host_port, container_port = match[1] or match[2] or "", int(match[3]), int(match[4])
-    if not (1 <= host_port <= 65535 and 1 <= container_port <= 65535):
-        raise BadValue(_PUBLISH, value)
-    try:
-        host_ip = str(ipaddress.ip_address(host_ip)) if host_ip else ""
-    except ValueError:
-        raise BadValue(_PUBLISH, value) from None
-    return Publish(host_ip, host_port, container_port, cast(Literal["tcp", "udp"], match[5] or "tcp"))
-
-
-PUBLISH = Kind(_PUBLISH, _parse_publish, str)
-
-_VOLUME = '"/path/on/the/server:/path/in/the/container" or "name:/path/in/the/container", ":ro" after it for read-only'
+_VOLUME = (
+    '"/path/on/the/server:/path/in/the/container" or "name:/path/in/the/container", and after it ":" with any of '
+    "ro, z, Z, for a name nocopy, for a path (r)private, (r)shared, (r)slave"
+)
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_OF_NAMES = ("z", "Z", "nocopy")
+_OF_PATHS = ("z", "Z", "private", "rprivate", "shared", "rshared", "slave", "rslave")
 
 
 def _parse_volume(value: object) -> Volume:
@@ -189,9 +178,15 @@ def _parse_volume(value: object) -> Volume:
     target, colon, mode = rest.partition(":")
     good_source = _VOLUME_NAME.fullmatch(source) or _is_absolute(source)
     good_target = _is_absolute(target) and PurePosixPath(target) != PurePosixPath("/")
-    if not good_source or not good_target or (colon and mode not in ("ro", "rw")):
+    modes = mode.split(",") if colon else []
+    options = tuple(option for option in modes if option not in ("ro", "rw"))
+    allowed = _OF_PATHS if source.startswith("/") else _OF_NAMES
+    labels_once = len({option.lower() for option in modes}) == len(modes) and not {"ro", "rw"} <= {*modes}
+    propagations = [option for option in options if option not in _OF_NAMES]
+    good_mode = labels_once and len(propagations) <= 1 and all(option in allowed for option in options)
+    if not good_source or not good_target or not good_mode:
         raise BadValue(_VOLUME, value)
-    return Volume(source, str(PurePosixPath(target)), mode == "ro")
+    return Volume(source, str(PurePosixPath(target)), "ro" in modes, options)
 
 
 VOLUME = Kind(_VOLUME, _parse_volume, str)

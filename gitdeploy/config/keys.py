@@ -14,38 +14,16 @@ Who may set a key (`Key.tree`) is decided by what a pusher could do with it who 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
 
 from gitdeploy.config import formats as f
-from gitdeploy.config.values import FLAG, SETTING, SHARE, Kind, choice, duration, many, named, number, size, whole
+from gitdeploy.config.key import Key
+from gitdeploy.config.portformats import PORTS
+from gitdeploy.config.runkeys import RUN_KEYS
+from gitdeploy.config.values import FLAG, SETTING, SHARE, choice, duration, many, named, size, whole
 
 MAX_REPLICAS = 32
 """Of one app: a tree may set it, and one box has to carry it."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key of the config.
-
-    Attributes:
-        path: "strategy", "build.args": its place in an app's table, in `[server]` or in `[notify]`.
-        kind: what it takes.
-        doc: what it is for, one line.
-        tree: whether the tree's own gitdeploy.toml may set it.
-        example: shown in the reference where the default is empty; a TOML value.
-        secret: its values are never shown.
-        option: its name as a push option, after "gitdeploy."; "" for none.
-    """
-
-    path: str
-    kind: Kind[Any]
-    doc: str
-    tree: Literal["yes", "allow", "no"] = "no"
-    example: object = None
-    secret: bool = False
-    option: str = ""
 
 
 def _table(keys: Iterable[Key]) -> Mapping[str, Key]:
@@ -62,7 +40,7 @@ _APP = (
         example=True,
     ),
     Key("branch", many(f.BRANCH, at_least=1), 'what is deployed when it is pushed; also patterns and "refs/tags/v*"'),
-    Key("publish", many(f.PUBLISH), "ports: HOST:CONTAINER, IP:HOST:CONTAINER, …/udp", "allow", ["8080:80"]),
+    Key("publish", PORTS, "ports: HOST:CONTAINER, IP:HOST:CONTAINER, 8000-8010:8000-8010, …/udp", "allow", ["8080:80"]),
     Key(
         "strategy",
         choice("recreate", "rolling", "blue-green", "canary"),
@@ -70,6 +48,7 @@ _APP = (
         "yes",
         option="strategy",
     ),
+    Key("target", choice("docker", "swarm"), "docker | swarm: containers of this engine, or services of its cluster"),
     Key("replicas", whole(1, MAX_REPLICAS), "containers that serve at the same time", "yes"),
     Key("max_surge", whole(1, MAX_REPLICAS), "rolling: how many replicas above that may run for a moment", "yes"),
     Key(
@@ -77,7 +56,7 @@ _APP = (
     ),
     Key("env", named(f.NAME, SETTING), "environment of the container", "yes", {"GREETING": "hi"}, secret=True),
     Key("env_file", f.PATH, "NAME=VALUE lines, mode 0600; wins over env", example="/var/lib/gitdeploy/secrets/dev-app.env"),
-    Key("volumes", many(f.VOLUME), "mounts: /path:/path, name:/path, …:ro", "allow", ["dev-app-data:/data"]),
+    Key("volumes", many(f.VOLUME), "mounts: /path:/path, name:/path, …:ro,z", "allow", ["dev-app-data:/data"]),
     Key("networks", many(f.NETWORK), "networks to join, the first as the container's own", "allow", ["backend"]),
     Key("restart", f.RESTART, "always | unless-stopped | on-failure:N | no", "allow"),
     Key("stop_timeout", duration("0s", "1h"), "from the stop signal to SIGKILL", "yes"),
@@ -112,14 +91,7 @@ _APP = (
     Key("verify_timeout", duration("1s", "1d"), "limit of that program"),
     Key("require_signed.allowed_signers", f.PATH, "SSH keys: ssh-keygen's file", example="/etc/gitdeploy/allowed_signers"),
     Key("require_signed.keyring", f.PATH, "OpenPGP keys: what gpg --export wrote", example="/etc/gitdeploy/signers.gpg"),
-    # "allow": a tree could take more of the box than the server meant it to have. "no": privileges are what guards the box, and
-    # a log driver reaches addresses and files with the engine's own rights, or keeps a log without end.
-    Key("run.memory", size(0, 10**15), "limit of each container, 0 for none", "allow"),
-    Key("run.cpus", number(0, 1024), "processors' time for each container, 0 for no limit", "allow"),
-    Key("run.pids_limit", whole(0, 4_000_000), "processes and threads of each container, 0 for no limit", "allow"),
-    Key("run.no_new_privileges", FLAG, "setuid programs and file capabilities have no effect"),
-    Key("run.log_driver", f.LOG_DRIVER, "empty for the engine's; json-file without max-size gets 3 files of 10 MB"),
-    Key("run.log_opts", named(f.LOG_OPTION, SETTING), "of the log driver", example={"max-size": "50m"}, secret=True),
+    *RUN_KEYS,
     Key("build.dockerfile", f.TREE_PATH, "path in the tree", "yes"),
     Key("build.context", f.TREE_PATH, "directory of the tree that is sent to the build", "yes"),
     Key("build.target", f.STAGE, "stage of the Dockerfile, empty for the last", "yes", "runtime"),
@@ -203,6 +175,14 @@ _APP = (
         "on the app's containers, for Traefik or Caddy",
         example={"traefik.enable": "true"},
         secret=True,
+    ),
+    Key("swarm.constraints", many(f.CONSTRAINT), "which machines may run it; all must hold", example=["node.labels.zone==a"]),
+    Key("swarm.spread", many(f.SPREAD), "labels over whose values its tasks are spread", example=["node.labels.zone"]),
+    Key(
+        "swarm.secret_files",
+        many(f.NAME),
+        "names of env_file that become files in /run/secrets, not variables",
+        example=["DB_PASSWORD"],
     ),
     Key("retain.releases", whole(1, 1000), "releases kept for a rollback, the running one included", "allow"),
     Key("retain.build_cache", size(0, 10**15), "build cache kept at a prune, 0 to leave the cache alone"),

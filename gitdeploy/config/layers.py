@@ -8,8 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitdeploy.config.formats import fill_in
-from gitdeploy.config.keys import Key
-from gitdeploy.config.model import App, Layer
+from gitdeploy.config.jobs import Accessory, Schedule, Task
+from gitdeploy.config.key import Key
+from gitdeploy.config.keys import APP_KEYS
+from gitdeploy.config.model import App, AppProcess, Layer
+from gitdeploy.config.partkeys import MAX_PARTS, PART, PARTS
 from gitdeploy.config.problems import BadValue, Problems, join_key, type_name
 
 if TYPE_CHECKING:
@@ -46,8 +49,7 @@ def read_layer(
     if not isinstance(table, dict):
         problems.add(join_key(prefix), f"expected a table, found {type_name(table)}")
         return values
-    for path, value in _flatten(table, keys, problems, prefix):
-        key = keys[path]
+    for path, key, value in _flatten(table, keys, problems, prefix):
         shown = join_key([*prefix, *path.split(".")])
         if why := refusal(key):
             problems.add(shown, why)
@@ -61,27 +63,58 @@ def read_layer(
 
 def _flatten(
     table: Mapping[str, object], keys: Mapping[str, Key], problems: Problems, prefix: Sequence[str]
-) -> Iterator[tuple[str, object]]:
-    """Yield the known keys in a table and in the tables of it, with their values.
+) -> Iterator[tuple[str, Key, object]]:
+    """Yield the known keys in a table and in the tables of it, each with its path from there and its value.
 
     Keys have at most two parts, so a quoted name with a dot in it is no known one: "build.args" = … is not args in [build].
     """
     sections = list(dict.fromkeys(section for section, dot, _ in (path.rpartition(".") for path in keys) if dot))
+    parts = PARTS if keys is APP_KEYS else {}
     for name, value in table.items():
         if name in keys and "." not in name:
-            yield name, value
+            yield name, keys[name], value
         elif name == "router" and name in sections and isinstance(value, str):
-            yield "router.kind", value
+            yield "router.kind", keys["router.kind"], value
+        elif name == "command" and "run.command" in keys:
+            yield "run.command", keys["run.command"], value
+        elif name in parts:
+            yield from _parts(value, parts[name], problems, [*prefix, name])
         elif name not in sections:
-            problems.unknown(prefix, [name], [*keys, *sections])
+            problems.unknown(prefix, [name], [*keys, *sections, *parts])
         elif not isinstance(value, dict):
             problems.add(join_key([*prefix, name]), f"expected a table, found {type_name(value)}")
         else:
             for leaf, item in value.items():
                 if f"{name}.{leaf}" in keys:
-                    yield f"{name}.{leaf}", item
+                    yield f"{name}.{leaf}", keys[f"{name}.{leaf}"], item
                 else:
                     problems.unknown(prefix, [name, leaf], keys)
+
+
+def _parts(
+    table: object, keys: Mapping[str, Key], problems: Problems, prefix: Sequence[str]
+) -> Iterator[tuple[str, Key, object]]:
+    """Yield the same of a table of tables with names of their own: "worker.replicas" below [processes]."""
+    if not isinstance(table, dict):
+        problems.add(join_key(prefix), f"expected a table of tables, [{join_key([*prefix, 'NAME'])}], found {type_name(table)}")
+        return
+    if len(table) > MAX_PARTS:
+        problems.add(join_key(prefix), f"expected at most {MAX_PARTS} names, found {len(table)}")
+        return
+    for name, inner in table.items():
+        whole = [*prefix, name]
+        try:
+            PART.parse(name)
+        except BadValue as bad:
+            problems.bad_value(join_key(whole), bad)
+            continue
+        if not isinstance(inner, dict):
+            problems.add(join_key(whole), f"expected a table, found {type_name(inner)}")
+            continue
+        if not inner:
+            problems.add(join_key(whole), "expected keys in it, found none")
+        for path, key, value in _flatten(inner, keys, problems, whole):
+            yield f"{prefix[-1]}.{name}.{path}", key, value
 
 
 def merge(layers: Sequence[Layer]) -> Layer:
@@ -109,8 +142,35 @@ def replaced(record: Record, values: Layer) -> Record:
 
 def build_app(name: str, layers: Sequence[Layer]) -> App:
     """Return an app from its layers, the built-in defaults below them."""
-    app = replaced(replace(BUILT_IN, name=name), merge(layers))
-    return replace(app, image=fill_in(app.image, name), container=_container(app.container, name))
+    flat, parts = _apart(merge(layers))
+    app = replaced(replace(BUILT_IN, name=name), flat)
+    app = replace(app, image=fill_in(app.image, name), container=_container(app.container, name))
+    return replace(
+        app,
+        processes=_all(AppProcess(stop_timeout=app.stop_timeout, run=app.run.shared), parts["processes"]),
+        tasks=_all(Task(run=app.run.shared), parts["tasks"]),
+        schedule=_all(Schedule(run=app.run.shared), parts["schedule"]),
+        accessories=_all(Accessory(), parts["accessories"]),
+    )
+
+
+def _apart(layer: Layer) -> tuple[Layer, Mapping[str, Mapping[str, Layer]]]:
+    """Return the app's own values; and by the table they stand in ("tasks") and their name the layers of its parts."""
+    flat: dict[str, object] = {}
+    parts: dict[str, dict[str, dict[str, object]]] = {name: {} for name in PARTS}
+    for path, value in layer.items():
+        group, _, rest = path.partition(".")
+        if group in PARTS:
+            part, _, key = rest.partition(".")
+            parts[group].setdefault(part, {})[key] = value
+        else:
+            flat[path] = value
+    return flat, parts
+
+
+def _all(base: Record, parts: Mapping[str, Layer]) -> Mapping[str, Record]:
+    """Return parts of an app by name, each `base` with its own values."""
+    return MappingProxyType({name: replaced(base, values) for name, values in parts.items()})
 
 
 def _container(template: str, name: str) -> str:

@@ -23,11 +23,13 @@ from gitdeploy.config.checks import (
 from gitdeploy.config.configfile import read_config_file
 from gitdeploy.config.document import MAX_CONFIG, MAX_TREE, parse_toml
 from gitdeploy.config.formats import APP_NAME
-from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS, Key
+from gitdeploy.config.key import Key
+from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS
 from gitdeploy.config.layers import build_app, read_layer, replaced
-from gitdeploy.config.model import App, Config, Layer, Notify, Server
+from gitdeploy.config.model import OWN_NETWORK, App, Config, Layer
 from gitdeploy.config.neighbours import cross_problems, pair_problems
 from gitdeploy.config.problems import BadValue, Problems, join_key, quoted, type_name
+from gitdeploy.config.sections import Notify, Server
 from gitdeploy.config.values import FLAG
 
 NOBODY = "/"
@@ -172,7 +174,7 @@ def _tree_problems(app: App, layer: Layer, above: Layer, others: Sequence[App]) 
     found += [
         ("networks", f"{quoted(name)} is a network that gitdeploy makes for one app: only that app is on it")
         for name in own.networks
-        if name.startswith("gitdeploy.")
+        if name.startswith(("gitdeploy.", OWN_NETWORK))
     ]
     return found + [("volumes", text) for volume in own.volumes if (text := volume_problem(app, volume, others))]
 

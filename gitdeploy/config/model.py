@@ -7,71 +7,51 @@ What may hold a secret is left out of `repr`, so that no traceback can show it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from gitdeploy.config.sections import EMPTY, Build, Canary, Health, Push, RequireSigned, Retain, Router, Run
+from gitdeploy.config.attachments import Publish, Volume
+from gitdeploy.config.dnsname import dns_name
+from gitdeploy.config.jobs import Accessory, Schedule, Task
+from gitdeploy.config.runoptions import Run
+from gitdeploy.config.sections import EMPTY, Build, Canary, Health, Notify, Push, RequireSigned, Retain, Router, Server, Swarm
+
+TargetName = Literal["docker", "swarm"]
 
 StrategyName = Literal["recreate", "rolling", "blue-green", "canary"]
+
+WEB = "web"
+"""The process that an app's own keys describe."""
+
+OWN_NETWORK = "gitdeploy-"
+"""What the network of an app's own begins with; the name of its container follows."""
 
 Layer = Mapping[str, object]
 """Checked values of one source (a table, a file, push options): key path, for example "build.args", to value."""
 
 
 @dataclass(frozen=True)
-class Publish:
-    """One published port: "8080:80", "127.0.0.1:8080:80", "[::1]:8080:80", "53:53/udp".
+class AppProcess:
+    """`[apps.X.processes.NAME]`: more containers of the app's image; the app's own keys describe the process "web".
+
+    The rest is as in `App`. What a process does not say of `run` and `stop_timeout` is as the app has it; see `Run.shared`.
 
     Attributes:
-        host_ip: address on the host, without brackets, "" for all.
-        host_port: port on the host.
-        container_port: port in the container.
-        protocol: "tcp" or "udp".
+        overlap: False: the old containers end before the new ones start, whatever the strategy.
     """
 
-    host_ip: str
-    host_port: int
-    container_port: int
-    protocol: Literal["tcp", "udp"] = "tcp"
-
-    def clashes(self, other: Publish) -> bool:
-        """Return whether both ask for one port of the host: "" takes it on every address, 0.0.0.0 and :: on those of a kind."""
-        if (self.host_port, self.protocol) != (other.host_port, other.protocol):
-            return False
-        ips = {self.host_ip, other.host_ip}
-        same_kind = (":" in self.host_ip) == (":" in other.host_ip)
-        return len(ips) == 1 or "" in ips or (same_kind and not ips.isdisjoint({"0.0.0.0", "::"}))
-
-    def __str__(self) -> str:
-        host_ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip
-        ip = f"{host_ip}:" if host_ip else ""
-        proto = "/udp" if self.protocol == "udp" else ""
-        return f"{ip}{self.host_port}:{self.container_port}{proto}"
-
-
-@dataclass(frozen=True)
-class Volume:
-    """One mount: "/srv/data:/data", "name:/data:ro".
-
-    Attributes:
-        source: absolute host path or volume name.
-        target: absolute path in the container.
-        read_only: whether the container may not write.
-    """
-
-    source: str
-    target: str
-    read_only: bool = False
-
-    @property
-    def is_path(self) -> bool:
-        """Whether it mounts a path of the host and not a named volume."""
-        return self.source.startswith("/")
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.target}" + (":ro" if self.read_only else "")
+    publish: tuple[Publish, ...] = ()
+    overlap: bool = True
+    strategy: StrategyName = "rolling"
+    replicas: int = 1
+    stop_timeout: float = 10.0
+    hold: float = 0.0
+    max_surge: int = 1
+    run: Run = Run()
+    health: Health = Health()
+    canary: Canary = Canary()
 
 
 @dataclass(frozen=True)
@@ -93,7 +73,8 @@ class App:
         image: image reference without a tag.
         container: name of the running container.
         publish: ports of the host; the router holds them for all strategies but recreate.
-        strategy: key of `rollout.STRATEGIES`.
+        strategy: "recreate", or key of `targets.strategies.OVERLAPPING`.
+        target: key of `targets.known.TARGETS`: where releases run.
         replicas: how many containers serve at the same time.
         env: environment of the container.
         env_file: file on the server with NAME=VALUE lines, 0600; its names win over `env`, which a tree may set.
@@ -109,6 +90,11 @@ class App:
         verify: program of the server and its arguments that judges the image before anything of it runs, () for none;
             {image} is filled in.
         verify_timeout: seconds.
+        processes: by name, all but "web".
+        tasks: by name.
+        schedule: by name.
+        accessories: by name.
+        process: which of its processes this describes, see `of_process`.
     """
 
     name: str
@@ -123,6 +109,7 @@ class App:
     version_file: str = "VERSION"
     publish: tuple[Publish, ...] = ()
     strategy: StrategyName = "recreate"
+    target: TargetName = "docker"
     replicas: int = 1
     env: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
     env_file: Path | None = None
@@ -144,7 +131,43 @@ class App:
     health: Health = Health()
     canary: Canary = Canary()
     router: Router = Router()
+    swarm: Swarm = Swarm()
     retain: Retain = Retain()
+    processes: Mapping[str, AppProcess] = field(default_factory=lambda: MappingProxyType({}))
+    tasks: Mapping[str, Task] = field(default_factory=lambda: MappingProxyType({}))
+    schedule: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
+    accessories: Mapping[str, Accessory] = field(default_factory=lambda: MappingProxyType({}))
+    process: str = WEB
+
+    def of_process(self, name: str) -> App:
+        """Return the app as one of its processes has it, with a container of its own; a KeyError if there is none."""
+        if name == self.process:
+            return self
+        mine = {**vars(self.processes[name]), "adopt": False}  # for a tree may name processes
+        if not mine.pop("overlap"):
+            mine["strategy"] = "recreate"
+        return replace(self, **mine, container=f"{self.container}-{name}", process=name, processes={}, tasks={}, schedule={})
+
+    def of_accessory(self, name: str) -> App:
+        """Return what the app would be if it were one of its accessories; a KeyError if there is none."""
+        mine = {key: value for key, value in vars(self.accessories[name]).items() if key not in ("image", "backup_hint")}
+        alone = replace(self, strategy="recreate", replicas=1, restart="always", canary=Canary(), router=Router())
+        beside = replace(alone, container=f"{self.container}-{name}", networks=(self.own_network,))
+        return replace(beside, **mine, processes={}, tasks={}, schedule={}, accessories={})
+
+    @property
+    def own_network(self) -> str:
+        """The network that this app's containers alone are on, "" for none: where its accessories answer under their names."""
+        whole = self.container if self.process == WEB else self.container.removesuffix(f"-{self.process}")
+        if not self.accessories:
+            return ""
+        name = f"{OWN_NETWORK}{whole}"  # a network of one machine cannot become one of many, so that has another name
+        return dns_name(name, "-own") if self.target == "swarm" else name
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The networks that its containers join: `networks`, and its own."""
+        return (*self.networks, *filter(None, [self.own_network]))
 
     @property
     def bare(self) -> Path | None:
@@ -155,42 +178,6 @@ class App:
     def served_by(self) -> str:
         """What the Git server called its repository when it was enrolled, "owner/repo"; "" where that is the app's name."""
         return self.repository if isinstance(self.repository, str) else ""
-
-
-@dataclass(frozen=True)
-class Notify:
-    """`[notify]`: an HTTP POST of the result as JSON.
-
-    Attributes:
-        url: where to, "" for nowhere.
-        events: any of "succeeded", "failed".
-    """
-
-    url: str = field(default="", repr=False)
-    events: tuple[str, ...] = ("succeeded", "failed")
-
-
-@dataclass(frozen=True)
-class Server:
-    """`[server]`: what concerns the box and no single app.
-
-    Attributes:
-        host: name shown in "is live at http://HOST:PORT", "" for this machine's own.
-        parallel: deployments that may build at the same time.
-        relay_timeout: seconds after which the hook lets the pusher go; the deployment goes on.
-        log_size: bytes of one deployment's log, the rest is cut.
-        log_keep: deployments' logs kept for each app.
-        min_free: bytes that must be free on the data directory's disk before a deployment starts.
-        new_repositories: image, with {owner} and {repo}, of repositories that their first push enrols; "" for none.
-    """
-
-    host: str = ""
-    parallel: int = 2
-    relay_timeout: float = 3600.0
-    log_size: int = 10_000_000
-    log_keep: int = 100
-    min_free: int = 200_000_000
-    new_repositories: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import cast
 
 from gitdeploy.config.checks import DERIVED, NOTHING
 from gitdeploy.config.imagereference import image_key, path_key
-from gitdeploy.config.model import App, Layer
+from gitdeploy.config.model import WEB, App, Layer
+from gitdeploy.config.partchecks import holders
 from gitdeploy.config.problems import quoted
 
 
@@ -70,12 +71,16 @@ def _taken_twice(apps: Sequence[App], key: str, value_of: Callable[[App], str]) 
 
 
 def pair_problems(first: App, second: App) -> Iterator[tuple[App, str, str]]:
-    """Ports and derived names that two apps cannot both have, as (app, key, what is wrong); `second` is the later one."""
-    for mine in second.publish:
-        for theirs in first.publish:
+    """Ports and names that two apps cannot both have, as (app, key, what is wrong); `second` is the later one."""
+    for (table, one), (below, other) in product(holders(first), holders(second)):
+        for mine, theirs in product(other.publish, one.publish):
             if mine.clashes(theirs):
-                yield second, "publish", f"port {mine} of the host is already {first.name}'s ({theirs})"
-    for owner, other in ((first, second), (second, first)):
-        if re.fullmatch(re.escape(owner.container) + DERIVED, other.container):
-            text = f"{quoted(other.container)} is a name that gitdeploy makes for containers of {owner.name}: choose another"
-            yield other, "container", text
+                yield second, f"{below}.publish".lstrip("."), f"port {mine} of the host is already {first.name}'s ({theirs})"
+        if one.container == other.container and (table or below):
+            owned = table.rpartition(".")[2] or WEB
+            text = f"{quoted(other.container)} is what containers of {first.name}'s {owned} are called: choose another"
+            yield second, below or "container", text
+        for owner, named, key in ((one, other, below), (other, one, table)):
+            if re.fullmatch(re.escape(owner.container) + DERIVED, named.container):
+                made = f"is a name that gitdeploy makes for containers of {owner.name}"
+                yield named, key or "container", f"{quoted(named.container)} {made}: choose another"

@@ -6,7 +6,6 @@ values that may be secret are not shown at all.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -95,13 +94,19 @@ def nearest(path: str, known: Sequence[str]) -> str:
     path = path[:100]
     leaf = path.rpartition(".")[2]
     same_name = [key for key in known if key.rpartition(".")[2] == leaf]
-    similar = same_name or difflib.get_close_matches(path, known, 1, 0.7) or _similar_leaf(leaf, known)
+    similar = same_name or _close(path, known) or _similar_leaf(leaf, known)
     return similar[0] if similar else ""
 
 
 def _similar_leaf(leaf: str, known: Sequence[str]) -> list[str]:
     leaves = {key.rpartition(".")[2]: key for key in known}
-    return [leaves[match] for match in difflib.get_close_matches(leaf, leaves, 1, 0.7)]
+    return [leaves[match] for match in _close(leaf, leaves)]
+
+
+def _close(word: str, known: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
+    return get_close_matches(word, known, 1, 0.7)
 
 
 def join_key(path: Iterable[str]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from gitdeploy.config.envfile import env_file_values
+from gitdeploy.config.envfile import env_file_values, parse_env_file
 from gitdeploy.config.model import App
 from gitdeploy.errors import GitdeployError, StageFailed
 
@@ -39,6 +39,35 @@ def read_secret(path: Path, key: str) -> bytes:
     with os.fdopen(fd, "rb") as file:
         _require_private(path, key, facts)
         return file.read(MAX_SIZE)
+
+
+def whole_env(
+    app: App, proxies: Mapping[str, str], hide: Callable[[Iterable[str]], object] = lambda values: None
+) -> dict[str, str]:
+    """Return the environment of an app's containers: proxies, `env` and `env_file`, the later the stronger.
+
+    Args:
+        hide: is told the values in env_file.
+
+    Raises:
+        StageFailed: env_file cannot be read, or others can read it.
+    """
+    secret = _read_env_file(app.env_file, f'apps."{app.name}".env_file')
+    hide(secret.values())
+    return {**proxies, **app.env, **secret}
+
+
+def accessory_env(app: App, name: str, hide: Callable[[Iterable[str]], object] = lambda values: None) -> dict[str, str]:
+    """Return the environment of one of the app's accessories, as `whole_env` does."""
+    accessory = app.accessories[name]
+    secret = _read_env_file(accessory.env_file, f'apps."{app.name}".accessories.{name}.env_file')
+    hide(secret.values())
+    return {**accessory.env, **secret}
+
+
+def _read_env_file(path: Path | None, key: str) -> Mapping[str, str]:
+    """Return what a file has, nothing where none is named."""
+    return parse_env_file(read_secret(path, key), path) if path else {}
 
 
 def require_own_place(path: Path, key: str) -> None:
@@ -86,6 +115,8 @@ def values_in_files(app: App) -> list[str]:
     A file that cannot be read, or is not well-formed, is no failure here: the stage that needs it says so.
     """
     files = [(app.env_file, f'apps."{app.name}".env_file')] if app.env_file else []
+    beside = [(f'apps."{app.name}".accessories.{name}.env_file', found.env_file) for name, found in app.accessories.items()]
+    files += [(path, key) for key, path in beside if path]
     files += [(path, f'apps."{app.name}".build.secrets.{name}') for name, path in app.build.secrets.items()]
     values: list[str] = []
     for path, key in files:
@@ -93,7 +124,7 @@ def values_in_files(app: App) -> list[str]:
             data = read_secret(path, key)
         except (GitdeployError, OSError):
             continue
-        if path == app.env_file:
+        if key.endswith(".env_file"):
             values += env_file_values(data)
         else:
             values += data.decode("utf-8", "replace").splitlines()

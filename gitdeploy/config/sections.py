@@ -1,4 +1,4 @@
-"""The tables below an app, `[apps.X.build]` and the like, as data with their built-in defaults.
+"""The tables below an app, `[apps.X.build]` and the like, `[notify]` and `[server]`, as data with their built-in defaults.
 
 Durations are seconds, sizes are bytes. What may hold a secret is left out of `repr`.
 """
@@ -107,28 +107,6 @@ class Health:
 
 
 @dataclass(frozen=True)
-class Run:
-    """`[apps.X.run]`: what each of the app's containers may take of the box, under Docker's names.
-
-    Attributes:
-        memory: bytes, 0 for no limit.
-        cpus: how many processors' time, 0 for no limit.
-        pids_limit: processes and threads, 0 for no limit. 4096 is more than a JVM or a Node server starts, and less than the
-            32,768 that all of a small machine has, so that a fork bomb stays its own app's trouble.
-        no_new_privileges: whether setuid programs and file capabilities are without effect.
-        log_driver: "" for the engine's own.
-        log_opts: of the driver.
-    """
-
-    memory: int = 0
-    cpus: float = 0.0
-    pids_limit: int = 4096
-    no_new_privileges: bool = True
-    log_driver: str = ""
-    log_opts: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
-
-
-@dataclass(frozen=True)
 class RequireSigned:
     """`[apps.X.require_signed]`: whose signature a commit, or an annotated tag of it, needs; neither file: nobody's.
 
@@ -183,6 +161,21 @@ class Router:
 
 
 @dataclass(frozen=True)
+class Swarm:
+    """`[apps.X.swarm]`: where in a cluster an app runs, for `target = "swarm"`.
+
+    Attributes:
+        constraints: each "node.labels.zone==a"; all must hold for a machine that runs it.
+        spread: node labels over whose values tasks are spread evenly.
+        secret_files: names of `env_file` that its containers find as files in /run/secrets, and not as variables.
+    """
+
+    constraints: tuple[str, ...] = ()
+    spread: tuple[str, ...] = ()
+    secret_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Retain:
     """`[apps.X.retain]`: what stays for a rollback.
 
@@ -193,3 +186,39 @@ class Retain:
 
     releases: int = 5
     build_cache: int = 0
+
+
+@dataclass(frozen=True)
+class Notify:
+    """`[notify]`: an HTTP POST of the result as JSON.
+
+    Attributes:
+        url: where to, "" for nowhere.
+        events: any of "succeeded", "failed".
+    """
+
+    url: str = field(default="", repr=False)
+    events: tuple[str, ...] = ("succeeded", "failed")
+
+
+@dataclass(frozen=True)
+class Server:
+    """`[server]`: what concerns the box and no single app.
+
+    Attributes:
+        host: name shown in "is live at http://HOST:PORT", "" for this machine's own.
+        parallel: deployments that may build at the same time.
+        relay_timeout: seconds after which the hook lets the pusher go; the deployment goes on.
+        log_size: bytes of one deployment's log, the rest is cut.
+        log_keep: deployments' logs kept for each app.
+        min_free: bytes that must be free on the data directory's disk before a deployment starts.
+        new_repositories: image, with {owner} and {repo}, of repositories that their first push enrols; "" for none.
+    """
+
+    host: str = ""
+    parallel: int = 2
+    relay_timeout: float = 3600.0
+    log_size: int = 10_000_000
+    log_keep: int = 100
+    min_free: int = 200_000_000
+    new_repositories: str = ""

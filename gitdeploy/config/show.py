@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitdeploy.config.keys import APP_KEYS, Key
+from gitdeploy.config.key import Key
+from gitdeploy.config.keys import APP_KEYS
 from gitdeploy.config.model import App
+from gitdeploy.config.partkeys import PARTS
 from gitdeploy.config.writer import dump_tables
 
 HIDDEN = "…"
@@ -17,13 +19,21 @@ HIDDEN = "…"
 
 def show(app: App) -> str:
     """Return everything that applies to the app, as the table that would say so in config.toml."""
+    tables = _tables(app, APP_KEYS)
+    for group, keys in PARTS.items():
+        if parts := {name: _tables(part, keys) for name, part in getattr(app, group).items()}:
+            tables[group] = parts
+    return dump_tables({"apps": {app.name: tables}})
+
+
+def _tables(record: object, keys: Mapping[str, Key]) -> dict[str, Any]:
     tables: dict[str, Any] = {}
-    for path, key in APP_KEYS.items():
-        value = value_of(app, path)
+    for path, key in keys.items():
+        value = value_of(record, path)
         if value is not None and value != {}:
             section, _, leaf = path.rpartition(".")
             (tables.setdefault(section, {}) if section else tables)[leaf] = _shown(key, value)
-    return dump_tables({"apps": {app.name: tables}})
+    return tables
 
 
 def value_of(record: object, path: str) -> Any:

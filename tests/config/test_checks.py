@@ -59,6 +59,26 @@ CLASHES = [
     ('container = "web"', 'container = "web-router"', '"web-router" is a name that gitdeploy makes for containers of o/one'),
     ('container = "web"', 'container = "web.12.1"', '"web.12.1" is a name that gitdeploy makes for containers of o/one'),
     ('container = "web"', 'container = "web.before-gitdeploy"', "a name that gitdeploy makes for containers of o/one"),
+    (
+        'container = "a1"\nprocesses.w.command = "x"',
+        'container = "a1-w"',
+        '.container: "a1-w" is what containers of o/one\'s w are',
+    ),
+    (
+        'container = "a1-w"',
+        'container = "a1"\nprocesses.w.command = "x"',
+        '.processes.w: "a1-w" is what containers of o/one\'s web',
+    ),
+    (
+        'processes.w = { command = "x", publish = "80:80" }',
+        'processes.v = { command = "x", publish = "80:81" }',
+        ".processes.v.publish: port 80:81 of the host is already o/one's (80:80)",
+    ),
+    (
+        'container = "a1"\nprocesses.w.command = "x"',
+        'container = "a1-w.router"',
+        '"a1-w.router" is a name that gitdeploy makes',
+    ),
 ]
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitdeploy.config.attachments import Publish, Volume
 from gitdeploy.config.load import parse_config
-from gitdeploy.config.model import App, Publish, Volume
+from gitdeploy.config.model import App
 from gitdeploy.config.problems import MAX_PROBLEMS
 from gitdeploy.config.sections import Router
 from gitdeploy.errors import ConfigError
@@ -124,7 +125,7 @@ def test_all_mistakes_at_once() -> None:
         'apps."a/b".dockerfile: unknown key; did you mean apps."a/b".build.dockerfile?',
         'apps."a/b".replicas: expected an integer from 1 to 32, found 99',
         'apps."a/b".publish[1]: expected "HOST:CONTAINER", ports from 1 to 65535, such as "8080:80", "127.0.0.1:8080:80"'
-        ' or "53:53/udp", found "0:1"',
+        ', "53:53/udp" or "8000-8010:8000-8010", found "0:1"',
         'apps."a/b".build: expected a table, found a string',
         'apps."a/b".helth: unknown key; did you mean apps."a/b".health?',
         'apps."A/b": stands twice, for upper and lower case are the same in a/b',

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitdeploy.config import formats
-from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config import formats, portformats
+from gitdeploy.config.attachments import Publish, Volume
 from gitdeploy.config.problems import BadValue
 
 
@@ -23,7 +23,7 @@ from gitdeploy.config.problems import BadValue
     ],
 )
 def test_ports(written: str, port: Publish) -> None:
-    assert port == formats.PUBLISH.parse(written)
+    assert portformats.PORTS.parse(written) == (port,)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,12 @@ def test_ports(written: str, port: Publish) -> None:
         "80:0",
         "65536:80",
         "80:65536",
-        "1-2:3-4",
+        "1-2:3",
+        "1:3-4",
+        "1-2:3-5",
+        "2-1:4-3",
+        "0-1:1-2",
+        "65535-65536:1-2",
         "a:b",
         "localhost:80:80",
         "::1:80:80",
@@ -52,12 +57,28 @@ def test_ports(written: str, port: Publish) -> None:
         "9" * 9999 + ":80",
         80,
         True,
-        [],
+        [[]],
     ],
 )
 def test_what_is_no_port(written: object) -> None:
     with pytest.raises(BadValue, match="HOST:CONTAINER"):
-        formats.PUBLISH.parse(written)
+        portformats.PORTS.parse(written)
+
+
+def test_ranges() -> None:
+    ports = portformats.PORTS.parse(["127.0.0.1:8000-8002:9000-9002/udp", "80:80", "81:81", "[::1]:7000-7001:7000-7001"])
+    assert [str(port) for port in ports] == [
+        *(f"127.0.0.1:{8000 + n}:{9000 + n}/udp" for n in range(3)),
+        *("80:80", "81:81", "[::1]:7000:7000", "[::1]:7001:7001"),
+    ]
+    assert portformats.PORTS.format(ports) == ["127.0.0.1:8000-8002:9000-9002/udp", "80-81:80-81", "[::1]:7000-7001:7000-7001"]
+    assert portformats.PORTS.parse(portformats.PORTS.format(ports)) == ports
+
+
+@pytest.mark.parametrize("written", ["1-257:1-257", ["1-200:1-200", "1001-1200:1001-1200"]])
+def test_so_many_ports_that_an_engine_would_suffer(written: object) -> None:
+    with pytest.raises(BadValue, match="at most 256 ports"):
+        portformats.PORTS.parse(written)
 
 
 @given(
@@ -70,7 +91,7 @@ def test_what_is_no_port(written: object) -> None:
     )
 )
 def test_ports_are_written_as_they_are_read(port: Publish) -> None:
-    assert port == formats.PUBLISH.parse(str(port))
+    assert portformats.PORTS.parse(str(port)) == (port,)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +100,8 @@ def test_ports_are_written_as_they_are_read(port: Publish) -> None:
         ("/srv/data:/data", Volume("/srv/data", "/data")),
         ("name:/data:ro", Volume("name", "/data", True)),
         ("name:/data:rw", Volume("name", "/data")),
+        ("name:/data:ro,nocopy", Volume("name", "/data", True, ("nocopy",))),
+        ("/srv/data:/data:Z,rslave", Volume("/srv/data", "/data", False, ("Z", "rslave"))),
     ],
 )
 def test_volumes(written: str, volume: Volume) -> None:
@@ -100,7 +123,13 @@ def test_volumes(written: str, volume: Volume) -> None:
         "a:/",
         "a:///",
         "a:/x:",
-        "a:/x:z",
+        "a:/x:ro,rw",
+        "a:/x:z,Z",
+        "a:/x:rslave",
+        "/a:/x:nocopy",
+        "/a:/x:shared,rslave",
+        "a:/x:z,",
+        "a:/x:U",
         "a:/x:ro:ro",
         "a b:/x",
         "a:/x\n",
@@ -131,5 +160,5 @@ def test_what_is_no_volume(written: object) -> None:
     ],
 )
 def test_ports_that_clash(one: str, other: str, clash: bool) -> None:
-    first, second = formats.PUBLISH.parse(one), formats.PUBLISH.parse(other)
+    (first,), (second,) = portformats.PORTS.parse(one), portformats.PORTS.parse(other)
     assert (clash, clash) == (first.clashes(second), second.clashes(first))

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitdeploy.config.jobs import Task
 from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, SERVER_KEYS
 from gitdeploy.config.layers import BUILT_IN
 from gitdeploy.config.load import parse_config
-from gitdeploy.config.model import App, Notify, Server
+from gitdeploy.config.model import App, AppProcess
+from gitdeploy.config.partkeys import PARTS
 from gitdeploy.config.reference import reference
+from gitdeploy.config.sections import Notify, Server
 from gitdeploy.config.show import show
 from gitdeploy.config.writer import dump_key, dump_tables, dump_value
 
@@ -76,16 +79,22 @@ def test_the_reference_holds_the_built_in_defaults() -> None:
 
 
 def test_the_examples_in_the_reference_are_right() -> None:
-    text = re.sub(r"^# (?=\w+ = )", "", reference(), flags=re.MULTILINE)
-    config = parse_config(text.encode(), Path("/c.toml"))
-    assert config.tables["devops/dev-app"].keys() == APP_KEYS.keys()
+    text = re.sub(r"^# (?=\w+ = |\[)", "", reference(), flags=re.MULTILINE)
+    web, _, worker = text.rpartition('"8080:80"')  # two processes cannot have one port
+    config = parse_config(f'{web}"8081:80"{worker}'.encode(), Path("/c.toml"))
+    own, part = APP_KEYS.keys(), [path for path in config.tables["devops/dev-app"] if path.partition(".")[0] in PARTS]
+    assert config.tables["devops/dev-app"].keys() - part == own
+    assert {path.split(".", 2)[2] for path in part} == {
+        path for keys in PARTS.values() for path in keys if "." not in path or path == "run.command"
+    }
     assert config.notify.url
     assert config.defaults["image"] == "127.0.0.1:5000/{owner}/{repo}"
 
 
 def test_the_reference_explains_every_key() -> None:
     lines = [line for line in reference().splitlines() if re.match(r"(# )?\w+ = ", line)]
-    assert len(lines) == len(APP_KEYS) + len(SERVER_KEYS) + len(NOTIFY_KEYS) + 1
+    parts = [path for keys in PARTS.values() for path in keys if "." not in path or path == "run.command"]
+    assert len(lines) == len(APP_KEYS) + len(SERVER_KEYS) + len(NOTIFY_KEYS) + len(parts) + 1
     documented = [key.doc for keys in (APP_KEYS, SERVER_KEYS, NOTIFY_KEYS) for key in keys.values()]
     assert all(any(line.endswith(doc) for line in lines) for doc in documented)
     assert max(len(line) for line in reference().splitlines()) < 130
@@ -101,7 +110,9 @@ def paths(record: object) -> set[str]:
 
 
 def test_every_field_of_the_model_is_a_key() -> None:
-    assert paths(BUILT_IN) - {"name"} == APP_KEYS.keys()
+    assert paths(BUILT_IN) - {"name", "process", *PARTS} == APP_KEYS.keys()
+    assert paths(AppProcess()) == PARTS["processes"].keys()
+    assert paths(Task()) == PARTS["tasks"].keys()
     assert paths(Server()) == SERVER_KEYS.keys()
     assert paths(Notify()) == NOTIFY_KEYS.keys()
 

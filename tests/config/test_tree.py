@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gitdeploy.config.keys import APP_KEYS, Key
+from gitdeploy.config.key import Key
+from gitdeploy.config.keys import APP_KEYS
 from gitdeploy.config.layers import BUILT_IN
 from gitdeploy.config.load import apply_tree, parse_config
 from gitdeploy.config.show import value_of
@@ -75,13 +76,18 @@ def test_an_empty_file_changes_nothing(text: bytes) -> None:
 def test_who_may_set_what() -> None:
     """A new key has to be put into one of these lists by somebody who thought about it."""
     assert " ".join(SERVER_ONLY) == (
-        "image container adopt branch env_file on_new_push queue paths formerly taken_from repository verify verify_timeout"
-        " require_signed.allowed_signers require_signed.keyring run.no_new_privileges run.log_driver run.log_opts"
+        "image container adopt branch target env_file on_new_push queue paths formerly taken_from repository verify"
+        " verify_timeout require_signed.allowed_signers require_signed.keyring run.hostname run.ulimits run.oom_score_adj"
+        " run.sysctls"
+        " run.no_new_privileges run.cap_add run.cap_drop run.security_opt run.privileged run.devices run.gpus"
+        " run.ipc run.pid run.userns run.runtime run.network_aliases run.ip run.ip6 run.mac_address run.labels"
+        " run.volume_driver run.log_driver run.log_opts"
         " build.secrets build.frontends build.bases build.timeout build.max_context push.auth_file push.timeout"
-        " router.kind router.image router.labels retain.build_cache allow"
+        " router.kind router.image router.labels swarm.constraints swarm.spread swarm.secret_files retain.build_cache allow"
     )
     assert " ".join(ALLOWABLE) == (
-        "publish volumes networks restart run.memory run.cpus run.pids_limit build.engine"
+        "publish volumes networks restart run.user run.memory run.memory_swap run.memory_reservation run.cpus run.cpu_shares"
+        " run.cpuset run.pids_limit run.shm_size run.tmpfs run.read_only run.group_add build.engine"
         " push.enabled push.tags push.on_reused_version"
         " router.mode router.proxy_protocol router.drain_timeout retain.releases"
     )
