@@ -92,7 +92,7 @@ class _Build:
             if sources:
                 request = dataclasses.replace(request, dockerfile=sources.dockerfile)
             asked = query(request, build_id, session.id if session else "", files=sources is not None)
-            body = iter(()) if sources else self.context.tar()
+            body = None if sources else self.context.tar()
             limits = ExchangeLimits(self.cancel, request.timeout, lambda: _stop(self.api, build_id), request.guard)
             said = converse(where, f"/build?{urlencode(asked)}", {}, body, limits=limits, sent=sending(output))
             try:

@@ -22,6 +22,9 @@ class Builds:
     @abstractmethod
     def pull(self, ref: str, credentials: Credentials, output: Output, cancel: Cancel = NEVER) -> str: ...
 
+    def warm(self) -> None:
+        from gitdeploy.engine import buildkit, classic  # noqa: F401, PLC0415 - see `build`
+
     def build(
         self,
         request: BuildRequest,

@@ -58,6 +58,8 @@ def build(
 ) -> str:
     """Build from a tar stream and return the image's id, "sha256:…".
 
+    This builder takes the Dockerfile from the stream, and then removes it where the stream's .dockerignore names it (moby's
+    builder/remotecontext/detect.go, removeDockerfile).
     Raises BuildFailed, before anything runs where the Dockerfile or the request needs BuildKit; RegistryError, Cancelled,
     EngineError, UnfitError, and what `context` raises.
     """
@@ -70,7 +72,7 @@ def build(
     answer = ClassicAnswer(output, credentials)
     path = f"/build?{urlencode([('version', '1'), ('rm', '1'), ('forcerm', '1'), *common(request, request.args)])}"
     try:
-        for message in converse(endpoint(api), path, headers, context.tar(), limits=limits, sent=sending(output)):
+        for message in converse(endpoint(api), path, headers, context.tar(hide=True), limits=limits, sent=sending(output)):
             answer.take(message)
     except Cancelled:
         _remove(api, answer.container)

@@ -11,8 +11,8 @@ from gitdeploy.errors import EngineError, UnfitError
 
 if TYPE_CHECKING:
     from gitdeploy.engine.docker_engine import DockerEngine
+    from gitdeploy.engine.scope import Scope
     from gitdeploy.engine.transport import Api
-    from gitdeploy.engine.types import Scope
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 

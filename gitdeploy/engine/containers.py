@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from gitdeploy.engine import mapping
 from gitdeploy.engine.diagnosis import container_failure
-from gitdeploy.engine.madewith import made_with
-from gitdeploy.engine.networks import inspect_network
+from gitdeploy.engine.madewith import MadeWith, made_with
+from gitdeploy.engine.networks import inspect_network, require_address
 from gitdeploy.engine.transport import SLOW, TIMEOUT, Api, TimedOut, part
 from gitdeploy.engine.types import Container, ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
 
 OWN_STOP = 3600.0
 """Seconds for a stop whose time is the container's own."""
+
+ATTACH_AGAIN = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further try to start a container whose overlay network an engine does not find at the moment."""
+
+NO_NETWORK_YET = ("Could not attach to network", "not found")
+"""What engine 20.10 says then: when the last container of an overlay stops, it forgets the network for a while."""
 
 REMOVAL = 60.0
 """Seconds for a removal that was begun by someone else, such as a run that was killed meanwhile."""
@@ -45,7 +52,7 @@ class Containers:
         facts = inspect(self._api, ref)
         return mapping.container(facts) if facts else None
 
-    def made_with(self, container: str) -> tuple[tuple[str, str], ...]:
+    def made_with(self, container: str) -> tuple[MadeWith, ...]:
         facts = inspect(self._api, container) or {}
         try:
             image = self._api.call("GET", f"/images/{part(facts.get('Image') or 'none')}/json").json()
@@ -56,11 +63,12 @@ class Containers:
     def create(self, spec: ContainerSpec) -> str:
         # The engine would take a network that there is not, and fail at the start.
         for network in spec.networks:
-            inspect_network(self._api, network)
+            require_address(spec, inspect_network(self._api, network))
         created = self._create(spec)
         try:
             for network in spec.networks[1:]:
-                self._api.connect_container_to_network(created, network)
+                body = {"Container": created, "EndpointConfig": mapping.endpoint(spec, network)}
+                self._api.call("POST", f"/networks/{part(network)}/connect", json=body)
         except EngineError:
             self.remove(created, force=True)
             raise
@@ -77,7 +85,7 @@ class Containers:
         kind = (log["Type"], tuple(log["Config"].items()))
         body["HostConfig"]["LogConfig"] = self._logs.get(kind, log)
         created = self._post(spec.name, body)
-        if kind in self._logs:
+        if kind in self._logs or spec.attended:
             return created
         facts = inspect(self._api, created)
         self._logs[kind] = mapping.bounded_log(facts or {}) or log
@@ -97,10 +105,15 @@ class Containers:
         return created
 
     def start(self, container: str) -> None:
-        try:
-            self._api.call("POST", f"/containers/{part(container)}/start")
-        except EngineError as error:
-            raise container_failure(error) from error
+        for pause in (*ATTACH_AGAIN, None):
+            try:
+                self._api.call("POST", f"/containers/{part(container)}/start")
+            except EngineError as error:
+                if pause is None or not all(words in error.reason for words in NO_NETWORK_YET):
+                    raise container_failure(error) from error
+                time.sleep(pause)
+            else:
+                return
 
     def stop(self, container: str, timeout: float | None = None) -> None:
         params = {} if timeout is None else {"t": mapping.whole_seconds(timeout)}
@@ -120,7 +133,24 @@ class Containers:
         return True
 
     def rename(self, container: str, name: str) -> None:
-        self._api.rename(container, name)
+        try:
+            self._api.rename(container, name)
+        except EngineError as error:
+            if "on rename" not in error.reason:
+                raise
+            self._rename_apart(container, name)
+
+    def _rename_apart(self, container: str, name: str) -> None:
+        """Rename it off its networks for a moment: engines fail to do so on an overlay, where the old name stays taken."""
+        networks = ((inspect(self._api, container) or {}).get("NetworkSettings") or {}).get("Networks") or {}
+        for network in networks:
+            self._api.disconnect_container_from_network(container, network)
+        try:
+            self._api.rename(container, name)
+        finally:
+            for network, endpoint in networks.items():
+                aliases = [alias for alias in endpoint.get("Aliases") or () if not container.startswith(alias)]
+                self._api.connect_container_to_network(container, network, aliases=aliases)
 
     def signal(self, container: str, name: str) -> None:
         self._api.kill(container, name)

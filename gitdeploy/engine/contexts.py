@@ -29,8 +29,13 @@ class BuildContext(Protocol):
     @property
     def content(self) -> bytes: ...
 
-    def tar(self) -> Iterator[bytes]:
-        """Return all of it as a tar stream, whose first entry is the Dockerfile, with a plain header."""
+    def tar(self, *, hide: bool = False) -> Iterator[bytes]:
+        """Return all of it as a tar stream, whose first entry is the Dockerfile, with a plain header.
+
+        Args:
+            hide: whether a Dockerfile that is no part of what is built from is named in the stream's .dockerignore, for a
+                builder that removes it by that.
+        """
 
     def files_for(
         self, follow: Sequence[str], include: Sequence[str], exclude: Sequence[str], cancelled: Callable[[], bool]

@@ -6,7 +6,8 @@ import re
 
 from gitdeploy.config.imagereference import registry, split
 from gitdeploy.engine.imagefaults import image_fault
-from gitdeploy.errors import EngineError, NotFound, RegistryError
+from gitdeploy.engine.optionfaults import option_fault
+from gitdeploy.errors import EngineError, NotFound, NotRunnable, RegistryError
 
 PORT_TAKEN = re.compile(
     r"(?:bind for|bind host port(?: for)?|listen (?:tcp|udp)[46]?) (\[[^]]*\]|\S*(?=:\d+ failed)|[^:\s]*):(\d+)"
@@ -14,6 +15,9 @@ PORT_TAKEN = re.compile(
     re.I,
 )
 """Engines 20.10 to 28.5: "allocated" where the engine itself gave the port away, "in use" where the kernel says so."""
+
+PROGRAM = re.compile(r'exec: "([^"]*)": (?:stat [^:]*: )?([^:]*(?:not found|no such file|denied|directory|format error)[^:]*)')
+"""A program that runc cannot run, in the words of Go's os/exec."""
 
 NO_SPACE = "no space left on device"
 FREE_SPACE = "free disk space; `docker system df` shows what takes it"
@@ -46,11 +50,20 @@ def refused(status: int, message: str) -> EngineError:
     return EngineError(message, status, FREE_SPACE if NO_SPACE in message else "")
 
 
+def program_failure(message: str) -> NotRunnable | None:
+    """Return the error of a program that could not be run, None if the message is of something else."""
+    if not (found := PROGRAM.search(message)):
+        return None
+    program, why = found.groups()
+    missing = "not found" in why or "no such file" in why
+    return NotRunnable(f"{program}: {'there is no such program in the image' if missing else why}", 127 if missing else 126)
+
+
 def container_failure(error: EngineError) -> EngineError:
     """Return the error of a container's creation or start, with what to do, and the host port named where one is taken."""
     found = PORT_TAKEN.search(error.reason)
     if found is None:
-        hint = image_fault([error.reason]) or error.hint
+        hint = image_fault([error.reason]) or option_fault(error.reason) or error.hint
         return EngineError(error.reason, error.status, hint) if hint != error.hint else error
     address, port, how = found.groups()
     if how == "allocated":

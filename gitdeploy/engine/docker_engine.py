@@ -7,7 +7,9 @@ import json
 
 import requests
 
+from gitdeploy.engine.attached import Attaching
 from gitdeploy.engine.builds import Builds
+from gitdeploy.engine.cluster import Cluster
 from gitdeploy.engine.containers import Containers
 from gitdeploy.engine.images import Images
 from gitdeploy.engine.inside import Inside
@@ -15,13 +17,23 @@ from gitdeploy.engine.networks import Networks
 from gitdeploy.engine.registries import Registries
 from gitdeploy.engine.transport import Api, TimedOut
 from gitdeploy.engine.types import EngineInfo
-from gitdeploy.errors import EngineGone
+from gitdeploy.errors import EngineError, EngineGone
 
 PING = 2.0
 """Seconds for a sign of life."""
 
+LIMITS = {
+    "run.memory": "MemoryLimit",
+    "run.memory_swap": "SwapLimit",
+    "run.cpus": "CpuCfsQuota",
+    "run.cpu_shares": "CPUShares",
+    "run.cpuset": "CPUSet",
+    "run.pids_limit": "PidsLimit",
+}
+"""Keys and what the engine's facts call its kernel's ability to hold them."""
 
-class DockerEngine(Containers, Inside, Images, Networks, Registries, Builds):
+
+class DockerEngine(Containers, Inside, Attaching, Images, Networks, Registries, Builds):
     """An engine that answers; safe to use from several threads."""
 
     def __init__(self, api: Api, buildkit: bool) -> None:
@@ -32,7 +44,6 @@ class DockerEngine(Containers, Inside, Images, Networks, Registries, Builds):
 
     def info(self) -> EngineInfo:
         version, info = self._api.version(), self._api.info()
-        kept = {"run.memory": "MemoryLimit", "run.cpus": "CpuCfsQuota", "run.pids_limit": "PidsLimit"}
         return EngineInfo(
             version=version["Version"],
             api_version=version["ApiVersion"],
@@ -40,7 +51,7 @@ class DockerEngine(Containers, Inside, Images, Networks, Registries, Builds):
             buildkit=self._buildkit,
             root=info["DockerRootDir"],
             local=self._api.host.startswith("unix://"),
-            ignored=tuple(key for key, fact in kept.items() if info.get(fact) is False),
+            ignored=tuple(key for key, fact in LIMITS.items() if info.get(fact) is False),
         )
 
     def ping(self) -> None:
@@ -58,6 +69,19 @@ class DockerEngine(Containers, Inside, Images, Networks, Registries, Builds):
         except EngineGone as error:
             return not isinstance(error, TimedOut)
         return True
+
+    def manages_cluster(self) -> bool:
+        try:
+            self._api.call("GET", "/swarm")
+        except EngineError:  # in none, a worker of one, one that is locked or cannot decide
+            return False
+        return True
+
+    def cluster(self) -> Cluster:
+        # For a cluster only: whoever has none must not pay for it.
+        from gitdeploy.engine.swarmcluster import SwarmCluster  # noqa: PLC0415
+
+        return SwarmCluster(self._api)
 
     def close(self) -> None:
         self._api.close()

@@ -10,7 +10,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -56,13 +56,15 @@ def converse(
     where: Endpoint,
     path: str,
     headers: Mapping[str, str],
-    body: Iterator[bytes],
+    body: Iterator[bytes] | None,
     *,
     limits: ExchangeLimits,
     sent: Callable[[int], object],
 ) -> Generator[dict[str, Any], None, None]:
-    """POST `body` to `path` (without the API version) and yield the JSON messages of the answer as they come.
+    """POST `body`, if any, to `path` (without the API version) and yield the JSON messages of the answer as they come.
 
+    Without one the engine is told so: its HTTP server notices that this side hung up only once all of a body has been read, and
+    nobody reads the empty one of a build whose files come over a session; engine 29 then goes on with the build for good.
     `sent` is told, in another thread, how many bytes of the body are sent. Raises Cancelled, BuildFailed for the time limit,
     what `body` raises, EngineError for an HTTP status other than 200, and UnfitError if the engine goes away.
     """
@@ -70,13 +72,15 @@ def converse(
     with dial(where) as connection:
         request = http.client.HTTPConnection("docker")
         request.sock = connection
-        with _Sender(connection, body, sent) as sender, _Watch(connection, limits) as watch:
+        length = {"Content-Length": "0"} if body is None else {"Transfer-Encoding": "chunked"}
+        with _Sender(connection, body or (), sent) as sender, _Watch(connection, limits) as watch:
             try:
                 request.putrequest("POST", f"/v{where.api_version}{path}", skip_accept_encoding=True)
-                for name, value in {**headers, "Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}.items():
+                for name, value in {**headers, "Content-Type": "application/x-tar", **length}.items():
                     request.putheader(name, value)
                 request.endheaders()
-                sender.start()
+                if body is not None:
+                    sender.start()
                 response = request.getresponse()
                 if response.status == 200:
                     yield from map(decoded, lines(iter(partial(response.read1, CHUNK), b"")))
@@ -95,7 +99,7 @@ def converse(
 class _Sender(threading.Thread):
     """Sends the body in HTTP's chunks; `error` is what producing it raised."""
 
-    def __init__(self, connection: socket.socket, body: Iterator[bytes], sent: Callable[[int], object]) -> None:
+    def __init__(self, connection: socket.socket, body: Iterable[bytes], sent: Callable[[int], object]) -> None:
         super().__init__(name="sender", daemon=True)
         self.error: BaseException | None = None
         self._connection = connection

@@ -13,7 +13,9 @@ NO_SHELL = (
     'the image has no shell: write commands as lists, CMD ["/app"], and build in another stage; an image without a HEALTHCHECK '
     "is asked over the network ([apps.X.health] path or port)"
 )
-NO_USER = "the image's USER is not in its /etc/passwd or /etc/group: make it in the Dockerfile, or write its number"
+NO_USER = (
+    "the image's USER (or run.user) is not in its /etc/passwd or /etc/group: make it in the Dockerfile, or write its number"
+)
 NO_COMMAND = "add CMD or ENTRYPOINT to the Dockerfile"
 NO_PROGRAM = "CMD, ENTRYPOINT or HEALTHCHECK names a program that is not in the image, not in its PATH, or may not be executed"
 NO_LOADER = "the program is not in the image, or what it is run by is not: what its first line (#!) names, or a library loader"

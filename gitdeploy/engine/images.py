@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
 from gitdeploy.config.imagereference import split
 from gitdeploy.engine import mapping
@@ -66,7 +65,4 @@ class Images:
 
 def age(image: Image) -> float:
     """Return when it was made, in seconds since 1970; 0 for an image that does not say."""
-    try:
-        return datetime.fromisoformat(image.created).timestamp()
-    except ValueError:
-        return 0.0
+    return mapping.moment(image.created)

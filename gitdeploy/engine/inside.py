@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import socket
-import struct
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import IO
+from contextlib import closing, contextmanager
+from functools import partial
 
+import requests
+
+from gitdeploy.engine.attached import CHUNK, LONGEST
+from gitdeploy.engine.demultiplexer import Demultiplexer
 from gitdeploy.engine.dial import endpoint, hang_up, upgrade
 from gitdeploy.engine.lines import Lines
 from gitdeploy.engine.transport import Api, part
@@ -29,6 +32,20 @@ class Inside:
         lines = Lines()
         return lines.feed(self._api.logs(container, tail=tail)) + lines.rest()
 
+    def follow(self, container: str, tail: int) -> Iterator[str]:
+        asked = {"stdout": 1, "stderr": 1, "follow": 1, "tail": tail}
+        path = f"/containers/{part(container)}/logs"
+        streams, lines = Demultiplexer(), {1: Lines(), 2: Lines()}
+        with closing(self._api.call("GET", path, params=asked, stream=True, timeout=LONGEST)) as answer:
+            try:
+                for data in answer.iter_content(chunk_size=None):
+                    for stream, piece in streams.feed(data):
+                        yield from lines[stream].feed(piece)
+            except (requests.RequestException, OSError) as error:
+                raise self._api.broken(error) from error
+        for left in lines.values():
+            yield from left.rest()
+
     def exec(self, container: str, command: Sequence[str], timeout: float = 30.0) -> tuple[int, bytes]:
         wanted = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
         run: str = self._api.call("POST", f"/containers/{part(container)}/exec", json=wanted).json()["Id"]
@@ -38,7 +55,8 @@ class Inside:
             ended_after(timeout, streams) as late,
         ):
             try:
-                output = joined(frames(streams.makefile("rb")))
+                received = map(Demultiplexer().feed, iter(partial(streams.recv, CHUNK), b""))
+                output = joined(piece for pieces in received for _, piece in pieces)
             except OSError as error:
                 if not late.is_set():
                     raise self._api.broken(error) from error
@@ -77,15 +95,6 @@ def joined(pieces: Iterable[bytes]) -> bytes:
             kept.append(piece)
         size += len(piece)
     return b"".join(kept)[:MOST_OUTPUT]
-
-
-def frames(reader: IO[bytes]) -> Iterator[bytes]:
-    """Yield the payloads of a multiplexed stream, stdout and stderr as they come.
-
-    Each has a header of 8 bytes, the last 4 its length: https://docs.docker.com/reference/api/engine/ (ContainerAttach).
-    """
-    while len(header := reader.read(8)) == 8:
-        yield reader.read(struct.unpack(">I", header[4:])[0])
 
 
 def archive(files: Mapping[str, bytes], mode: int) -> bytes:

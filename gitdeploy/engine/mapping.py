@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
-from gitdeploy.config.model import Publish, Volume
-from gitdeploy.config.sections import Run
-from gitdeploy.engine.types import Container, ContainerSpec, Image
+from gitdeploy.config.attachments import Publish, Volume
+from gitdeploy.engine.runmapping import host_settings, process_settings
+from gitdeploy.engine.types import Attended, Container, ContainerSpec, Image
 
 Json = Mapping[str, Any]
 
@@ -37,6 +38,8 @@ def image(found: Json) -> Image:
         created=found.get("Created") or "",
         env=tuple(config.get("Env") or ()),
         onbuild=tuple(config.get("OnBuild") or ()),
+        volumes=tuple(sorted(config.get("Volumes") or ())),
+        platform="/".join(filter(None, (found.get("Os"), found.get("Architecture")))),
     )
 
 
@@ -62,9 +65,11 @@ def container(found: Json) -> Container:
         exit_code=state.get("ExitCode") or 0,
         restarts=found.get("RestartCount") or 0,
         oom_killed=bool(state.get("OOMKilled")),
+        created=found.get("Created") or "",
         started="" if started == NEVER_STARTED else started,
         addresses=_addresses(network.get("Networks") or {}) if state["Status"] == "running" else {},
         networks=tuple(network.get("Networks") or ()),
+        addressed=any(end.get("IPAMConfig") for end in (network.get("Networks") or {}).values() if end),
         publish=_published(host, network.get("Ports") or {}),
         restart=_restart(host.get("RestartPolicy") or {}),
         mounts=volumes(found.get("Mounts") or ()),
@@ -98,32 +103,48 @@ def creation(spec: ContainerSpec) -> dict[str, Any]:
     body: dict[str, Any] = {
         "Image": spec.image,
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
-        "Labels": dict(spec.labels),
+        "Labels": {**spec.run.labels, **spec.labels},
         "ExposedPorts": {f"{port.container_port}/{port.protocol}": {} for port in spec.publish},
         "HostConfig": {  # Binds and PortBindings even where there are none: see `is_build_step`
             "Binds": [str(volume) for volume in spec.volumes],
             "PortBindings": _bindings(spec.publish),
             "RestartPolicy": restart_policy(spec.restart),
-            **_limits(spec.run),
+            **host_settings(spec.run),
         },
+        **process_settings(spec.run),
     }
     if spec.command is not None:
         body["Cmd"] = list(spec.command)
+    if not spec.healthcheck:
+        body["Healthcheck"] = {"Test": ["NONE"]}
     if spec.stop_timeout is not None:
         body["StopTimeout"] = whole_seconds(spec.stop_timeout)
+    if spec.attended:
+        _attend(body, spec.attended)
     if spec.networks:
         body["HostConfig"]["NetworkMode"] = spec.networks[0]
-        body["NetworkingConfig"] = {"EndpointsConfig": {spec.networks[0]: {"Aliases": list(spec.aliases)}}}
+        body["NetworkingConfig"] = {"EndpointsConfig": {spec.networks[0]: endpoint(spec, spec.networks[0])}}
     return body
 
 
-def _limits(run: Run) -> dict[str, Any]:
-    """Return what the engine is asked to hold; nothing where its own default is meant."""
-    limits: dict[str, Any] = {"LogConfig": {"Type": run.log_driver, "Config": dict(run.log_opts)}}
-    limits |= {"Memory": run.memory} if run.memory else {}
-    limits |= {"NanoCpus": round(run.cpus * 10**9)} if run.cpus else {}
-    limits |= {"PidsLimit": run.pids_limit} if run.pids_limit else {}
-    return limits | ({"SecurityOpt": ["no-new-privileges"]} if run.no_new_privileges else {})
+def _attend(body: dict[str, Any], how: Attended) -> None:
+    """Add what makes it a container for one command. Its output goes to whoever is attached, and into no log on the disk."""
+    body |= {"Tty": how.terminal, "AttachStdout": True, "AttachStderr": True, "Healthcheck": {"Test": ["NONE"]}}
+    body |= dict.fromkeys(("AttachStdin", "OpenStdin", "StdinOnce"), how.interactive)
+    body["HostConfig"] |= {"AutoRemove": True, "LogConfig": {"Type": "none", "Config": {}}}
+    if all(how.size):
+        body["HostConfig"]["ConsoleSize"] = list(how.size)
+
+
+def endpoint(spec: ContainerSpec, network: str) -> dict[str, Any]:
+    """Return how the container is on a network: its names there, and on the one of its own its addresses."""
+    run, own = spec.run, network == spec.own_network
+    names = (*(spec.aliases if network == spec.networks[0] else ()), *(run.network_aliases if own else ()))
+    settings: dict[str, Any] = {"Aliases": list(names)}
+    addresses = {"IPv4Address": run.ip, "IPv6Address": run.ip6}
+    if own and any(addresses.values()):
+        settings["IPAMConfig"] = {name: address for name, address in addresses.items() if address}
+    return settings | ({"MacAddress": run.mac_address} if own and run.mac_address else {})
 
 
 def bounded_log(found: Json) -> Json | None:
@@ -153,6 +174,14 @@ def restart_policy(policy: str) -> dict[str, Any]:
 def whole_seconds(seconds: float) -> int:
     """Return seconds as the engine takes them; a part of one counts as one, since 0 means at once."""
     return math.ceil(seconds)
+
+
+def moment(written: str) -> float:
+    """Return a time as the engine writes it in seconds since 1970, 0 for none."""
+    try:
+        return datetime.fromisoformat(written).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _restart(policy: Json) -> str:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from ipaddress import ip_address, ip_network
 
 from gitdeploy.engine import mapping
 from gitdeploy.engine.transport import Api, part
+from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
+
+REMOVAL = 30.0
+"""Seconds until an overlay network that was removed has to be gone; the engine says nothing when it is."""
+
+LOOK = 0.1
+"""Seconds between two looks for it."""
 
 
 def inspect_network(api: Api, name: str) -> mapping.Json:
@@ -16,6 +25,17 @@ def inspect_network(api: Api, name: str) -> mapping.Json:
     if found["Name"] != name:
         raise NotFound(f"network {name} not found", 404)
     return found
+
+
+def require_address(spec: ContainerSpec, network: mapping.Json) -> None:
+    """Raise EngineError if the container is to have an address on this network that cannot be had there. Pure."""
+    configured = [str(pool.get("Subnet") or "") for pool in (network.get("IPAM") or {}).get("Config") or ()]
+    for key, address in (("run.ip", spec.run.ip), ("run.ip6", spec.run.ip6)):
+        if not address or network["Name"] != spec.own_network:
+            continue
+        if not any(subnet and ip_address(address) in ip_network(subnet, strict=False) for subnet in configured):
+            reason = f"{key}: {address} is in no subnet of the network {network['Name']} ({', '.join(configured) or 'none'})"
+            raise EngineError(reason, hint="choose another address, or make that network with --subnet")
 
 
 class Networks:
@@ -56,6 +76,12 @@ class Networks:
             self._api.call("DELETE", f"/networks/{part(name)}")
         except NotFound:
             return False
+        # An overlay is only marked by then: for a moment it is still found, and nothing can be attached to it.
+        end = time.monotonic() + REMOVAL
+        while self.network(name) is not None:
+            if time.monotonic() >= end:
+                raise EngineError(f"the network {name} was removed and is still listed after {REMOVAL:.0f} s", hint="try again")
+            time.sleep(LOOK)
         return True
 
     def volume(self, name: str) -> Mapping[str, str] | None:

@@ -73,7 +73,7 @@ class _Step:
     fetched: tuple[int, int] = (0, 0)  # their sums: an image can have thousands of layers, each told again and again
     output: Lines = field(default_factory=Lines)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
-    told: tuple[bool, float] | None = None  # whether it failed and its seconds, when its end was told
+    told: tuple[bool, float, int] | None = None  # whether it failed, its seconds and downloaded bytes, when its end was told
 
     @property
     def hidden(self) -> bool:
@@ -99,11 +99,14 @@ class _Step:
             result = f"{self.seconds:.1f} s"
             if self.fetched[1]:
                 result += f", {size(self.fetched[1])}"
-        self.told = (bool(self.error), self.seconds)
+        self.told = (bool(self.error), self.seconds, self.fetched[1])
         return Said(f"{self.heading} · {result}", detail=self.hidden and not self.error)
 
     def worth_telling(self) -> bool:
-        return self.told is None or self.told[0] != bool(self.error) or self.seconds - self.told[1] >= AGAIN
+        if self.told is None:
+            return True
+        failed, seconds, fetched = self.told  # a base image is looked up first, and may be downloaded a moment later
+        return failed != bool(self.error) or fetched != self.fetched[1] or self.seconds - seconds >= AGAIN
 
 
 class Progress:

@@ -6,12 +6,16 @@ no other module imports docker, and importing them is free. What makes images ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from gitdeploy.engine.cluster import Cluster
 from gitdeploy.engine.contexts import BuildContext
+from gitdeploy.engine.madewith import MadeWith
 from gitdeploy.engine.types import (
     NEVER,
+    Attended,
     BuildRequest,
     Cancel,
     Container,
@@ -27,6 +31,9 @@ class Builder(Protocol):
     """What makes images and keeps them. Every method may raise EngineError, and UnfitError when it cannot be reached."""
 
     def info(self) -> EngineInfo: ...
+
+    def warm(self) -> None:
+        """Import what `build` needs: in a thread, while something else is waited for."""
 
     def ping(self) -> None:
         """Ask for a sign of life, and wait for it for a moment only. Raises UnfitError."""
@@ -69,6 +76,34 @@ class Builder(Protocol):
         """Drop build cache beyond `keep` bytes; return the bytes freed."""
 
 
+class CommandSession(Protocol):
+    """A command that somebody is attached to, for one thread."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when `receive` has something, and writable when `send` takes something."""
+
+    def receive(self) -> Sequence[tuple[int, bytes]] | None:
+        """Return what came, as bytes with 1 for stdout (or the terminal) and 2 for stderr; waits for it. None: that was all."""
+
+    def send(self, data: bytes) -> int:
+        """Give it input; return how many bytes of it were taken, without waiting."""
+
+    def end_input(self) -> None:
+        """Let it read the end of its input."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell it the size of its terminal."""
+
+    def signal(self, name: str) -> bool:
+        """Send it a signal ("INT"); return False if nothing can be sent to it. One that has ended gets none."""
+
+    def exit_code(self, patience: float) -> int | None:
+        """Wait for its end for so many seconds; return its exit code, None if it has not ended.
+
+        Raises UnfitError if the engine goes away, NotRunnable if there is no such program in a container that runs.
+        """
+
+
 class Engine(Builder, Protocol):
     """A container engine: a builder that runs containers, too."""
 
@@ -79,8 +114,8 @@ class Engine(Builder, Protocol):
     def container(self, ref: str) -> Container | None:
         """Return the container of that id or name as it is now, None if there is none."""
 
-    def made_with(self, container: str) -> tuple[tuple[str, str], ...]:
-        """Return the options of `docker run` that it was made with, each with the key of config.toml in its place, or ""."""
+    def made_with(self, container: str) -> tuple[MadeWith, ...]:
+        """Return the options of `docker run` that it was made with."""
 
     def create(self, spec: ContainerSpec) -> str:
         """Create a container, joined to its networks, not started; return its id. A taken name is an EngineError (409)."""
@@ -105,11 +140,28 @@ class Engine(Builder, Protocol):
     def logs(self, container: str, tail: int) -> list[str]:
         """Return the last lines of its output, stdout and stderr as they came."""
 
+    def follow(self, container: str, tail: int) -> Iterator[str]:
+        """Yield these lines and what it says from then on, until it ends; engines may drop an unfinished line at the end.
+
+        There is no deadline: who asks may stop asking.
+        """
+
     def exec(self, container: str, command: Sequence[str], timeout: float = 30.0) -> tuple[int, bytes]:
         """Run a command in it, without input; return exit code and combined output, of which some megabytes count.
 
         One that has not ended after `timeout` seconds is an EngineError; it may run on.
         """
+
+    def attend(self, container: str, how: Attended, *, replay: bool = False) -> AbstractContextManager[CommandSession]:
+        """Attach to a container that was not started yet, and start it: nothing that it says is lost.
+
+        With `replay` it is one that was started before, and what its log has comes first.
+
+        Raises EngineError, and NotRunnable for a program that is not there. The container is to be removed in any case.
+        """
+
+    def exec_attended(self, container: str, command: Sequence[str], how: Attended) -> AbstractContextManager[CommandSession]:
+        """Run a command in a container that runs."""
 
     def put_files(self, container: str, directory: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
         """Write files (name → content) into a directory that exists in it, running or not."""
@@ -140,5 +192,11 @@ class Engine(Builder, Protocol):
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a volume with these labels; one that is there keeps its own."""
+
+    def manages_cluster(self) -> bool:
+        """Return whether it may be asked for services; that costs an engine alone next to nothing."""
+
+    def cluster(self) -> Cluster:
+        """Return the cluster that the engine is in, or is not: see `Cluster.membership`."""
 
     def close(self) -> None: ...

@@ -6,17 +6,18 @@ everybody's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from gitdeploy.engine.cluster import Cluster
 from gitdeploy.engine.contexts import BuildContext
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.images import age
+from gitdeploy.engine.scope import Scope
 from gitdeploy.engine.transport import Api
 from gitdeploy.engine.types import (
     NEVER,
-    STRANGER,
     BuildRequest,
     Cancel,
     Container,
@@ -24,7 +25,6 @@ from gitdeploy.engine.types import (
     Credentials,
     Image,
     Output,
-    Scope,
 )
 
 Labelled = TypeVar("Labelled", Image, Container)
@@ -40,7 +40,9 @@ class ScopedEngine(DockerEngine):
 
     def images(self, labels: Labels) -> list[Image]:
         listed = super().images
-        found = [image for old in self._asked(labels) for image in listed(old) if self._wanted(labels, image.labels)]
+        found = [
+            image for old in self._scope.asked(labels) for image in listed(old) if self._scope.wanted(labels, image.labels)
+        ]
         return sorted(map(self._shown, found), key=age, reverse=True)
 
     def image(self, ref: str) -> Image | None:
@@ -50,8 +52,8 @@ class ScopedEngine(DockerEngine):
     def containers(self, labels: Labels, *, all: bool = True) -> list[Container]:
         # In the order of the names, the newest first: what bears the new one is newer.
         listed = super().containers
-        found = (container for old in self._asked(labels) for container in listed(old, all=all))
-        return [self._shown(container) for container in found if self._wanted(labels, container.labels)]
+        found = (container for old in self._scope.asked(labels) for container in listed(old, all=all))
+        return [self._shown(container) for container in found if self._scope.wanted(labels, container.labels)]
 
     def container(self, ref: str) -> Container | None:
         found = super().container(ref)
@@ -59,25 +61,25 @@ class ScopedEngine(DockerEngine):
 
     def networks(self, labels: Labels) -> list[str]:
         listed, labels_of = super().networks, super().network
-        found = (name for old in self._asked(labels) for name in listed(old))
-        return [name for name in found if self._wanted(labels, labels_of(name) or {})]
+        found = (name for old in self._scope.asked(labels) for name in listed(old))
+        return [name for name in found if self._scope.wanted(labels, labels_of(name) or {})]
 
     def network(self, name: str) -> Labels | None:
         found = super().network(name)
-        return None if found is None else self._seen(found)
+        return None if found is None else self._scope.seen(found)
 
     def volume(self, name: str) -> Labels | None:
         found = super().volume(name)
-        return None if found is None else self._seen(found)
+        return None if found is None else self._scope.seen(found)
 
     def create(self, spec: ContainerSpec) -> str:
-        return super().create(replace(spec, labels=self._marked(spec.labels)))
+        return super().create(replace(spec, labels=self._scope.marked(spec.labels)))
 
     def ensure_network(self, name: str, labels: Labels) -> str:
-        return super().ensure_network(name, self._marked(labels))
+        return super().ensure_network(name, self._scope.marked(labels))
 
     def create_volume(self, name: str, labels: Labels) -> None:
-        super().create_volume(name, self._marked(labels))
+        super().create_volume(name, self._scope.marked(labels))
 
     def build(
         self,
@@ -87,29 +89,12 @@ class ScopedEngine(DockerEngine):
         output: Output,
         cancel: Cancel = NEVER,
     ) -> str:
-        return super().build(replace(request, labels=self._marked(request.labels)), context, credentials, output, cancel)
+        return super().build(replace(request, labels=self._scope.marked(request.labels)), context, credentials, output, cancel)
 
-    def _marked(self, labels: Labels) -> Labels:
-        scope = self._scope
-        return {**labels, scope.installation: scope.own} if scope.own and scope.app in labels else labels
+    def cluster(self) -> Cluster:
+        from gitdeploy.engine.scopedcluster import ScopedCluster  # noqa: PLC0415
 
-    def _wanted(self, asked: Labels, labels: Labels) -> bool:
-        """Whether something belongs into a list: one of an app's things has none of another installation."""
-        return self._scope.app not in asked or not self._scope.stranger(labels)
+        return ScopedCluster(self._api, self._scope)
 
     def _shown(self, found: Labelled) -> Labelled:
-        return replace(found, labels=self._seen(found.labels))
-
-    def _seen(self, labels: Labels) -> Labels:
-        scope, owner = self._scope, labels.get(self._scope.app, "")
-        if stranger := scope.stranger(labels):
-            return {**labels, scope.app: f"{owner}{STRANGER}{stranger})"}
-        return {**labels, scope.app: scope.renamed[owner]} if owner in scope.renamed else labels
-
-    def _asked(self, labels: Labels) -> Iterator[Labels]:
-        """Yield the filters that find the same: with the value that is asked for first, then with each old one."""
-        yield labels
-        wanted = labels.get(self._scope.app)
-        if wanted:
-            former = reversed([old for old, new in self._scope.renamed.items() if new == wanted])  # what was last is newer
-            yield from ({**labels, self._scope.app: old} for old in former)
+        return replace(found, labels=self._scope.seen(found.labels))

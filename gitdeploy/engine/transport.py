@@ -135,8 +135,8 @@ def _watched(response: requests.Response, cancel: Cancel) -> Iterator[None]:
     sock = _connection(response)
 
     def watch() -> None:
-        while not done.is_set():
-            if cancel.wait(CANCEL_INTERVAL):
+        while not done.wait(CANCEL_INTERVAL):
+            if cancel.is_set():
                 with suppress(OSError):  # the engine may have been quicker
                     sock.shutdown(socket.SHUT_RDWR)
                 return
@@ -147,5 +147,5 @@ def _watched(response: requests.Response, cancel: Cancel) -> Iterator[None]:
         yield
     finally:
         done.set()
-        watcher.join()
+        watcher.join()  # which waits for `done`, not for `cancel`: this is every push's last moment
         response.close()

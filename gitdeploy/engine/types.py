@@ -7,23 +7,20 @@ Everything outside `engine/` depends on this module only, so that no other modul
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from gitdeploy.config.model import Publish, Volume
-from gitdeploy.config.sections import EMPTY, Run
+from gitdeploy.config.attachments import Publish, Volume
+from gitdeploy.config.runoptions import Run
+from gitdeploy.config.sections import EMPTY
 
 Credentials = Callable[[str], tuple[str, str] | None]
 """Takes a registry host ("127.0.0.1:5000", "docker.io"); returns (user, password), or None for anonymous."""
 
 Line = Callable[[str], None]
 """Takes one line of output, without its newline."""
-
-
-MAX_ID = 64
-"""Characters of an installation's id that are shown: anybody may set a label."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,8 @@ class Image:
         created: RFC 3339, as the engine says it.
         env: variables, "NAME=VALUE" each.
         onbuild: instructions for images that are built on it.
+        volumes: directories that it declares to keep data, by VOLUME.
+        platform: what it is for, "linux/amd64".
     """
 
     id: str
@@ -75,35 +74,23 @@ class Image:
     created: str
     env: tuple[str, ...] = field(default=(), repr=False)
     onbuild: tuple[str, ...] = field(default=(), repr=False)
-
-
-STRANGER = " of another gitdeploy ("
-"""Behind the app's name in what is shown of things that another installation made; its id follows."""
+    volumes: tuple[str, ...] = ()
+    platform: str = ""
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What an installation takes for its own of what is on the engine, by labels.
+class Attended:
+    """How somebody is attached to a command.
 
     Attributes:
-        app: the label with the name of an app.
-        renamed: names that apps had → those that they have; none is both.
-        installation: the label with the id of an installation.
-        own: this installation's id, "" to tell none apart.
-        taken: ids of other installations, by the apps whose things were theirs and are this one's now.
+        terminal: whether the command gets a terminal; without one, its stdout and stderr come apart.
+        interactive: whether it gets input.
+        size: rows and columns of the terminal, (0, 0) if they are not known.
     """
 
-    app: str
-    renamed: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    installation: str = ""
-    own: str = ""
-    taken: Mapping[str, Collection[str]] = field(default_factory=lambda: MappingProxyType({}))
-
-    def stranger(self, labels: Mapping[str, str]) -> str:
-        """Return the id of the other installation to which something with these labels belongs, "" if it is this one's."""
-        found, owner = labels.get(self.installation, ""), labels.get(self.app, "")
-        known = {self.own, *self.taken.get(self.renamed.get(owner, owner), ())}
-        return found[:MAX_ID] if self.own and found and found not in known else ""
+    terminal: bool = False
+    interactive: bool = False
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -116,8 +103,12 @@ class ContainerSpec:
         command: None for the image's own.
         aliases: DNS names on the first network.
         networks: the first is joined at creation, the others before the start; () for the default bridge.
+        own_network: the one of them on which `run`'s names and addresses hold, "" for none.
         stop_timeout: seconds, None for the engine's default.
-        run: its limits; those of every container that says nothing else are the built-in ones.
+        healthcheck: whether the image's HEALTHCHECK is run.
+        run: options of `docker run`; those of every container that says nothing else are the built-in ones.
+        attended: of a container for one command, None for any other: the engine removes it when the command ends, keeps no
+            log of it, and does not look at its health.
     """
 
     name: str
@@ -128,10 +119,13 @@ class ContainerSpec:
     volumes: tuple[Volume, ...] = ()
     networks: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    own_network: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     restart: str = "no"
     stop_timeout: float | None = None
+    healthcheck: bool = True
     run: Run = Run()
+    attended: Attended | None = None
 
 
 @dataclass(frozen=True)
@@ -148,9 +142,11 @@ class Container:
         exit_code: of the last run, 0 if there was none.
         restarts: how often the restart policy started it again.
         oom_killed: whether the kernel killed it for memory.
-        started: RFC 3339, as the engine says it.
+        created: RFC 3339, as the engine says it.
+        started: the same.
         addresses: network → IP address, running containers only.
         networks: that it is on or will be on when it runs.
+        addressed: whether it asked for an address on one of them.
         publish: the ports it asked for, whether running or not.
         restart: its restart policy, for example "unless-stopped".
         mounts: its volumes and binds.
@@ -168,9 +164,11 @@ class Container:
     exit_code: int = 0
     restarts: int = 0
     oom_killed: bool = False
+    created: str = ""
     started: str = ""
     addresses: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     networks: tuple[str, ...] = ()
+    addressed: bool = False
     publish: tuple[Publish, ...] = ()
     restart: str = ""
     mounts: tuple[Volume, ...] = ()
@@ -235,6 +233,9 @@ class Cancel(Protocol):
 
     def wait(self, timeout: float | None = None) -> bool: ...
 
+
+ENDED = ("exited", "dead")
+"""States of a container whose program has ended and that nobody is starting again."""
 
 LASTING, PERISHABLE = "always", "unless-stopped"
 """Restart policies: what has the first survives a kill of the engine itself. With the second, the engine (20.10 to 29) takes

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from gitdeploy.config.model import App, Notify
+from gitdeploy.config.model import App
+from gitdeploy.config.sections import Notify
 from gitdeploy.engine.types import Credentials
 
 SHORTEST = 4
@@ -81,7 +82,8 @@ def secrets_of(app: App) -> list[str]:
 
     Not every value of `env` or `build.args` is: "production", a port or a host name would make the log unreadable.
     """
-    tables = (app.env, app.build.args, app.health.headers, app.router.labels)
+    beside = [table for found in app.accessories.values() for table in (found.env, found.health.headers)]
+    tables = (app.env, app.build.args, app.health.headers, app.router.labels, *beside)
     pairs = [(name, value) for table in tables for name, value in table.items()]
     named = [value for name, value in pairs if _SECRET_NAME.search(name)]
     return named + [password for _, value in pairs for password in _USERINFO.findall(value)]

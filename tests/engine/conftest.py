@@ -1,4 +1,4 @@
-"""Fixtures of builds."""
+"""Fixtures of builds and of clusters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import docker
 import pytest
 
 from gitdeploy.engine.client import connect
+from tests.engine.swarm import Place, place_in
 from tests.support.builder import Builder
+from tests.support.cluster import SwarmNodes
 from tests.support.images import BaseImages
 
 
@@ -34,3 +36,18 @@ def builder(buildkit: Builder, request: pytest.FixtureRequest) -> Builder:
     """Builds with each of the two in turn."""
     buildkit.kind = request.param
     return buildkit
+
+
+@pytest.fixture
+def place(lone_node: SwarmNodes) -> Iterator[Place]:
+    """A Swarm of one engine."""
+    with place_in(lone_node) as made:
+        yield made
+
+
+@pytest.fixture
+def three(swarm_nodes: SwarmNodes) -> Iterator[Place]:
+    """A Swarm of three machines, which are whole again in the end."""
+    with place_in(swarm_nodes) as made:
+        yield made
+        swarm_nodes.heal()

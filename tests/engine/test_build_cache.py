@@ -9,6 +9,7 @@ import pytest
 from gitdeploy.engine.buildkit import query
 from gitdeploy.engine.types import BuildRequest
 from tests.support.builder import Builder
+from tests.support.params import sample
 
 ONE, OTHER = "1" * 32, "2" * 32
 CANARY = b"canary-of-one"
@@ -43,7 +44,7 @@ def test_a_step_that_copied_a_secret_is_not_given_to_another_app(buildkit: Build
     assert cached(again.output.short) == 1
 
 
-@pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "no_proxy"])
+@pytest.mark.parametrize("name", sample(["HTTP_PROXY", "https_proxy", "no_proxy"], "https_proxy"))
 def test_a_step_that_ran_with_a_proxy_is_not_given_to_another_app(buildkit: Builder, name: str) -> None:
     step = f"FROM BASE\nRUN echo ${name} > /made; echo {unique()}\n"
     own = buildkit.good(step, cache=ONE, args={name: "http://canary.invalid:1"})
@@ -52,7 +53,12 @@ def test_a_step_that_ran_with_a_proxy_is_not_given_to_another_app(buildkit: Buil
 
 
 @pytest.mark.parametrize(
-    "mount", ["id=ID,target=/cache", "target=/ID", "id=../ONE/ID,target=/cache", "id=/../ONE/ID,target=/c"]
+    "mount",
+    sample(
+        ["id=ID,target=/cache", "target=/ID", "id=../ONE/ID,target=/cache", "id=/../ONE/ID,target=/c"],
+        "id=ID,target=/cache",
+        "id=../ONE/ID,target=/cache",
+    ),
 )
 def test_cache_mounts_of_one_name_are_two_for_two_apps(buildkit: Builder, mount: str) -> None:
     mount = mount.replace("ID", unique()).replace("ONE", ONE)

@@ -178,7 +178,7 @@ def test_cancelling_stops_an_endless_upload(builder: Builder) -> None:
     class Endless(MemoryContext):
         """Files without an end, in its stream as well as in its list."""
 
-        def tar(self) -> Iterator[bytes]:
+        def tar(self, *, hide: bool = False) -> Iterator[bytes]:
             yield archive({"Dockerfile": self.content}, end=False)
             for number in itertools.count():
                 yield archive({f"file{number}": b"x" * 100_000}, end=False)
@@ -227,7 +227,7 @@ def test_what_the_context_raises_comes_out_and_nothing_is_built(builder: Builder
     class Broken(MemoryContext):
         """Files of which one ends in the middle."""
 
-        def tar(self) -> Iterator[bytes]:
+        def tar(self, *, hide: bool = False) -> Iterator[bytes]:
             yield from pieces(archive(self.given)[:-20_000])
             raise StageFailed("object 1234 is missing")
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from gitdeploy.config.sections import Run
+from gitdeploy.config.runoptions import Run
 from gitdeploy.engine.classic import Steps, registry_config
 from gitdeploy.engine.docker_engine import DockerEngine
 from gitdeploy.engine.progress import Said

@@ -17,6 +17,7 @@ from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import EngineError, NotFound
 from tests.support import tcp_engine
 from tests.support.images import BaseImages
+from tests.support.net import wait_until
 
 
 @pytest.fixture(scope="module", params=["unix", "tcp", "tls"])
@@ -111,6 +112,23 @@ def test_files_are_put_into_a_container_before_its_start(engine: DockerEngine, s
 def test_a_directory_that_there_is_not(engine: DockerEngine, container: str) -> None:
     with pytest.raises(NotFound):
         engine.put_files(container, "/no/such/directory", {"a": b""})
+
+
+def test_logs_are_followed_to_the_end(engine: DockerEngine, spec: ContainerSpec) -> None:
+    script = "trap 'echo >&2 last; sleep 1; exit' USR1; echo first; echo second; echo ready; while :; do sleep 0.05; done"
+    id = engine.create(replace(spec, name=f"gdtest-{uuid.uuid4().hex[:8]}", command=("sh", "-c", script)))
+    try:
+        engine.start(id)
+        wait_until(lambda: engine.logs(id, 1) == ["ready"], 20, "it")
+        lines = engine.follow(id, 2)
+        assert [next(lines), next(lines)] == ["second", "ready"]
+        engine.signal(id, "USR1")
+        assert list(lines) == ["last"]
+        assert list(engine.follow(id, 1)) == ["last"]
+    finally:
+        engine.remove(id, force=True)
+    with pytest.raises(NotFound):
+        next(engine.follow(id, 1))
 
 
 def test_logs_of_any_bytes(engine: DockerEngine, spec: ContainerSpec) -> None:

@@ -39,19 +39,19 @@ def test_a_real_one(client: docker.DockerClient, engine_url: str, base_images: B
     )
     try:
         engine = connect({"DOCKER_HOST": engine_url})
-        found = dict(engine.made_with(container.id))
+        found = {given.option: (given.key, given.value) for given in engine.made_with(container.id)}
         engine.close()
     finally:
         container.remove()
     assert found == {
-        "--memory 67108864": 'run.memory = "67108864"',
-        "--cpus 1.5": "run.cpus = 1.5",
-        "-v /srv:/data": 'volumes = ["/srv:/data"]',
-        "--tmpfs /run": "",
-        "-e PASSWORD": "env or env_file",
-        "--user 1000": "",
-        "a command of its own": "",
-        "--add-host db:10.0.0.5": "",
-        "--cap-add NET_ADMIN": "",
-        "--read-only": "",
+        "--memory 67108864": ("run.memory", 64 << 20),
+        "--cpus 1.5": ("run.cpus", 1.5),
+        "-v /srv:/data": ("volumes", ["/srv:/data"]),
+        "--tmpfs /run": ("run.tmpfs", ["/run"]),
+        "-e PASSWORD": ("env", None),
+        "--user 1000": ("run.user", "1000"),
+        "a command of its own": ("run.command", None),
+        "--add-host db:10.0.0.5": ("run.extra_hosts", ["db:10.0.0.5"]),
+        "--cap-add NET_ADMIN": ("run.cap_add", ["NET_ADMIN"]),
+        "--read-only": ("run.read_only", True),
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config.attachments import Publish, Volume
 from gitdeploy.engine import mapping
 from gitdeploy.engine.types import ContainerSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gitdeploy.config.model import Volume
+from gitdeploy.config.attachments import Volume
 from gitdeploy.errors import NotFound
 from tests.engine.test_contract import OWN, Subject, subject
 

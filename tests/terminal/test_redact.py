@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from gitdeploy.config.model import App, Notify
-from gitdeploy.config.sections import Router
+from gitdeploy.config.model import App
+from gitdeploy.config.sections import Notify, Router
 from gitdeploy.terminal.redact import Redactor, secrets_of, secrets_of_url
 
 
