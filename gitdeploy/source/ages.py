@@ -24,16 +24,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, TreeEntry
+from gitdeploy.source.bounds import DIRECTORY, LATEST, SUBMODULE
+from gitdeploy.source.tree import TreeEntry
 
 MOST_BYTES = 8 << 20
 """Of the paths that have a time of their own; with more, every file counts as changed and the list begins anew."""
 
 MOST_DIRECTORIES = 200_000
 """Pairs of directories that are compared: a few small trees can refer to one another until they hold billions."""
-
-LATEST = 1 << 36
-"""Seconds since the epoch, beyond what anything here has to do with."""
 
 Read = Callable[[bytes, bytes], Mapping[bytes, TreeEntry] | None]
 """Takes a tree's id and its path (for messages); returns its entries by name, None if it cannot be read."""

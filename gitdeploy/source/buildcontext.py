@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
 from gitdeploy.source.ages import Ages
+from gitdeploy.source.bounds import DIRECTORY, SUBMODULE
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.contents import Contents
 from gitdeploy.source.ignore import MAX_FILE, IgnoreFilter, read_patterns
@@ -24,7 +25,7 @@ from gitdeploy.source.sameserver import HINT, SameServer
 from gitdeploy.source.stream import ContextStream
 from gitdeploy.source.submodules import Submodules, has_submodules
 from gitdeploy.source.text import show
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, TreeEntry, follow, read_tree, split
+from gitdeploy.source.tree import TreeEntry, follow, read_tree, split
 from gitdeploy.source.walk import Enter, Item, Source, TreeWalk
 from gitdeploy.source.wanted import narrowed
 
@@ -155,7 +156,8 @@ def open_context(
     def items(wanted: Patterns) -> Iterator[Item]:
         return walk(finder.enter, wanted)
 
-    return ContextStream(item, items, time_of, contents, content=content, key=key, place=place)
+    ignored = source == ".dockerignore" and item.path == b"/".join(file.real[len(root.real) :])
+    return ContextStream(item, items, time_of, contents, content=content, key=key, place=place, ignored=ignored)
 
 
 def _clock(ages: Ages, inside: bytes) -> Callable[[bytes], int]:

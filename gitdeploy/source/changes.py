@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gitdeploy.errors import StageFailed
+from gitdeploy.source.bounds import DIRECTORY
 from gitdeploy.source.ignore import IgnoreFilter, Level
 from gitdeploy.source.objects import Objects
-from gitdeploy.source.tree import DIRECTORY, TreeEntry, read_tree
+from gitdeploy.source.tree import TreeEntry, read_tree
 
 MAX_DIRECTORIES = 200_000
 """Pairs of directories that one question looks into: a few small trees can refer to one another until they hold billions."""

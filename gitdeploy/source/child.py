@@ -194,7 +194,7 @@ class Child:
         return self._context
 
     def _stream(self, request: Request) -> Mapping[str, object]:
-        for chunk in self._opened_context:
+        for chunk in self._opened_context.stream(hide=request["hide"]):
             self._send(chunk)
         return {"files": self._opened_context.files}
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
+from gitdeploy.source.bounds import MAX_LINK
 from gitdeploy.source.inflate import Content, Damaged, Large
 from gitdeploy.source.lfs import MAX_POINTER, LfsObjects, Pointer, read_pointer
 from gitdeploy.source.objects import BLOB
 from gitdeploy.source.text import show
-from gitdeploy.source.tree import MAX_LINK
 from gitdeploy.source.walk import Item
 
 SHORTEST_POINTER = 100

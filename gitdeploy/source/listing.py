@@ -7,22 +7,16 @@ one.
 
 from __future__ import annotations
 
-import struct
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from gitdeploy.errors import StageFailed
+from gitdeploy.source.bounds import DIRECTORY, FILE, MODES, RECORD, SYMLINK
 from gitdeploy.source.contents import Contents, gathered, pieces, target_of
 from gitdeploy.source.objects import Objects
-from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, FILE, SYMLINK
 from gitdeploy.source.walk import Item
-
-RECORD = struct.Struct(">HHHHQQ")
-"""Type and permissions (as stat(2) has them), directories around it, bytes of its name, of its target, and of itself; time."""
-
-MODES = {DIRECTORY: 0o040755, FILE: 0o100644, EXECUTABLE: 0o100755, SYMLINK: 0o120777}
 
 CHUNK = 64 << 10
 """Bytes that are sent at once, at least."""

@@ -15,9 +15,10 @@ from typing import IO
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.basecache import BaseCache
 from gitdeploy.source.beneath import Directory
+from gitdeploy.source.bounds import MAX_SIZE
 from gitdeploy.source.inflate import LARGE, Content, Damaged, Large, TooLarge
 from gitdeploy.source.loose import KINDS, loose_size, read_loose
-from gitdeploy.source.pack import MAX_SIZE, Pack
+from gitdeploy.source.pack import Pack
 
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 

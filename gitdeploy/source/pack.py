@@ -22,6 +22,7 @@ from dulwich.pack import apply_delta, load_pack_index_file
 from gitdeploy.source import delta
 from gitdeploy.source.basecache import BaseCache
 from gitdeploy.source.beneath import Directory
+from gitdeploy.source.bounds import MAX_SIZE
 from gitdeploy.source.inflate import LARGE, PIECE, Content, Damaged, Large, TooLarge, inflate, inflate_pieces
 
 PEEK = 8 << 10
@@ -40,9 +41,6 @@ LONGEST_CHAIN = 4095
 
 MAX_MATCHES = 10_000
 """Objects that begin with the same digits; two would do to call them ambiguous."""
-
-MAX_SIZE = 1 << 50
-"""Bytes of an object, and of a pack: a larger number is damage, and would be no number that the kernel takes."""
 
 
 class _Entry(NamedTuple):

@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import frames
 from gitdeploy.source.commit import ID, MAX_TIME, Commit
 from gitdeploy.source.frames import BadFrame, nonsense
-from gitdeploy.source.lfs import LfsStore
 from gitdeploy.source.process import Answer, Cancel, Limits, Process
-from gitdeploy.source.remotecontext import RemoteContext
-from gitdeploy.source.sameserver import SameServer
 from gitdeploy.source.text import printable
+
+if TYPE_CHECKING:
+    from gitdeploy.source.lfs import LfsStore
+    from gitdeploy.source.remotecontext import RemoteContext
+    from gitdeploy.source.sameserver import SameServer
 
 LOOKUP = Limits()
 MAX_RAW = 2 << 20  # bytes of a commit or tag
@@ -174,6 +176,9 @@ class RemoteRepository:
             "limit": limit,
             "ages": "",
         }
+        # dulwich comes with it, which takes a while to import and which no command line needs.
+        from gitdeploy.source.remotecontext import RemoteContext  # noqa: PLC0415
+
         return RemoteContext(self, request, f"reading commit {commit.id[:12]}", limit)
 
     def ages(self, commit: Commit, last: bytes, now: int) -> tuple[bytes, bool]:

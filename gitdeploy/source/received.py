@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source import tar
-from gitdeploy.source.tree import MAX_LINK
-from gitdeploy.source.walk import MAX_PATH
+from gitdeploy.source.bounds import MAX_LINK, MAX_PATH
 
 FILE, DIRECTORY, SYMLINK, LONG_NAME, LONG_LINK = b"0", b"5", b"2", b"L", b"K"
 MODES = {FILE: (0o644, 0o755), DIRECTORY: (0o755,), SYMLINK: (0o777,), LONG_NAME: (0o644,), LONG_LINK: (0o644,)}

@@ -72,14 +72,20 @@ class RemoteContext:
                 self._open()
             return self._opened
 
-    def tar(self) -> Iterator[bytes]:
-        """Return the tar stream, checked: no builder can find another Dockerfile in it than `content`."""
-        return checked(iter(self), self.dockerfile, self.content)
+    def tar(self, *, hide: bool = False) -> Iterator[bytes]:
+        """Return the tar stream, checked: no builder can find another Dockerfile in it than `content`.
+
+        `hide`: see `stream.ContextStream.stream`.
+        """
+        return checked(self._chunks(hide), self.dockerfile, self.content)
 
     def __iter__(self) -> Iterator[bytes]:
+        return self._chunks(False)
+
+    def _chunks(self, hide: bool) -> Iterator[bytes]:
         self.files = self.bytes = 0
         self.opened()
-        answer = self._repository.stream({"verb": "stream"}, self._what, self._limits)
+        answer = self._repository.stream({"verb": "stream", "hide": hide}, self._what, self._limits)
         try:
             while True:
                 chunk = next(answer)

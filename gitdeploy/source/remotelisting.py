@@ -12,12 +12,19 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from gitdeploy.errors import StageFailed
-from gitdeploy.source.ages import LATEST
+from gitdeploy.source.bounds import (
+    DIRECTORY,
+    LATEST,
+    MAX_ENTRIES,
+    MAX_LINK,
+    MAX_NAME,
+    MAX_PATH,
+    MAX_SIZE,
+    MODES,
+    RECORD,
+    SYMLINK,
+)
 from gitdeploy.source.frames import BadFrame, nonsense
-from gitdeploy.source.listing import MODES, RECORD
-from gitdeploy.source.pack import MAX_SIZE
-from gitdeploy.source.tree import DIRECTORY, MAX_LINK, SYMLINK
-from gitdeploy.source.walk import MAX_ENTRIES, MAX_NAME, MAX_PATH
 
 if TYPE_CHECKING:
     from gitdeploy.source.remotecontext import RemoteContext

@@ -15,6 +15,7 @@ from dulwich.refs import Ref, check_ref_format
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.source.beneath import Directory
+from gitdeploy.source.bounds import DIRECTORY, SUBMODULE, SYMLINK
 from gitdeploy.source.commit import ID, Commit, headers, id_in, read_commit
 from gitdeploy.source.inflate import Damaged
 from gitdeploy.source.loose import KINDS
@@ -22,7 +23,7 @@ from gitdeploy.source.objects import BLOB, COMMIT, TAG, Objects
 from gitdeploy.source.refs import FileRefs, Refs, TableRefs
 from gitdeploy.source.settings import ObjectDirectories, refs_are_in_tables
 from gitdeploy.source.text import printable
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, SYMLINK, find, split
+from gitdeploy.source.tree import find, split
 
 MAX_TAGS = 10
 """Tags that point at tags, followed to a commit."""

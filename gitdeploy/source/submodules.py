@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from gitdeploy.errors import StageFailed
+from gitdeploy.source.bounds import FILE
 from gitdeploy.source.gitconfig import BadConfig, read_config
 from gitdeploy.source.objects import BLOB
 from gitdeploy.source.sameserver import HINT, SameServer
 from gitdeploy.source.text import printable, show
-from gitdeploy.source.tree import FILE, find
+from gitdeploy.source.tree import find
 from gitdeploy.source.walk import Source
 
 MAX_GITMODULES = 256 << 10

@@ -7,16 +7,12 @@ import re
 from typing import NamedTuple
 
 from gitdeploy.errors import StageFailed
+from gitdeploy.source.bounds import DIRECTORY, EXECUTABLE, FILE, MAX_LINK, SUBMODULE, SYMLINK
 from gitdeploy.source.objects import BLOB, TREE, Objects
 from gitdeploy.source.text import show
 
-DIRECTORY, FILE, EXECUTABLE, SYMLINK, SUBMODULE = 0o040000, 0o100644, 0o100755, 0o120000, 0o160000
-
 MAX_TREE = 16 << 20
 """Bytes of one directory's tree object: some 400,000 names."""
-
-MAX_LINK = 4096
-"""Bytes of a symlink's target: the kernel's own PATH_MAX."""
 
 MAX_LINKS = 40
 """Symlinks followed on the way to one path, as the kernel does."""

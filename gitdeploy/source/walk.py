@@ -12,19 +12,11 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from gitdeploy.errors import StageFailed
+from gitdeploy.source.bounds import DIRECTORY, MAX_ENTRIES, MAX_NAME, MAX_PATH, SUBMODULE
 from gitdeploy.source.objects import Objects
 from gitdeploy.source.repository import Repository
 from gitdeploy.source.text import show
-from gitdeploy.source.tree import DIRECTORY, SUBMODULE, TreeEntry, read_tree
-
-MAX_ENTRIES = 2_000_000
-"""Files and directories of one context: a few small trees can refer to one another until they hold billions."""
-
-MAX_PATH = 4096
-"""Bytes of a path: the kernel's own PATH_MAX."""
-
-MAX_NAME = 255
-"""Bytes of a name: no file system that an engine uses has longer ones."""
+from gitdeploy.source.tree import TreeEntry, read_tree
 
 
 @dataclass(frozen=True)

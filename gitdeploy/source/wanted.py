@@ -9,10 +9,11 @@ import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gitdeploy.source.bounds import DIRECTORY, MAX_LINK, SUBMODULE, SYMLINK
 from gitdeploy.source.ignore import IgnoreFilter, Level
 from gitdeploy.source.listing import Patterns
 from gitdeploy.source.objects import BLOB
-from gitdeploy.source.tree import DIRECTORY, MAX_LINK, SUBMODULE, SYMLINK, TreeEntry, read_tree
+from gitdeploy.source.tree import TreeEntry, read_tree
 from gitdeploy.source.walk import Enter, Filter, Source
 
 WHOSE = "the patterns of the engine"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from gitdeploy.source import process
 from gitdeploy.source.buildcontext import MAX_CONTEXT
-from gitdeploy.source.reader import Place, RemoteContext, RemoteRepository
+from gitdeploy.source.reader import Place, RemoteRepository
+from gitdeploy.source.remotecontext import RemoteContext
 from gitdeploy.source.sameserver import SameServer
 from gitdeploy.worker.readers import Readers
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gitdeploy.source import ages
 from gitdeploy.source.ages import Ages, BadAges, advance, load
-from gitdeploy.source.tree import DIRECTORY, EXECUTABLE, FILE, SUBMODULE, SYMLINK, TreeEntry
+from gitdeploy.source.bounds import DIRECTORY, EXECUTABLE, FILE, SUBMODULE, SYMLINK
+from gitdeploy.source.tree import TreeEntry
 
 Node = "tuple[int, bytes] | dict[bytes, Node]"  # a mode and a content, or a directory
 

@@ -91,12 +91,12 @@ def test_a_wrong_file_is_told_by_its_place_alone(data: bytes, reason: str) -> No
     ],
 )  # fmt: skip
 def test_it_takes_time_in_proportion_to_the_size(data: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     try:
         read_config(data)
     except BadConfig as bad:
         assert len(str(bad)) < 200
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def included(target: Path) -> bytes:

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.source import remotelisting
 from gitdeploy.source.ages import Ages
+from gitdeploy.source.bounds import RECORD
 from gitdeploy.source.lfs import LfsStore
-from gitdeploy.source.listing import RECORD
-from gitdeploy.source.reader import RemoteContext
+from gitdeploy.source.remotecontext import RemoteContext
 from gitdeploy.source.remotelisting import Entry, RemoteListing
 from tests.source.reading import context, opened, pid_of
 from tests.support.gitrepo import GitRepo, Tree, executable, members, submodule, symlink
 from tests.support.net import wait_until
+from tests.support.params import sample
 
 DOCKERFILE = b"FROM scratch\nCOPY . /\n"
 FILES: Tree = {
@@ -259,14 +260,15 @@ def test_a_name_that_no_disk_takes(repo: GitRepo) -> None:
         listed(context(repository))
 
 
-def test_a_hundred_thousand_files_in_one_directory(repo: GitRepo) -> None:
+@pytest.mark.parametrize("count", sample((20_000, 100_000), 20_000))
+def test_many_files_in_one_directory(repo: GitRepo, count: int) -> None:
     source = random.Random(1)
-    files = {f"d/{source.randbytes(6).hex()}": b"%d" % (number % 1000) for number in range(100_000)}
+    files = {f"d/{source.randbytes(6).hex()}": b"%d" % (number % 1000) for number in range(count)}
     repo.commit({"Dockerfile": DOCKERFILE, **files})
     with opened(repo.path) as repository:
         made = context(repository)
         listing, entries = listed(made)
-        assert len(entries) == 100_002
+        assert len(entries) == count + 2
         last = entries[-1][1].decode()
         assert read(listing, [len(entries) - 1]) == {len(entries) - 1: files[last]}
 

@@ -229,7 +229,7 @@ def test_one_that_dies_is_followed_by_another(repo: GitRepo, number: signal.Sign
         made = context(repository)
         pid = pid_of(repository)
         os.kill(pid, number)
-        wait_until(lambda: not repository.alive, 5, "its end")
+        wait_until(lambda: not repository.alive, 20, "its end")
         assert repository.refs() == ["refs/heads/main"]
         assert "Dockerfile" in members(made), "the context is opened again"
 
@@ -248,7 +248,7 @@ def test_it_ends_with_the_process_that_asks(repo: GitRepo) -> None:
         assert status(pid)["Uid"][0] == str(GIT)
         os.kill(pid, signal.SIGSTOP)
         asking.kill()
-        wait_until(lambda: not Path(f"/proc/{pid}").exists(), 5, "the reader's end")
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), 20, "the reader's end")
 
 
 def test_one_is_kept_for_the_next_question(repo: GitRepo) -> None:
