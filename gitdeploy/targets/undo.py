@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from gitdeploy.engine.types import Output
 from gitdeploy.errors import EngineGone, GitdeployError
-from gitdeploy.terminal import console
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,8 @@ def attempts(*calls: Callable[[], object]) -> list[str]:
         except GitdeployError as error:
             failed.append(error.reason)
         except Exception as error:
+            from gitdeploy.terminal import console  # noqa: PLC0415 - loguru comes with it, which no command line needs
+
             console.crash("undoing a rollout")
             failed.append(f"{type(error).__name__} (a defect of gitdeploy: its log has the traceback)")
     return failed

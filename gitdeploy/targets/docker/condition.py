@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gitdeploy.config.model import App
+from gitdeploy.config.model import WEB, App
 from gitdeploy.engine.types import Container
-from gitdeploy.targets.docker.rollout.found import Found, Group, serves_directly, started_at
-from gitdeploy.targets.docker.router.container import has_router
+from gitdeploy.targets.docker.rollout.found import Found, Group, started_at
+from gitdeploy.targets.router.container import has_router
+from gitdeploy.targets.router.takeover import serves_directly
 
 SETTLED = 60.0
 """Seconds after which a container that its restart policy has started again counts as well."""
@@ -21,11 +22,12 @@ def condition(app: App, found: Found, group: Group | None, now: float) -> str:
         now: seconds since the epoch.
     """
     if group is None:
-        return "its container is gone"
+        return f"its {'' if app.process == WEB else f'{app.process} '}container is gone"
     wrong = [problem for container in group.containers if (problem := _wrong(container, group, now))]
-    replicas = app.replicas if group.routed else 1
+    replicas = app.replicas if group.routed or (group.release and not app.publish) else 1
     if len(group.containers) < replicas:
-        wrong.append(f"{replicas - len(group.containers)} of its {replicas} containers are gone")
+        whose = "" if app.process == WEB else f"{app.process} "
+        wrong.append(f"{replicas - len(group.containers)} of its {replicas} {whose}containers are gone")
     if group.routed and has_router(app) and not any(router.running for router in found.routers):
         stopped = next((f"{router.name} {_ended(router)}" for router in found.routers), "it is gone")
         wrong.append(f"nothing reaches it without its router: {stopped}")

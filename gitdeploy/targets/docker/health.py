@@ -1,4 +1,4 @@
-"""Whether a new container serves: which check applies, and the wait for the first good answer.
+"""Whether a new container serves: the wait for the first good answer.
 
 A container that exits or restarts during the wait fails at once, not at the timeout.
 """
@@ -6,21 +6,24 @@ A container that exits or restarts during the wait fails at once, not at the tim
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from gitdeploy.config.model import Publish
 from gitdeploy.config.sections import Health
 from gitdeploy.engine.imagefaults import image_fault
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.engine.types import Cancel, Container, Image
+from gitdeploy.engine.types import Cancel, Container
 from gitdeploy.errors import Cancelled, EngineError, StageFailed
+from gitdeploy.targets.check import Check
 from gitdeploy.targets.docker import probe
 
 TICK = 0.05
 """Seconds between two looks at the container: an exit is seen within this time, and so is a port that begins to listen."""
+
+SOON = 0.005
+"""Seconds between the first two looks at a port that does not listen yet; each pause is twice the one before it, up to TICK."""
 
 TELL = 5.0
 """Seconds between two words of what is waited for."""
@@ -30,53 +33,21 @@ ANSWERS = 5
 
 HINT = "see the container's last lines above; [apps.X.health] sets what is asked and how long gitdeploy waits"
 
+ENDED = "what a process runs has to stay: see its `command`; what is done once is a task, [apps.X.tasks.NAME]"
+"""What to do about a container that ended well, and too early."""
 
-@dataclass(frozen=True)
-class Check:
-    """How one app is asked.
 
-    Attributes:
-        kind: "http", "tcp", "image" (its HEALTHCHECK) or "uptime".
-        port: container port for http and tcp.
-        exposed: what the image EXPOSEs, where that port is not among it.
+def gone_wrong(container: Container | None, restarts: int = 0) -> str:
+    """Return why this container can never get healthy any more, "" if it still can. Pure.
+
+    Takes how often its restart policy had started it again before.
     """
-
-    kind: str
-    port: int = 0
-    exposed: tuple[int, ...] = field(default=(), compare=False)
-
-    def __str__(self) -> str:
-        texts = {
-            "http": f"HTTP on port {self.port}",
-            "tcp": f"TCP connect to port {self.port}",
-            "image": "the image's HEALTHCHECK",
-        }
-        return texts.get(self.kind, "staying up")
-
-
-def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
-    """Return the check that applies: explicit, else the image's HEALTHCHECK, else a TCP connect, else "stays up". Pure."""
-    tcp = [p.container_port for p in publish if p.protocol == "tcp"]
-    exposed = sorted(int(p.partition("/")[0]) for p in image.ports if p.endswith("/tcp"))
-    port = health.port or (tcp or exposed or [0])[0]
-    others = () if port in exposed else tuple(exposed)
-    if health.path and port:
-        return Check("http", port, others)
-    if health.port:
-        return Check("tcp", port, others)
-    if image.healthcheck:
-        return Check("image")
-    return Check("tcp", port, others) if port else Check("uptime")
-
-
-def gone_wrong(container: Container | None) -> str:
-    """Return why this container can never get healthy any more, "" if it still can. Pure."""
     if container is None:
         return "the new container disappeared while it was starting"
     killed = " (killed for using too much memory)" if container.oom_killed else ""
     ended = container.state in ("exited", "dead", "restarting")
     code = f" with code {container.exit_code}" if ended else ""  # the engine forgets it when it starts the container again
-    if container.restarts or container.state == "restarting":
+    if container.restarts > restarts or container.state == "restarting":
         return f"the new container exited{code}{killed} and was started again by its restart policy"
     return f"the new container exited{code}{killed}" if ended else ""
 
@@ -86,7 +57,7 @@ def failure(engine: Engine, container_id: str, reason: str, answers: Iterable[st
     log = engine.logs(container_id, LOG_LINES) if engine.container(container_id) else []
     answers = list(answers)
     runtime = [*(line for line in log if line.startswith("exec ")), *(text for text in answers if "exec failed" in text)]
-    hint = image_fault(runtime) or HINT
+    hint = image_fault(runtime) or (ENDED if "exited with code 0" in reason else HINT)
     return StageFailed(reason, hint, [*(f"log: {line}" for line in log), *(f"health: {answer}" for answer in answers)])
 
 
@@ -101,6 +72,7 @@ class Waiter:
         elsewhere: asked in place of the container where that is out of reach from here, and answers alike:
             "" for healthy, else what is wrong.
         tell: is told now and then what is waited for.
+        restarts: how often its restart policy had started the container again before.
     """
 
     engine: Engine
@@ -108,6 +80,7 @@ class Waiter:
     clock: Callable[[], float]
     elsewhere: Callable[[], str] | None = None
     tell: Callable[[str], None] = lambda text: None
+    restarts: int = 0
 
     def wait(self, container_id: str, check: Check, health: Health) -> None:
         """Return when the container is healthy.
@@ -125,7 +98,7 @@ class Waiter:
         started = self.clock()
         told = started
         answers: deque[str] = deque(maxlen=ANSWERS)
-        failures = 0
+        failures, soon = 0, SOON
         pool = ThreadPoolExecutor(1, "health")
         try:
             while True:
@@ -147,7 +120,8 @@ class Waiter:
                         reason += f"; its image EXPOSEs {ports}: does publish or health.port name the wrong one?"
                     raise failure(self.engine, container_id, reason, answers)
                 starting = answer.endswith(probe.NOT_LISTENING) and not counts
-                self._pause(min(TICK, health.interval) if starting else health.interval)
+                self._pause(min(soon, TICK, health.interval) if starting else health.interval)
+                soon *= 2
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -202,7 +176,7 @@ class Waiter:
         if self.cancel.is_set():
             raise Cancelled("cancelled while waiting for the new container to get healthy")
         container = self.engine.container(container_id)
-        wrong = gone_wrong(container)
+        wrong = gone_wrong(container, self.restarts)
         if wrong or container is None:
             raise failure(self.engine, container_id, wrong, answers)
         return container

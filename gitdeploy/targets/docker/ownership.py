@@ -9,13 +9,16 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePosixPath
 
+from gitdeploy.config.attachments import Volume
+from gitdeploy.config.checks import processes
 from gitdeploy.config.imagereference import parse
-from gitdeploy.config.model import App, Volume
+from gitdeploy.config.model import WEB, App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.proxies import NAMES
-from gitdeploy.engine.types import STRANGER, Container
+from gitdeploy.engine.scope import STRANGER
+from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
-from gitdeploy.releases.release import APP, ROLE
+from gitdeploy.releases.release import ACCESSORY, APP, ROLE, TARGET, process_of
 from gitdeploy.targets.docker.adopting import dropped
 from gitdeploy.targets.target import Here
 
@@ -29,12 +32,31 @@ DATA = (PurePosixPath("/var/lib/docker"), PurePosixPath("/var/lib/containerd"))
 """Where engines keep what runs."""
 
 
+def containers_of(engine: Engine, app: App, role: str = "") -> list[Container]:
+    """Return the containers of the process of an app that `app` describes, newest first; of one role alone, if one is given.
+
+    Those that its target has made: another one's are no business of it.
+    """
+    found = engine.containers({APP: app.name, ROLE: role} if role else {APP: app.name})
+    own = [c for c in found if c.labels.get(TARGET, "docker") == app.target]
+    return [c for c in own if process_of(c.labels) == app.process and ACCESSORY not in c.labels]
+
+
+def releases_of(engine: Engine, app: App) -> list[Container]:
+    """Return the containers that the app's target has made of its releases, of all processes, and their routers."""
+    found = engine.containers({APP: app.name})
+    return [c for c in found if c.labels.get(ROLE) in ("app", "router") and c.labels.get(TARGET, "docker") == app.target]
+
+
 def name_problem(app: App, named: Container) -> str:
     """Return why the container that bears the app's name is not the app's, and must not become so; "" if it is or may. Pure."""
     owner = named.labels.get(APP, "")
+    if owner == app.name and ACCESSORY in named.labels:
+        return f"the container name {app.container} is taken by the accessory {named.labels[ACCESSORY]} of {owner}"
     if owner:
         return f"the container name {app.container} is taken by {owner}" if owner != app.name else ""
-    why = f"{app.name} takes nobody's place (adopt = false)" if app.adopt is False else ""
+    whose = f"{app.name} takes nobody's place (adopt = false)" if app.process == WEB else "only web takes another one's place"
+    why = whose if app.adopt is False else ""
     if why or (why := _part(app, named)):
         return f"the container {named.name} ({named.image_ref}) is not gitdeploy's to take: {why}"
     return ""
@@ -43,6 +65,8 @@ def name_problem(app: App, named: Container) -> str:
 def another_name(app: App, problem: str) -> str:
     """Return what to do about the container that has the app's name. Pure."""
     other = f"set another `container` for {app.name} in config.toml"
+    if app.process != WEB:
+        other = f"rename or remove that container, or call the process {app.process} of {app.name} something else"
     if f"{app.name}{STRANGER}" not in problem:
         return other
     return f"{other}; or, if that one deploys it no more: gitdeploy enrol {app.name} --take-over"
@@ -81,13 +105,19 @@ def require_own(engine: Engine, app: App, granted: App, here: Here) -> None:
         granted: what the server's config.toml alone says: what stands there is not looked at, but for the container.
         here: this installation.
     """
+    for part in processes(app):
+        _require_own_name(engine, part, granted, here)
+    _require_own_volumes(engine, app, granted)
+    _require_own_networks(engine, app, granted)
+
+
+def _require_own_name(engine: Engine, app: App, granted: App, here: Here) -> None:
+    """Look at the container that has the name of a process of the app."""
     named = engine.container(app.container)
     if named and (problem := name_problem(app, named) or _reserved(engine, named, here)):
         raise StageFailed(problem, another_name(app, problem))
     if named and not named.labels.get(APP) and granted.adopt is None:
         _require_nothing_lost(engine, app, named)
-    _require_own_volumes(engine, app, granted)
-    _require_own_networks(engine, app, granted)
 
 
 def _require_nothing_lost(engine: Engine, app: App, named: Container) -> None:

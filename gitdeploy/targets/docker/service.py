@@ -6,24 +6,48 @@ something else, for with "unless-stopped" the engine takes its own crash for a w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.engine.types import LASTING, PERISHABLE, Container, Output
+from gitdeploy.engine.types import ENDED, LASTING, PERISHABLE, Container, Output
+from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.releases.release import APP
 from gitdeploy.targets.docker.rollout.found import Found, Group, everyone, look
 from gitdeploy.targets.docker.rollout.stopping import stop_all
-from gitdeploy.targets.docker.router.container import has_router
+from gitdeploy.targets.router.container import has_router
 
 NEVER = "no"
 
-STILL = ("created", "exited", "dead")
+STILL = ("created", *ENDED)
 """States of a container that nobody is starting."""
 
 
-def take_out(engine: Engine, app: App) -> None:
-    """Stop an app's router and its containers, and have none of them started again. Raises EngineError."""
+def take_out(engine: Engine, parts: Sequence[App]) -> None:
+    """Take processes of an app out of service, side by side: each may take all of its stop_timeout.
+
+    Raises GitdeployError with all that failed, once the others are stopped.
+    """
+
+    def stop(part: App) -> GitdeployError | None:
+        try:
+            _take_out(engine, part)
+        except GitdeployError as error:
+            error.reason = f"process {part.process}: {error.reason}" if len(parts) > 1 else error.reason
+            return error
+        return None
+
+    with ThreadPoolExecutor(max(1, len(parts)), "process") as pool:
+        errors = [error for error in pool.map(stop, parts) if error]
+    if errors:
+        decisive = next((error for error in errors if isinstance(error, EngineGone)), errors[0])
+        decisive.reason = "; ".join(error.reason for error in errors)
+        raise decisive
+
+
+def _take_out(engine: Engine, app: App) -> None:
+    """Stop the router and the containers of one process, and have none of them started again. Raises EngineError."""
     found = look(engine, app)
     containers = [c for c in everyone(found.groups) if c.labels.get(APP)]
     for container in (*found.routers, *containers):

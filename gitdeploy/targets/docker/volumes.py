@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from gitdeploy.config.model import App, Volume
+from gitdeploy.config.attachments import Volume
+from gitdeploy.config.model import App
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 

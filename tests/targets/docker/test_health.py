@@ -13,15 +13,16 @@ import docker
 import pytest
 
 import gitdeploy
-from gitdeploy.config.model import Publish
+from gitdeploy.config.attachments import Publish
 from gitdeploy.config.sections import Health
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, ContainerSpec, Image
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.releases.release import APP
+from gitdeploy.targets.check import Check, pick
 from gitdeploy.targets.docker import health, probe
-from gitdeploy.targets.docker.health import Check, Waiter, gone_wrong, pick
+from gitdeploy.targets.docker.health import Waiter, gone_wrong
 from tests.support.images import BaseImages
 
 TCP_80 = Publish("", 8080, 80)
@@ -123,8 +124,9 @@ def test_waits_until_it_answers(containers: Containers) -> None:
 
 
 def test_fails_with_answers_and_log(containers: Containers) -> None:
+    patient = Health("/down", start_period=3.0, retries=2, interval=0.1)  # a busy machine takes its time to start httpd
     with pytest.raises(StageFailed) as failed:
-        containers.wait(containers.run(f"echo hello; {HTTPD}"), Check("http", 80), Health("/down", start_period=0.3, retries=2))
+        containers.wait(containers.run(f"echo hello; {HTTPD}"), Check("http", 80), patient)
     assert "the new container was not healthy after" in failed.value.reason
     assert failed.value.tail[0] == "log: hello"
     assert failed.value.tail[-1] == "health: GET /down: answered 404 Not Found, expected 200-399"

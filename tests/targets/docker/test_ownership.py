@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.cli.installation import _own_container
-from gitdeploy.config.model import App, Publish, Volume
+from gitdeploy.config.attachments import Publish, Volume
+from gitdeploy.config.model import App
 from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, ROLE

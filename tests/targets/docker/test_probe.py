@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from gitdeploy.config.model import Publish
+from gitdeploy.config.attachments import Publish
 from gitdeploy.config.sections import Health
 from gitdeploy.engine.types import Container
 from gitdeploy.targets.docker import probe

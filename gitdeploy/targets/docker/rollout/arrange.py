@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from gitdeploy.config.model import App
-from gitdeploy.engine.ports import port_holder
+from gitdeploy.engine.ports import port_taken_by
 from gitdeploy.engine.types import Container
-from gitdeploy.errors import EngineError, StageFailed
-from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, look_to_deploy, room, serving
+from gitdeploy.errors import StageFailed
+from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, look_to_deploy, room, servers, serving
 from gitdeploy.targets.docker.rollout.incoming import Rollout
-from gitdeploy.targets.docker.rollout.switch import ByOthers, ByReload, ByStart, ByWeight, Switch, servers
-from gitdeploy.targets.docker.router.container import check, create, fits, has_router, require_image
-from gitdeploy.targets.docker.router.haproxy import Haproxy
-from gitdeploy.targets.docker.router.haproxycfg import FULL, Settings, settings
+from gitdeploy.targets.router.container import check, create, fits, has_router, require_image, revive
+from gitdeploy.targets.router.haproxycfg import FULL, Settings, settings
+from gitdeploy.targets.router.switch import ByOthers, ByReload, ByStart, ByWeight, Switch
+from gitdeploy.targets.router.takeover import free_ports, put_back
 from gitdeploy.targets.undo import Undo
 
 
@@ -27,7 +29,7 @@ def arrange(r: Rollout) -> tuple[Group | None, Switch]:
         return serving(found, ()), ByOthers()
     image = require_image(r.engine, app, found.routers, r.credentials, r.output)
     wanted = settings(app, r.check, room(app, found))
-    router = revive(r, found, wanted)
+    router = revive(r.engine, found.routers, wanted, r.output)
     now = serving(found, active(router.servers) if router else ())
     if router is None:
         return now, _without_router(r, found, now, wanted, image)
@@ -53,29 +55,6 @@ def require_overlap(app: App) -> None:
         raise StageFailed(f'router "external": two containers cannot both publish {app.publish[0]}', change)
 
 
-def revive(r: Rollout, found: Found, wanted: Settings) -> Haproxy | None:
-    """Return the app's router, running and answering; None if there is none, or none that can be started."""
-    if not found.routers:
-        return None
-    container = found.routers[0]
-    router = Haproxy(r.engine, container.id, wanted)
-    try:
-        if container.running:
-            router.look()
-            return router
-    except StageFailed as error:
-        r.output.line(f"restarting the router {container.name}, which does not answer: {error.reason}")
-    else:
-        r.output.line(f"starting the router {container.name}, which is {container.state}")
-    try:
-        router.restart()
-    except (EngineError, StageFailed) as error:
-        r.output.line(f"making a new router, for {container.name} cannot be started: {error.reason}")
-        r.engine.remove(container.id, force=True)
-        return None
-    return router
-
-
 def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Settings, image: str) -> Switch:
     """Return a new router: started now where the containers behind the old one lost it, else when the new release is ready."""
     app = r.release.app
@@ -83,15 +62,21 @@ def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Setting
     require_free_ports(r, direct)
     check(r.engine, app, wanted, image)
     router = create(r.engine, app, wanted, image)
-    switch = ByStart(r.engine, app, router, r.clock, r.output, direct=direct)
+    running = [c for c in direct if c.running]
+    switch = ByStart(
+        *(r.engine, app, router, r.clock, r.output),
+        held=bool(running),
+        free=partial(free_ports, r.engine, app, direct),
+        back=[partial(put_back, r.engine, app, c) for c in running],
+    )
     if now is None or not now.routed:
         return switch
     r.output.line(f"the router is gone: a new one takes {now.version} to the ports again")
     undo = Undo(r.output)
     undo.add("taking the new router away again", switch.revert, traffic=True)
     with undo.on_failure():
-        switch.commit(now.containers)
-        switch.keep(now.containers)
+        switch.commit(servers(app, now.containers, FULL))
+        switch.keep(dict.fromkeys(now.aliases, 1))
     return ByWeight(router, app)
 
 
@@ -99,7 +84,6 @@ def require_free_ports(r: Rollout, own: list[Container]) -> None:
     """Raise StageFailed if a port of the app is held by a container that will not be stopped for it."""
     mine = {c.id for c in own}
     others = [c for c in r.engine.containers({}, all=False) if c.id not in mine]
-    for port in r.release.app.publish:
-        if holder := port_holder(others, port):
-            reason = f"host port {port.host_port} is taken by container {holder.name} ({holder.image_ref})"
-            raise StageFailed(reason, f"stop that container, or change `publish` of {r.release.app.name} in config.toml")
+    reason, hint = port_taken_by(others, r.release.app.publish, r.release.app.name)
+    if reason:
+        raise StageFailed(reason, hint)

@@ -6,7 +6,7 @@ tells what served last where no router runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,9 +14,11 @@ from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
-from gitdeploy.releases.release import APP, RELEASE, REPLICA, ROLE, VERSION, label_number
-from gitdeploy.targets.docker.ownership import another_name, name_problem
-from gitdeploy.targets.docker.router.haproxycfg import FULL, Backend
+from gitdeploy.releases.release import APP, ONE_OFF, RELEASE, REPLICA, ROLE, VERSION, label_number
+from gitdeploy.targets.docker.ownership import another_name, containers_of, name_problem
+from gitdeploy.targets.router.container import network_name
+from gitdeploy.targets.router.haproxycfg import FULL, Backend
+from gitdeploy.targets.router.takeover import serves_directly
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def started_at(container: Container) -> float:
 
 def look(engine: Engine, app: App) -> Found:
     """Ask the engine."""
-    own = engine.containers({APP: app.name})
+    own = containers_of(engine, app)
     named = engine.container(app.container)
     taken = name_problem(app, named) if named else ""
     return replace(sort_out(own, None if taken else named), taken=taken)
@@ -109,7 +111,7 @@ def sort_out(own: Iterable[Container], named: Container | None) -> Found:
     grouped: dict[tuple[int, bool], list[Container]] = {}
     if named and not named.labels.get(APP):
         grouped[0, False] = [named]
-    for container in reversed(list(own)):
+    for container in reversed([c for c in own if ONE_OFF not in c.labels]):
         role = container.labels.get(ROLE)
         if role == "router":
             routers.append(container)
@@ -123,11 +125,6 @@ def sort_out(own: Iterable[Container], named: Container | None) -> Found:
         for (release, routed), containers in grouped.items()
     ]
     return Found(tuple(sorted(routers, key=lambda c: not c.running)), tuple(groups), named, tuple(strays))
-
-
-def serves_directly(container: Container) -> bool:
-    """Return whether a container with ports of its own can be reached: it runs, and is on its networks. Pure."""
-    return container.running and bool(container.addresses or not container.publish)
 
 
 def serving(found: Found, active: Collection[str]) -> Group | None:
@@ -170,3 +167,9 @@ def everyone(groups: Iterable[Group]) -> Iterator[Container]:
     """Yield the containers of all groups."""
     for group in groups:
         yield from group.containers
+
+
+def servers(app: App, containers: Sequence[Container], weight: int) -> list[Backend]:
+    """Return the containers as the router knows them, all with that weight. Pure."""
+    network = network_name(app)
+    return [Backend(alias(c), c.addresses.get(network, ""), weight) for c in containers]

@@ -9,7 +9,7 @@ from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
 from gitdeploy.releases.release import ADOPTED, APP, RELEASE, REPLICA
 from gitdeploy.targets.docker.ownership import name_problem
-from gitdeploy.targets.docker.rollout.takeover import rejoin
+from gitdeploy.targets.router.takeover import rejoin
 
 
 def take_name(engine: Engine, app: App, container: Container) -> None:

@@ -2,52 +2,31 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from gitdeploy.engine.types import Container
-from gitdeploy.errors import Cancelled, EngineGone, GitdeployError, StageFailed
-from gitdeploy.targets.docker.health import TICK, failure, gone_wrong
+from gitdeploy.errors import Cancelled
+from gitdeploy.releases.release import REPLICA, label_number
+from gitdeploy.targets.docker.health import TICK
 from gitdeploy.targets.docker.rollout.arrange import arrange
-from gitdeploy.targets.docker.rollout.found import Group, alias, look, version_of
+from gitdeploy.targets.docker.rollout.found import Group, alias, look, servers, version_of
 from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.stopping import enter_way_back, stop_all, stop_old
-from gitdeploy.targets.docker.rollout.switch import POLL
-from gitdeploy.targets.docker.router.container import discard, has_router, network_name
+from gitdeploy.targets.docker.rollout.watching import Watched
 from gitdeploy.targets.docker.volumes import require_named
-from gitdeploy.targets.target import Outcome
+from gitdeploy.targets.router.container import discard, has_router
+from gitdeploy.targets.router.haproxycfg import FULL
+from gitdeploy.targets.router.leading import TRY
+from gitdeploy.targets.strategies.canary import weights
+from gitdeploy.targets.strategies.together import left_to_the_next
 from gitdeploy.targets.undo import Undo
 
-WATCH = 1.0
-"""Seconds for which the old release stays after the switch at least, to come back if the new one breaks under traffic."""
 
-FOLLOW = 2.5
-"""The same where the router did not try the new containers before the switch, or another proxy has to notice them first."""
-
-TRY = 5.0
-"""Seconds for HAProxy's first checks where it could not make them before the switch: each has 0.5 s to connect."""
-
-NO_PACKETS = ("L4TOUT", "L4CON No route to host")
-"""What HAProxy's check says of a container from which nothing comes back: docs.haproxy.org, `show stat`, check_status."""
-
-BETWEEN = (
-    "containers on the network {network} do not reach one another, though this machine reaches them: a firewall's rules are"
-    " between (iptables -S FORWARD, nft list ruleset); those of an engine that was switched to another firewall-backend stay"
-    " until they are flushed or the machine starts anew"
-)
-
-
-class Overlap:
-    """One release on its way beside another.
-
-    Attributes:
-        old: containers that served when it began, [] for none.
-        new: containers of the new release so far.
-        switch: moves requests from the one to the other.
-    """
+class Overlap(Watched):
+    """One release on its way beside another, as `SideBySide` has it."""
 
     def __init__(self, r: Rollout) -> None:
         """Raise StageFailed if the app cannot overlap, or its router cannot be had."""
@@ -61,9 +40,19 @@ class Overlap:
         self._warn_of_shared_volumes()
 
     @property
+    def gradual(self) -> bool:
+        """See `SideBySide`."""
+        return self.switch.gradual
+
+    @property
+    def holds(self) -> str:
+        """See `SideBySide`."""
+        return self.group.version if self.group and self.group.routed else ""
+
+    @property
     def serves_already(self) -> bool:
-        """Whether this very release serves, because a run was cut off after its switch."""
-        return self.group is not None and self.group.routed and self.group.release in (self.r.release.id, self.r.reuse)
+        """See `SideBySide`."""
+        return self.group is not None and self.group.routed and self.group.release in (self.r.release.id, self.r.reusable)
 
     def _warn_of_shared_volumes(self) -> None:
         volumes = [str(v) for v in self.r.release.app.volumes if not v.read_only]
@@ -87,7 +76,7 @@ class Overlap:
 
     def reuse(self) -> bool:
         """Take the containers of the release that is rolled back to, if all of them still run."""
-        group = find_group(self.r, self.r.reuse) if self.r.reuse else None
+        group = find_group(self.r, self.r.reusable) if self.r.reusable else None
         if group is None or len(group.containers) < self.r.release.app.replicas or not all(c.running for c in group.containers):
             return False
         self.new = list(group.containers)
@@ -98,7 +87,7 @@ class Overlap:
     def bring_up(self, count: int) -> list[Container]:
         """Start so many more replicas and wait until they are healthy and the router reaches them; return them."""
         r = self.r
-        first = len(self.new) + 1
+        first = max((label_number(c.labels, REPLICA) for c in self.new), default=0) + 1
         r.output.line(f"starting {r.release.app.container} {r.release.version}" + (f" (x{count})" if count > 1 else ""))
         ids = [self._create(replica) for replica in range(first, first + count)]
         self.undo.add("stopping the new containers", partial(self._stop, ids))
@@ -117,7 +106,7 @@ class Overlap:
         return created
 
     def _make_ready(self, batch: Sequence[Container]) -> None:
-        self.switch.introduce(batch)
+        self.switch.introduce(servers(self.r.release.app, batch, 0))
         for container in batch:
             self.r.wait_healthy(container.id, lambda c=container: self._verdict(c))  # type: ignore[misc]
         if self.switch.verifies:
@@ -137,82 +126,33 @@ class Overlap:
             silent = next((c for c in batch if not (alias(c) in counts and counts[alias(c)].reached)), None)
             if silent is None:
                 return
-            self._require_alive(batch)
+            self.require_alive(batch)
             if self.r.clock() > end:
                 reason = f"HAProxy does not reach {silent.name}, which is healthy by itself"
-                raise self._unreached(
-                    silent, reason, counts[alias(silent)].check if alias(silent) in counts else "no check yet"
-                )
+                raise self.unreached(silent, reason, counts[alias(silent)].check if alias(silent) in counts else "no check yet")
             if self.r.cancel.wait(TICK):
                 raise Cancelled("cancelled while waiting for the router to reach the new containers")
 
+    def hand_over(self, batch: Sequence[Container], leaving: Sequence[Container]) -> None:
+        """See `SideBySide`."""
+        self.switch.weigh({**{alias(c): FULL for c in batch}, **{alias(c): 0 for c in leaving}})
+
+    def share(self, percent: int) -> None:
+        """See `SideBySide`."""
+        old, new = weights(len(self.old), len(self.new), percent)
+        self.switch.weigh({**{alias(c): old for c in self.old}, **{alias(c): new for c in self.new}})
+
+    def keep_only(self, new: Sequence[Container]) -> None:
+        """See `SideBySide`."""
+        self.switch.commit(servers(self.r.release.app, new, FULL))
+
     def move_all(self) -> float | None:
         """Send all requests to the new containers; return the outage in seconds, None if nothing served before."""
-        outage = self.switch.commit(self.new)
+        outage = self.switch.commit(servers(self.r.release.app, self.new, FULL))
         if not self.switch.verifies:
             self._await_router(self.new, min(TRY, self.r.release.app.health.patience))
         self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves")
         return outage if self.old else None
-
-    def drain(self, leaving: Sequence[Container]) -> None:
-        """Wait until what runs in `leaving` has ended, with an eye on the new containers. Raises StageFailed if they break."""
-        if not leaving:
-            return
-        limit = self.r.release.app.router.drain_timeout
-        watch = WATCH if self.switch.verifies else FOLLOW
-        began = self.r.clock()
-        next_report = 0.0
-        told = False
-        while True:
-            self._require_alive(self.new)
-            elapsed = self.r.clock() - began
-            if elapsed >= next_report:
-                next_report = elapsed + POLL
-                busy = self._report(leaving)
-                if elapsed >= watch and (not busy or elapsed >= limit):
-                    break
-                if busy and elapsed >= watch and not told:
-                    self.r.output.line(f"draining the old release: {busy} still running, at most {limit:.0f} s more")
-                    told = True
-            time.sleep(TICK)
-        if busy:
-            self.r.output.line(f"{busy} were still running after {limit:.0f} s and are cut")
-
-    def _report(self, leaving: Sequence[Container]) -> int:
-        """Return how much runs in `leaving`. Raises StageFailed for a new container that HAProxy finds down."""
-        counts = self.switch.counts()
-        for container in self.new if counts else ():
-            mine = counts.get(alias(container))
-            if mine and not mine.up:
-                reason = f"HAProxy lost the new container {container.name}"
-                raise self._unreached(container, reason, mine.check)
-        return sum(counts[alias(c)].current for c in leaving if alias(c) in counts)
-
-    def _unreached(self, container: Container, reason: str, check: str) -> StageFailed:
-        """Return the error for a container that HAProxy finds down, with what its check said."""
-        error = failure(self.r.engine, container.id, reason, [check])
-        if check.startswith(NO_PACKETS):
-            error.hint = BETWEEN.format(network=network_name(self.r.release.app))
-        return error
-
-    def _require_alive(self, containers: Sequence[Container]) -> None:
-        for container in containers:
-            if wrong := gone_wrong(self.r.engine.container(container.id)):
-                raise failure(self.r.engine, container.id, wrong)
-
-    def require_serving(self) -> None:
-        """Raise StageFailed if a new container has ended, or HAProxy finds it down."""
-        self._require_alive(self.new)
-        self._report(())
-
-    def confirm(self) -> Outcome:
-        """For a release that serves already: what is older goes."""
-        assert self.group
-        self.new, self.old = self.old, []
-        self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves already")
-        self.r.require_published()
-        self.finish()
-        return Outcome(0.0)
 
     def stop(self, leaving: Sequence[Container]) -> None:
         """Stop old containers; they are kept until `finish`, to be started again if the rest fails."""
@@ -226,8 +166,8 @@ class Overlap:
         """
         r = self.r
         kept = [*self.new, *(self.old if hold else ())]
-        try:
-            self.switch.keep(kept)
+        with left_to_the_next(r.output):
+            self.switch.keep(dict.fromkeys(map(alias, kept), 1))
             take_name(r.engine, r.release.app, self.new[0])
             others = [c for c in r.containers() if all(c.id != k.id for k in kept)]
             stop_old(r, others)
@@ -235,10 +175,6 @@ class Overlap:
                 r.engine.remove(container.id, force=True)
             if not has_router(r.release.app):
                 discard(r.engine, r.release.app)
-        except EngineGone:
-            raise  # recovery goes on from here
-        except GitdeployError as error:
-            r.output.line(f"the old release could not be removed yet: {error.reason}")
 
 
 def find_group(r: Rollout, release: int) -> Group | None:

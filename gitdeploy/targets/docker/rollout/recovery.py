@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import NEVER, Container, Credentials, Output
 from gitdeploy.errors import EngineError, EngineGone, GitdeployError, StageFailed
-from gitdeploy.targets.docker.health import Waiter, pick
-from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, everyone, look, serves_directly, serving
-from gitdeploy.targets.docker.rollout.held import hold_left, router_settings
+from gitdeploy.targets.check import check_of
+from gitdeploy.targets.docker.health import Waiter
+from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, everyone, look, servers, serving
+from gitdeploy.targets.docker.rollout.held import hold_left
 from gitdeploy.targets.docker.rollout.names import take_name
+from gitdeploy.targets.docker.rollout.serving import router_settings
 from gitdeploy.targets.docker.rollout.stopping import remove_all, stop_all
-from gitdeploy.targets.docker.rollout.switch import servers
-from gitdeploy.targets.docker.rollout.takeover import put_back
-from gitdeploy.targets.docker.router.container import check as check_config
-from gitdeploy.targets.docker.router.container import create, discard, has_router, require_image, settle
-from gitdeploy.targets.docker.router.haproxy import Haproxy
-from gitdeploy.targets.docker.router.haproxycfg import FULL
+from gitdeploy.targets.router.container import check as check_config
+from gitdeploy.targets.router.container import create, discard, has_router, require_image, settle
+from gitdeploy.targets.router.haproxy import Haproxy
+from gitdeploy.targets.router.haproxycfg import FULL
+from gitdeploy.targets.router.leading import lead_to
+from gitdeploy.targets.router.switch import ByReload, ByWeight
+from gitdeploy.targets.router.takeover import put_back, serves_directly
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,16 @@ def recover(
     now: Callable[[], float] = time.time,
     credentials: Credentials = lambda _: None,
     waits: bool = False,
+    onto: int = 0,
+    but: int = 0,
 ) -> int:
     """Bring an app into order whose deployment was interrupted; do nothing to one that is in order.
 
     Waits until what serves is healthy, if that is asked for or nobody knows yet that it can be.
+
+    Args:
+        onto: the release that is to serve, whatever does now.
+        but: a release that is not to serve, and goes.
 
     Returns:
         the release that serves afterwards, 0 for none or for a container that gitdeploy did not make.
@@ -66,11 +75,13 @@ def recover(
     found = look(engine, app)
     router = _router(r, found)
     served = active(router.servers) if router else frozenset()
-    chosen = serving(found, served)
+    fit = replace(found, groups=tuple(group for group in found.groups if not but or group.release != but))
+    chosen = next((group for group in fit.groups if onto and group.release == onto), None) or serving(fit, served)
+    chosen = chosen or (fit.groups[-1] if but and fit.groups else None)
     if chosen is None:
         _clear(r, found)
         return 0
-    for group in _candidates(found, chosen):
+    for group in _candidates(fit, chosen):
         try:
             _make_whole(r, found, group)
             if waits or not (_named(found, group) or group.aliases & served):
@@ -135,7 +146,7 @@ def _require_healthy(r: Recovery, group: Group) -> None:
     image = r.engine.image(group.containers[0].image)
     if image is None:
         raise StageFailed("its image is no longer on the engine")
-    check = pick(r.app.health, image, r.app.publish)
+    check = check_of(r.app, image)
     for container in group.containers:
         Waiter(r.engine, NEVER, r.clock, lambda: "").wait(container.id, check, r.app.health)
 
@@ -162,10 +173,8 @@ def _route(r: Recovery, found: Found, group: Group, router: Haproxy | None) -> N
         router.start()
     elif not carries(router.servers, group):
         r.output.line(f"all requests go to {group.version}")
-        if router.up_to_date:
-            router.apply(servers(r.app, now, FULL))
-        else:
-            router.reload(servers(r.app, now, FULL), router.file())
+        switch = ByWeight(router, r.app) if router.up_to_date else ByReload(router, r.app)
+        lead_to(switch, servers(r.app, now, FULL), r.clock)
     settle(r.engine, r.app, router.container)
 
 

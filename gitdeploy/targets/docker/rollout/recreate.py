@@ -10,17 +10,18 @@ from dataclasses import replace
 from functools import partial
 
 from gitdeploy.engine.types import Container
-from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.releases.release import APP
 from gitdeploy.targets.docker.adopting import dropped
 from gitdeploy.targets.docker.rollout.arrange import require_free_ports
 from gitdeploy.targets.docker.rollout.found import everyone, look_to_deploy, version_of
 from gitdeploy.targets.docker.rollout.incoming import Rollout
 from gitdeploy.targets.docker.rollout.names import take_name
+from gitdeploy.targets.docker.rollout.rehearsal import rehearse
 from gitdeploy.targets.docker.rollout.stopping import enter_way_back, stop_old
-from gitdeploy.targets.docker.rollout.takeover import let_go
-from gitdeploy.targets.docker.router.container import discard
 from gitdeploy.targets.docker.volumes import nameless
+from gitdeploy.targets.router.container import discard
+from gitdeploy.targets.router.takeover import let_go
+from gitdeploy.targets.strategies.together import left_to_the_next
 from gitdeploy.targets.target import Outcome
 from gitdeploy.targets.undo import Undo
 
@@ -39,8 +40,11 @@ def recreate(r: Rollout) -> Outcome:
     undo = Undo(r.output)
     with undo.on_failure():
         new = [_create(r, replica, running or old, undo) for replica in range(1, (1 if app.publish else app.replicas) + 1)]
+        if running:
+            rehearse(r)
         r.require_published()
         outage = _swap(r, running, [c for c in found.routers if c.running], new, undo)
+        r.committed()
     _retire(r, new)
     return Outcome(outage)
 
@@ -78,15 +82,11 @@ def _swap(r: Rollout, old: Sequence[Container], routers: Sequence[Container], ne
 
 def _retire(r: Rollout, new: Sequence[str]) -> None:
     """Give the app's name to the new release and remove what gitdeploy made before; the new release serves already."""
-    try:
+    with left_to_the_next(r.output):
         if first := r.engine.container(new[0]):
             take_name(r.engine, r.release.app, first)
         _remove(r, [c.id for c in r.containers() if c.id not in new])
         discard(r.engine, r.release.app)
-    except EngineGone:
-        raise  # recovery goes on from here
-    except GitdeployError as error:
-        r.output.line(f"the old release could not be removed yet: {error.reason}")
 
 
 def _remove(r: Rollout, containers: Sequence[str]) -> None:

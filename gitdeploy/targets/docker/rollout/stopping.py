@@ -8,11 +8,12 @@ from functools import partial
 
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import NEVER, Container
-from gitdeploy.targets.docker.health import Check, Waiter
+from gitdeploy.targets.check import Check
+from gitdeploy.targets.docker.health import Waiter
 from gitdeploy.targets.docker.rollout.found import version_of
 from gitdeploy.targets.docker.rollout.incoming import Rollout
-from gitdeploy.targets.docker.rollout.takeover import put_back
-from gitdeploy.targets.docker.router.haproxycfg import published_ports
+from gitdeploy.targets.router.haproxycfg import published_ports
+from gitdeploy.targets.router.takeover import put_back
 from gitdeploy.targets.undo import Undo
 
 KILLED = 137
@@ -36,8 +37,11 @@ def enter_way_back(r: Rollout, undo: Undo, leaving: Sequence[Container]) -> None
         undo.add(f"starting {container.name} again", partial(put_back, r.engine, app, container), traffic=True)
 
 
-def stop_all(engine: Engine, containers: Sequence[Container], timeout: float) -> None:
-    """Stop containers side by side: one that ignores its stop signal takes `timeout` seconds. Raises EngineError."""
+def stop_all(engine: Engine, containers: Sequence[Container], timeout: float | None) -> None:
+    """Stop containers side by side: one that ignores its stop signal takes `timeout` seconds, or as long as it was made with.
+
+    Raises EngineError.
+    """
     with ThreadPoolExecutor(max(1, len(containers)), "stop") as pool:
         list(pool.map(lambda c: engine.stop(c.id, timeout), containers))
 

@@ -23,8 +23,9 @@ class Client:
         answers: answer → how often.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self.port = port
+        self.host = host
         self.sent = 0
         self.errors: Counter[str] = Counter()
         self.answers: Counter[str] = Counter()
@@ -62,7 +63,7 @@ class KeepAlive(Client):
     closed = 0
 
     def work(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         connection.connect()
         connection.auto_open = 0  # a connection that was closed counts as an error, also between two requests
         while not self.stopping.wait(0.05 if self.sent % 10 == 0 else 0.001):
@@ -90,7 +91,7 @@ class WebSocket(Client):
     """Stays connected; numbers must come without a gap."""
 
     def work(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection, connection.makefile("rb") as stream:
+        with socket.create_connection((self.host, self.port), timeout=30) as connection, connection.makefile("rb") as stream:
             key = base64.b64encode(os.urandom(16)).decode()
             connection.sendall(
                 b"GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -127,11 +128,16 @@ class Load:
         findings: of the client that opens a connection for every request.
     """
 
-    def __init__(self, port: int, websocket: bool = False) -> None:
-        self.clients: dict[str, Client] = {"keep-alive 1": KeepAlive(port), "keep-alive 2": KeepAlive(port), "slow": Slow(port)}
+    def __init__(self, port: int, websocket: bool = False, *, host: str = "127.0.0.1", patience: float = 5.0) -> None:
+        """`patience`: seconds for which a new connection's request may take; the others' have 30."""
+        self.clients: dict[str, Client] = {
+            "keep-alive 1": KeepAlive(port, host),
+            "keep-alive 2": KeepAlive(port, host),
+            "slow": Slow(port, host),
+        }
         if websocket:
-            self.clients["websocket"] = WebSocket(port)
-        self._prober = Prober(f"http://127.0.0.1:{port}/", pause=0.003)
+            self.clients["websocket"] = WebSocket(port, host)
+        self._prober = Prober(f"http://{host}:{port}/", pause=0.003, timeout=patience)
         self._stack = ExitStack()
 
     def __enter__(self) -> Load:

@@ -13,7 +13,7 @@ import pytest
 
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.targets.docker.rollout import overlap
+from gitdeploy.targets.strategies import draining
 from tests.support import guards
 from tests.support.images import BaseImages
 from tests.support.net import free_port as find_free_port
@@ -66,8 +66,8 @@ def engine(engine_url: str) -> Iterator[Engine]:
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a switch the old release stays for less time than it would for people."""
-    monkeypatch.setattr(overlap, "WATCH", 0.4)
-    monkeypatch.setattr(overlap, "FOLLOW", 1.2)
+    monkeypatch.setattr(draining, "WATCH", 0.4)
+    monkeypatch.setattr(draining, "FOLLOW", 1.2)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from gitdeploy.engine.protocol import Engine
 EFFECTS = {
     *("create", "start", "stop", "remove", "rename", "signal", "put_files", "set_restart"),
     *("ensure_network", "remove_network", "connect", "disconnect"),
+    *("create_service", "resize_service", "label_service", "remove_service", "create_secret", "remove_secret"),
 }
 
 
@@ -24,6 +25,12 @@ class Interposed:
         self._engine = engine
         self.before: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: None
         self.after: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: None
+
+    def cluster(self) -> Any:
+        """The engine's cluster, watched in the same way."""
+        cluster = Interposed(self._engine.cluster())  # type: ignore[arg-type]
+        cluster.before, cluster.after = self.before, self.after
+        return cluster
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._engine, name)

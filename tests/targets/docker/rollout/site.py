@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event
 
-from gitdeploy.config.model import App, Publish
+from gitdeploy.config.attachments import Publish
+from gitdeploy.config.model import App
 from gitdeploy.config.sections import Canary, Health, Router
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container
@@ -105,19 +106,24 @@ class Site:
         **env: str,
     ) -> Outcome:
         """One deployment with the app's strategy; `env` makes the server misbehave."""
-        number = release or next(self.numbers)
+        coming = self._incoming(self.app, version, release or next(self.numbers), env)
+        return target_on(self.engine).bring_live(replace(coming, cancel=cancel or Event(), published=published, reuse=reuse))
+
+    def resize(self, process: str, **env: str) -> None:
+        """Brings one process of what serves to the number of replicas that its configuration has."""
+        live = target_on(self.engine).serving(self.app)
+        target_on(self.engine).resize(self._incoming(self.app.of_process(process), f"{live}", live, env))
+
+    def _incoming(self, app: App, version: str, release: int, env: Mapping[str, str]) -> Incoming:
         image = self.engine.image(self.image)
         assert image
-        return target_on(self.engine).bring_live(
-            Incoming(
-                release=Release(number, self.app, version, "", image.id),
-                image=image,
-                output=self.output,
-                cancel=cancel or Event(),
-                published=published,
-                env={**self.app.env, "VERSION": version, **env},
-                reuse=reuse,
-            )
+        return Incoming(
+            release=Release(release, app, version, "", image.id),
+            image=image,
+            output=self.output,
+            cancel=Event(),
+            published=lambda: None,
+            env={**app.env, "VERSION": version, **env},
         )
 
     def containers(self, role: str = "app") -> list[Container]:

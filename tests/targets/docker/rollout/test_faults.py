@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,18 +15,23 @@ from typing import Any
 import docker
 import pytest
 
-from gitdeploy.config.model import Publish
+from gitdeploy.config.attachments import Publish
 from gitdeploy.config.sections import Canary, Health
 from gitdeploy.errors import Cancelled, GitdeployError, RegistryError, StageFailed
-from gitdeploy.targets.docker.rollout import overlap
+from gitdeploy.releases.release import APP
+from gitdeploy.targets.strategies import draining
 from tests.support.images import BaseImages
 from tests.support.net import get, wait_until
+from tests.support.params import sample
 from tests.targets.docker.rollout.clients import Load
 from tests.targets.docker.rollout.conftest import build
 from tests.targets.docker.rollout.interposed import Interposed
 from tests.targets.docker.rollout.site import Site, answers
 
-FOLLOW = overlap.FOLLOW
+FOLLOW = draining.FOLLOW
+CRASHED = "3"
+"""What the test's server exits with when it crashes."""
+
 OVERLAPPING = ("blue-green", "rolling", "canary")
 
 
@@ -61,7 +67,7 @@ def test_a_release_that_exits_at_once(overlapping: Site) -> None:
 
 
 def test_a_release_that_never_gets_healthy(live: Site) -> None:
-    live.configure(health=Health(path="/missing", start_period=0.3, retries=2, interval=0.1))
+    live.configure(health=Health(path="/missing", start_period=3.0, retries=2, interval=0.1))
     with fails(live, "not healthy after", "HTTP on port 80", "GET /missing: answered 404", "log: version 2"):
         live.deploy("2")
 
@@ -72,14 +78,21 @@ def test_a_release_that_listens_nowhere(live: Site) -> None:
         live.deploy("2", PORTS="")
 
 
-def test_a_release_that_crashes_under_traffic(overlapping: Site) -> None:
+def crashes_since(client: docker.DockerClient, app: str, began: float) -> int:
+    """How often a container of the app ended by itself, by the engine's own count: a busy one can lose lines of a log."""
+    filters = {"type": "container", "event": "die", "label": f"{APP}={app}"}
+    died = client.events(since=began, until=time.time(), filters=filters, decode=True)
+    return sum(event["Actor"]["Attributes"]["exitCode"] == CRASHED for event in died)
+
+
+def test_a_release_that_crashes_under_traffic(overlapping: Site, docker_client: docker.DockerClient) -> None:
     """Requests that were in it when it crashed are lost, and no others; its restart policy may let it crash again."""
     names, version = overlapping.names(), get(overlapping.url)
+    began = time.time()
     with Load(overlapping.port) as load, pytest.raises(StageFailed) as failed:
         overlapping.deploy("2", CRASH_AFTER="5")
+    crashes = crashes_since(docker_client, overlapping.app.name, began)
     assert "the new container exited" in failed.value.reason or "HAProxy lost the new container" in failed.value.reason
-    crashes = failed.value.tail.count("log: crashing")
-    assert crashes
     assert sum(sum(errors.values()) for errors in load.lost.values()) <= 4 * crashes
     assert get(overlapping.url) == version
     assert overlapping.names() == names
@@ -100,7 +113,7 @@ def test_a_canary_like_the_old_release_is_promoted(live: Site) -> None:
     with Load(live.port) as load:
         live.deploy("2", FAIL_EVERY="10")
     assert load.findings.errors.keys() == {"HTTP 500"}
-    wait_until(lambda: answers(live.url, "2"), 5, "an answer that is not the tenth")
+    wait_until(lambda: answers(live.url, "2"), 20, "an answer that is not the tenth")
 
 
 def test_an_old_release_that_ignores_its_stop_signal(live: Site) -> None:
@@ -165,9 +178,9 @@ def firewall() -> Iterator[None]:
             setting.write_text(before)
 
 
-@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("first", sample([True, False], False))
 def test_the_router_does_not_reach_what_this_machine_reaches(site: Site, monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
-    monkeypatch.setattr(overlap, "FOLLOW", FOLLOW)
+    monkeypatch.setattr(draining, "FOLLOW", FOLLOW)
     site.configure(health=Health(start_period=2.0, interval=0.2, retries=2, timeout=1.0))
     if not first:
         site.deploy("1")
@@ -238,7 +251,7 @@ def test_the_router_is_gone_in_the_middle_of_a_switch(live: Site, docker_client:
     assert live.names() == {live.app.container: "running", f"{live.app.container}.router": "running"}
 
 
-@pytest.mark.parametrize("state", ["killed", "removed", "stopped", "without a worker"])
+@pytest.mark.parametrize("state", sample(["killed", "removed", "stopped", "without a worker"], "removed", "without a worker"))
 def test_a_router_found_broken_is_put_right(live: Site, docker_client: docker.DockerClient, state: str) -> None:
     router = docker_client.containers.get(f"{live.app.container}.router")
     if state == "killed":

@@ -9,7 +9,7 @@ import docker
 import pytest
 
 from gitdeploy.config import snapshot
-from gitdeploy.config.sections import Run
+from gitdeploy.config.runoptions import Run
 from tests.support.net import get
 from tests.targets.docker.rollout.site import Site
 

@@ -11,7 +11,7 @@ from typing import Any
 import docker
 import pytest
 
-from gitdeploy.config.model import Publish, Volume
+from gitdeploy.config.attachments import Publish, Volume
 from gitdeploy.config.sections import Health
 from gitdeploy.errors import StageFailed
 from tests.support.net import free_port as find_free_port

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from gitdeploy.config.model import Publish
+from gitdeploy.config.attachments import Publish
 from gitdeploy.config.sections import Canary
 from gitdeploy.errors import StageFailed
-from gitdeploy.targets.docker.rollout.held import serving_release
 from gitdeploy.targets.docker.rollout.recovery import recover
+from gitdeploy.targets.docker.rollout.serving import serving_release
 from tests.support.net import free_port as find_free_port
 from tests.support.net import get, wait_until
 from tests.support.prober import Prober
@@ -113,7 +113,7 @@ def killed_then_recovered(site: Site, scenario: Scenario, point: int) -> None:
         assert kill.where
         site.engine = real
         live = recover(real, site.app, site.output, time.monotonic)
-        wait_until(lambda: answers(site.url, f"{live}"), 5, f"release {live} after a kill before {kill.where}")
+        wait_until(lambda: answers(site.url, f"{live}"), 20, f"release {live} after a kill before {kill.where}")
         time.sleep(0.1)
     told = f"killed before {kill.where}: {dict(prober.findings.errors)}; " + site.output.text[-500:]
     assert live in (release - 1, release), told

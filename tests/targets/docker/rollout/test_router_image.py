@@ -10,12 +10,13 @@ from dataclasses import replace
 import docker
 import pytest
 
-from gitdeploy.config.model import App, Publish
+from gitdeploy.config.attachments import Publish
+from gitdeploy.config.model import App
 from gitdeploy.doctor.routers import examine_routers
 from gitdeploy.engine.types import ContainerSpec
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP, ROLE
-from gitdeploy.targets.docker.router.container import IMAGE, require_image
+from gitdeploy.targets.router.container import IMAGE, require_image
 from tests.support.fake_engine import FakeEngine
 from tests.support.images import BaseImages
 from tests.support.net import free_port as find_free_port

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from gitdeploy.config.sections import Health
-from gitdeploy.targets.docker.router.container import network_name
+from gitdeploy.targets.router.container import network_name
 from tests.support.engine import PrivateEngine
 from tests.support.images import BaseImages, shared_libraries
 from tests.support.net import get, wait_until

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from gitdeploy.targets.docker.rollout.held import release_held, serving_release
+from gitdeploy.targets.docker.rollout.held import release_held
 from gitdeploy.targets.docker.rollout.recovery import recover
+from gitdeploy.targets.docker.rollout.serving import serving_release
 from tests.support.net import get
 from tests.support.targets import target_on
 from tests.targets.docker.rollout.clients import Load

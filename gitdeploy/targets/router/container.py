@@ -1,0 +1,204 @@
+"""The life of an app's router: made, checked by HAProxy itself, put right when it is not what the configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gitdeploy.config.model import App
+from gitdeploy.config.runoptions import Run
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import LASTING, Container, ContainerSpec, Credentials, Output
+from gitdeploy.errors import EngineError, RegistryError, StageFailed
+from gitdeploy.releases.release import APP, ROLE, process_label, target_label
+from gitdeploy.targets.docker.ownership import containers_of
+from gitdeploy.targets.router.haproxy import Haproxy
+from gitdeploy.targets.router.haproxycfg import ALIAS, DIRECTORY, FILE, GIVE_UP, Settings, published, render
+
+IMAGE = "gitdeploy.router-image"
+"""Label of a router: router.image as it was when it was made. The container itself is made of that image's id."""
+
+CHECK_LIMIT = 30.0
+"""Seconds for HAProxy's check of a configuration."""
+
+NO_CLIENT = 70
+"""Exit code of CHECK for an image that gitdeploy cannot speak to."""
+
+CHECK = f"""\
+command -v nc >/dev/null || command -v bash >/dev/null || exit {NO_CLIENT}
+exec haproxy -c -f {DIRECTORY}/{FILE}"""
+
+
+def router_name(app: App) -> str:
+    """Return the name of the app's router container; each target has its own, for an app moves from one to another."""
+    return f"{app.container}.router" if app.target == "docker" else f"{app.container}.{app.target}.router"
+
+
+def network_name(app: App) -> str:
+    """Return the app's own network, on which the router finds its containers."""
+    return f"gitdeploy.{app.container}"
+
+
+def has_router(app: App) -> bool:
+    """Return whether an app with an overlapping strategy gets a router of gitdeploy's: one that publishes something does."""
+    return app.router.kind == "haproxy" and bool(app.publish)
+
+
+def find(engine: Engine, app: App) -> list[Container]:
+    """Return the app's router containers, running ones first; more than one only after a crash while one was replaced."""
+    return sorted(containers_of(engine, app, "router"), key=lambda c: not c.running)
+
+
+def image_name(router: Container) -> str:
+    """Return what router.image was when this router was made. Pure."""
+    return router.labels.get(IMAGE) or router.image_ref
+
+
+def fits(container: Container, app: App) -> bool:
+    """Return whether a router has the ports and the image that the app asks for; neither can be changed later. Pure."""
+    return image_name(container) == app.router.image and set(container.publish) == set(published(app))
+
+
+def require_image(engine: Engine, app: App, routers: Sequence[Container], credentials: Credentials, output: Output) -> str:
+    """Return the id of the image that a router of the app is made of.
+
+    That is what the app's own routers run, or other apps' of the same name, although the tag may have moved since; what has
+    the name now where there is no such router, or its image is gone. It is pulled if the engine has none.
+
+    Args:
+        routers: the app's own.
+
+    Raises:
+        StageFailed: there is no such image and it cannot be pulled.
+    """
+    name = app.router.image
+    kept = _kept(engine, name, routers)
+    if kept:
+        return kept
+    others = [c for c in engine.containers({ROLE: "router"}) if image_name(c) == name]
+    kept = _kept(engine, name, others)
+    if kept:
+        return kept
+    image = engine.image(name)
+    found = image.id if image else _pull(engine, name, credentials, output)
+    gone = "; the one that routers run under this name is no longer on the engine" if others else ""
+    output.line(f"the router's image {name} is {found[:19]}{gone}")
+    return found
+
+
+def _kept(engine: Engine, name: str, routers: Sequence[Container]) -> str:
+    """Return the id of the image that one of these runs under that name and that is still there, "" for none."""
+    images = (engine.image(router.image) for router in routers if image_name(router) == name)
+    return next((image.id for image in images if image), "")
+
+
+def _pull(engine: Engine, name: str, credentials: Credentials, output: Output) -> str:
+    output.line(f"pulling the router's image {name}")
+    try:
+        return engine.pull(name, credentials, output)
+    except (RegistryError, EngineError) as error:
+        hint = "load that image into the engine, or set router.image to one that it has or can pull"
+        raise StageFailed(f"the router's image {name} is missing and cannot be pulled: {error.reason}", hint) from error
+
+
+def check(engine: Engine, app: App, settings: Settings, image: str) -> None:
+    """Let the router's own image check the configuration in a container of no consequence. Raises StageFailed."""
+    name = f"{app.container}.0.check"
+    engine.remove(name, force=True)
+    spec = ContainerSpec(
+        name=name, image=image, command=("sh", "-c", CHECK), labels={APP: app.name, ROLE: "check", **process_label(app)}
+    )
+    container = engine.create(spec)
+    hint = "the official haproxy images work: set router.image to one of them"
+    try:
+        engine.put_files(container, DIRECTORY, {FILE: render(settings, {})})
+        engine.start(container)
+        code = engine.wait(container, CHECK_LIMIT)
+        if code == 0:
+            return
+        if code == NO_CLIENT:
+            raise StageFailed(f"the router's image {app.router.image} has neither nc nor bash to speak to HAProxy with", hint)
+        how = f"exit code {code}" if code is not None else f"no answer in {CHECK_LIMIT:.0f} s"
+        reason = f"HAProxy of {app.router.image} refused the generated configuration ({how})"
+        raise StageFailed(reason, hint, engine.logs(container, 15))
+    except EngineError as error:
+        raise StageFailed(f"the router's image {app.router.image} cannot run: {error.reason}", hint) from error
+    finally:
+        engine.remove(container, force=True)
+
+
+def create(engine: Engine, app: App, settings: Settings, image: str, network: str = "") -> Haproxy:
+    """Return a new router of that image, without servers, not started; `settle` gives it its name.
+
+    `network`: one that there is, "" for the app's own bridge, which is made if there is none.
+    """
+    if not network:
+        network = network_name(app)
+        engine.ensure_network(network, {APP: app.name})
+    name = _free_name(engine, app)
+    engine.remove(name, force=True)
+    spec = ContainerSpec(
+        name=name,
+        image=image,
+        command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/{FILE}"),
+        publish=published(app),
+        networks=(network,),
+        aliases=(ALIAS,),
+        labels={APP: app.name, ROLE: "router", IMAGE: app.router.image, **process_label(app), **target_label(app)},
+        restart=LASTING,
+        run=Run(sysctls=GIVE_UP) if settings.services else Run(),
+    )
+    router = Haproxy(engine, engine.create(spec), settings)
+    router.load(())
+    return router
+
+
+def _free_name(engine: Engine, app: App) -> str:
+    """Return the name to make a router by: one that no router bears which runs."""
+    between = router_name(app).replace(app.container, f"{app.container}.0", 1)
+    if app.target == "docker":  # which renames it later
+        return between
+    there = {name: container for name in (router_name(app), between) if (container := engine.container(name))}
+    unused = [name for name in (router_name(app), between) if name not in there]
+    return next(iter([*unused, *(name for name, container in there.items() if not container.running)]), between)
+
+
+def revive(engine: Engine, routers: Sequence[Container], wanted: Settings, output: Output) -> Haproxy | None:
+    """Return an app's router, running and answering; None if there is none, or none that can be started."""
+    if not routers:
+        return None
+    container = routers[0]
+    router = Haproxy(engine, container.id, wanted)
+    try:
+        if container.running:
+            router.look()
+            return router
+    except StageFailed as error:
+        output.line(f"restarting the router {container.name}, which does not answer: {error.reason}")
+    else:
+        output.line(f"starting the router {container.name}, which is {container.state}")
+    try:
+        router.restart()
+    except (EngineError, StageFailed) as error:
+        output.line(f"making a new router, for {container.name} cannot be started: {error.reason}")
+        engine.remove(container.id, force=True)
+        return None
+    return router
+
+
+def settle(engine: Engine, app: App, container: str) -> None:
+    """Make this the app's only router, under the router's name."""
+    for other in find(engine, app):
+        if other.id != container:
+            engine.remove(other.id, force=True)
+    found = engine.container(container)
+    if found and found.name != router_name(app) and app.target == "docker":  # none on a network of many machines can be renamed
+        engine.rename(container, router_name(app))
+
+
+def discard(engine: Engine, app: App, network: str = "") -> None:
+    """Remove the app's routers, and its network once no container is on it; "" for the app's own bridge."""
+    network = network or network_name(app)
+    for router in find(engine, app):
+        engine.remove(router.id, force=True)
+    if network in engine.networks({APP: app.name}):
+        engine.remove_network(network)

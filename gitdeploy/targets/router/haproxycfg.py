@@ -1,0 +1,250 @@
+"""HAProxy's configuration of one app, generated. Pure.
+
+Every published port is a frontend with a backend of its own. Backends have the same fixed slots, `server s1 … sN`; a container
+is put into a free slot through the runtime API, by the alias that Docker's DNS knows it by. So a deployment needs no reload,
+which would start the counters anew, and a container whose address changes is found again. A Swarm service has several slots:
+HAProxy gives each the address of another task, and none to those that are left. The file always says what the runtime API was
+told last, for HAProxy may be started again at any time.
+
+Keywords: https://docs.haproxy.org/2.6/configuration.html; 2.6 is the oldest version that is tested.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gitdeploy.config.attachments import Publish
+from gitdeploy.config.model import App
+from gitdeploy.config.sections import Health, Router
+from gitdeploy.errors import StageFailed
+from gitdeploy.targets.check import Check
+
+LISTEN = 8000
+"""First port in the router's container, one more for each further port of the app: no privilege is needed for any of them."""
+
+ADMIN_PORT = 7999
+"""Of the runtime API, on the loopback interface of the router's own network namespace: only `docker exec` gets there."""
+
+FILE = "gitdeploy-haproxy.cfg"
+PREVIOUS = f"{FILE}.previous"
+DIRECTORY = "/etc"
+"""Docker itself makes /etc in every container, so the file can be put there whatever the image is."""
+
+ALIAS = "router"
+"""The router's own name on the app's network. An unused slot resolves it: any other name would be asked of outside servers."""
+
+FULL = 100
+"""Weight of a server that gets its whole share; HAProxy takes 0 (no new requests) to 256."""
+
+SLOTS_STEP = 8
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A container that the router knows, or one of those of a Swarm service: as many have its alias as it may have slots.
+
+    Attributes:
+        alias: its name on the app's network; `tasks.SERVICE` for a service's, of which each slot gets one by Docker's DNS.
+        address: its IP address there, "" where it is not known (Docker's DNS tells HAProxy).
+        weight: 0 gets no new requests, and what runs goes on.
+    """
+
+    alias: str
+    address: str = ""
+    weight: int = 0
+
+
+Table = Mapping[int, Backend]
+"""Slot number, from 1, to what is in it; empty slots are left out."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that decides the configuration but the servers.
+
+    Attributes:
+        ports: container ports that are published, each once.
+        health: the backend of its port tells whether a server is up.
+        slots: how many servers there may be.
+        http_check: whether HAProxy asks what the deployment asked, instead of a TCP connect.
+        services: whether aliases are those of Swarm services, whose tasks come, go and move to other machines.
+    """
+
+    app: str
+    ports: tuple[int, ...]
+    router: Router
+    check: Check
+    health: Health
+    slots: int
+    http_check: bool
+    services: bool = False
+
+
+def settings(app: App, check: Check, servers: int, *, services: bool = False) -> Settings:
+    """Return the settings for an app that may have `servers` containers, or tasks of its services, at the same time."""
+    slots = -(-servers // SLOTS_STEP) * SLOTS_STEP
+    # With one server a failing check could only turn its answers into 503s; but nobody else asks the tasks of a service.
+    http_check = check.kind == "http" and (app.replicas > 1 or services)
+    return Settings(app.name, published_ports(app), app.router, check, app.health, slots, http_check, services)
+
+
+def published_ports(app: App) -> tuple[int, ...]:
+    """Return the container ports behind the router, each once, in the order of the configuration."""
+    return tuple(dict.fromkeys(p.container_port for p in app.publish if p.protocol == "tcp"))
+
+
+def published(app: App) -> tuple[Publish, ...]:
+    """Return what the router's container publishes in the app's place."""
+    ports = published_ports(app)
+    return tuple(
+        Publish(p.host_ip, p.host_port, LISTEN + ports.index(p.container_port)) for p in app.publish if p.protocol == "tcp"
+    )
+
+
+def backend(port: int) -> str:
+    """Return the name of the backend of a container port."""
+    return f"port-{port}"
+
+
+def health_backend(s: Settings) -> str:
+    """Return the backend whose checks tell whether a server is up: that of the port that is asked, else of the first."""
+    return backend(s.check.port if s.check.port in s.ports else next(iter(s.ports), 0))
+
+
+def shape(s: Settings) -> str:
+    """Return names the configuration whatever the servers are: HAProxy must read its file again when this changes."""
+    return hashlib.sha256("\n".join(_lines(s, {}, "")).encode()).hexdigest()[:12]
+
+
+def render(s: Settings, table: Table) -> bytes:
+    """Return the configuration file. Raises StageFailed for a health check that cannot be written into it."""
+    return ("\n".join(_lines(s, table, shape(s))) + "\n").encode()
+
+
+def _lines(s: Settings, table: Table, digest: str) -> list[str]:
+    lines = [*_global(s, digest), *_defaults(s), *_resolvers(s)]
+    for number, port in enumerate(s.ports):
+        lines += [*_frontend(number, port), *_backend(s, port)]
+        lines += [_server(s, port, slot, table.get(slot)) for slot in range(1, s.slots + 1)]
+    return lines
+
+
+def _global(s: Settings, digest: str) -> list[str]:
+    return [
+        f"# {s.app}: made by gitdeploy, which overwrites changes",
+        "global",
+        f"    description {digest}",
+        "    log stdout format raw local0 notice",
+        f"    stats socket ipv4@127.0.0.1:{ADMIN_PORT} level admin",
+        "    stats timeout 10s",
+        "    fd-hard-limit 20000",  # else memory is set aside for a million connections where the engine allows that many
+        "    tune.bufsize 32768",  # limits the size of request headers, to what application servers take
+        f"    hard-stop-after {_milliseconds(s.router.drain_timeout)}",
+    ]
+
+
+_MANY_MACHINES = [f"    {line}" for line in ("srvtcpka-idle 5s", "srvtcpka-intvl 5s", "srvtcpka-cnt 1")]
+"""A machine that is gone ends no connection: what waits for it is to fail, and be repeated elsewhere if it may, not hang."""
+
+GIVE_UP = {"net.ipv4.tcp_retries2": "5"}
+"""The same for what it never acknowledged: after 13 s instead of 15 minutes; HAProxy 2.6 heeds no `tcp-ut` of a server that DNS
+tells the address of. Of the container's own network."""
+
+
+def _defaults(s: Settings) -> list[str]:
+    """Timeouts long enough that what worked without a router works with one."""
+    common = [
+        "defaults",
+        f"    mode {s.router.mode}",
+        f"    timeout connect {'2s' if s.services else '5s'}",
+        "    timeout client 1h",
+        "    timeout server 1h",
+        "    timeout tunnel 1d",
+        f"    timeout check {_milliseconds(s.health.timeout)}",
+        "    option clitcpka",
+        "    option srvtcpka",
+        "    retries 3",
+        "    option redispatch 1",
+        "    default-server check inter 500ms fastinter 250ms downinter 250ms fall 3 rise 1",
+        f"    default-server init-addr {'none' if s.services else 'libc,none'} resolvers docker resolve-prefer ipv4",
+        *(_MANY_MACHINES if s.services else []),
+    ]
+    if s.router.mode == "tcp":
+        return [*common, "    balance leastconn"]
+    return [
+        *common,
+        "    balance roundrobin",
+        "    timeout http-keep-alive 10m",
+        "    option forwardfor",
+        "    option idle-close-on-response",  # a reload must not close a connection on which a request is on its way
+        "    retry-on conn-failure empty-response",
+    ]
+
+
+def _resolvers(s: Settings) -> list[str]:
+    """Docker's DNS. A name it does not know for a while leaves a server as it is: the checks tell whether it serves.
+
+    An address that an answer no longer has is let go at once (hold obsolete is 0): another container may be given it.
+    """
+    return [
+        "resolvers docker",
+        "    nameserver docker 127.0.0.11:53",
+        *(["    accepted_payload_size 8192"] if s.services else []),  # 512 bytes hold few tasks
+        "    resolve_retries 3",
+        "    timeout resolve 1s",
+        "    timeout retry 1s",
+        "    hold valid 1s",
+        *(f"    hold {why} 30s" for why in ("nx", "other", "refused", "timeout")),
+    ]
+
+
+def _frontend(number: int, port: int) -> list[str]:
+    return [f"frontend public-{port}", f"    bind :{LISTEN + number}", f"    default_backend {backend(port)}"]
+
+
+def _backend(s: Settings, port: int) -> list[str]:
+    lines = [f"backend {backend(port)}"]
+    if s.router.mode == "http":  # a repeated POST could do its work twice
+        lines.append("    http-request disable-l7-retry unless { method GET HEAD OPTIONS }")
+    if s.http_check and backend(port) == health_backend(s):
+        headers = dict(s.health.headers)
+        if "host" not in map(str.lower, headers):
+            headers["Host"] = s.app.partition("/")[2]
+        sent = "".join(f" hdr {quoted(name)} {quoted(value.replace('%', '%%'))}" for name, value in headers.items())
+        return [
+            *lines,
+            "    option httpchk",
+            f"    http-check send meth GET uri {quoted(s.health.path)} ver HTTP/1.1{sent}",
+            f"    http-check expect status {quoted(','.join(s.health.status))}",
+        ]
+    # "linger" ends the connection in order: a reset makes some servers write a traceback for every check.
+    return [*lines, "    option tcp-check", "    tcp-check connect linger"]
+
+
+def _server(s: Settings, port: int, slot: int, server: Backend | None) -> str:
+    options = ""
+    if s.router.proxy_protocol:
+        options += " send-proxy check-send-proxy"
+    if s.check.port and backend(port) == health_backend(s):
+        options += f" port {s.check.port}"
+    if server is None:
+        return f"    server s{slot} 127.0.0.1:{port}{options} disabled"
+    if s.services and server.address:
+        options += f" init-addr {server.address},none"
+    return f"    server s{slot} {server.alias}:{port}{options} weight {server.weight}"
+
+
+def quoted(text: str) -> str:
+    """Return one argument, taken literally. Raises StageFailed for what would end the line.
+
+    Quoting: https://docs.haproxy.org/2.6/configuration.html#2.2
+    """
+    if not text.isprintable():
+        raise StageFailed(f"[apps.X.health]: expected printable text, found {text!r}", "correct it, commit and push")
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"

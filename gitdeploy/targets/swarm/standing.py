@@ -1,0 +1,86 @@
+"""Whether the cluster can be asked to change anything, and what an app asks for that it does not have. Mostly pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gitdeploy.config.checks import processes
+from gitdeploy.config.imagereference import parse
+from gitdeploy.config.model import App
+from gitdeploy.engine.cluster import Cluster, Membership, Node
+from gitdeploy.engine.serviceoptions import unsupported, unsupported_attachments
+from gitdeploy.errors import StageFailed
+from gitdeploy.targets.router.container import has_router
+
+LOOPBACK = ("localhost", "127.", "[::1]")
+
+PINS = ("node.hostname", "node.id", "node.ip")
+"""Constraints that name one machine."""
+
+
+def require_quorum(cluster: Cluster) -> list[Node]:
+    """Return the machines of a cluster that can decide. Raises StageFailed for one that cannot: nothing was changed."""
+    membership = cluster.membership()
+    reason, hint = membership_problem(membership)
+    if not reason:
+        nodes = cluster.nodes()
+        reason, hint = quorum_problem(nodes)
+    if reason:
+        raise StageFailed(reason, hint)
+    return nodes
+
+
+def membership_problem(membership: Membership) -> tuple[str, str]:
+    """Return why an engine cannot be asked for services, and what to do; ("", "") if it can. Pure."""
+    if not membership.active:
+        return 'target = "swarm": this engine is in no cluster', 'docker swarm init; or target = "docker" in config.toml'
+    if membership.error:
+        return f"the cluster says: {membership.error}", "nothing was changed; docker node ls, on a manager that still runs"
+    if not membership.manager:
+        hint = "run gitdeploy on a manager, or set DOCKER_HOST to one; docker node promote makes one of a worker"
+        return "this engine is a worker of its cluster, and only managers are asked for services", hint
+    return "", ""
+
+
+def quorum_problem(nodes: Sequence[Node]) -> tuple[str, str]:
+    """Return why the managers cannot decide, and what to do; ("", "") if they can. Pure."""
+    managers = [node for node in nodes if node.manager]
+    reached = [node for node in managers if node.reachable and node.ready]
+    if len(reached) > len(managers) // 2:
+        return "", ""
+    missing = ", ".join(node.name for node in managers if node not in reached)
+    return (
+        f"only {len(reached)} of the cluster's {len(managers)} managers can be reached, and it takes more than half to decide",
+        f"nothing was changed; bring back {missing}, or see docker swarm init --force-new-cluster",
+    )
+
+
+def require_services(app: App, nodes: Sequence[Node], api_version: str) -> None:
+    """Raise StageFailed if an app asks for what a cluster's services do not have; before any build."""
+    for part in processes(app):
+        whose = app.name if part is app else f"process {part.process} of {app.name}"
+        own_ports = part.publish if part.strategy == "recreate" or not has_router(part) else ()
+        lacking = [f"run.{name}" for name in unsupported(part.run, api_version)]
+        if lacking := [*lacking, *unsupported_attachments(part.volumes, own_ports)]:
+            hint = 'take that out in config.toml, or use target = "docker" there'
+            if "run.no_new_privileges" in lacking:
+                hint = "engines before 25 take it for services by daemon.json alone: run.no_new_privileges = false does without"
+            raise StageFailed(f"a service of a cluster cannot have {', '.join(lacking)} ({whose})", hint)
+    if len(nodes) > 1:
+        _require_many(app)
+
+
+def _require_many(app: App) -> None:
+    """Raise StageFailed for what works on one machine and not on several."""
+    found = parse(app.image)
+    if found and found.domain.startswith(LOOPBACK):
+        raise StageFailed(
+            f"image = {app.image!r}: every machine of the cluster would look for that registry on itself",
+            "name the registry by an address that all of them reach, and list it in their insecure-registries if it has no TLS",
+        )
+    kept = [volume for part in processes(app) for volume in part.volumes if not volume.read_only]
+    if kept and not any(c.partition("==")[0].strip() in PINS for c in app.swarm.constraints):
+        raise StageFailed(
+            f"volumes: {kept[0]} is on one machine, and the cluster may start the app on another one, where it is empty",
+            'say which machine has it: [apps.X.swarm] constraints = ["node.hostname==box1"]',
+        )

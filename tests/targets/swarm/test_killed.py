@@ -1,0 +1,109 @@
+"""A deployment to a cluster is killed before each of its changes; the next run puts the app right, whatever was going on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from gitdeploy.config.sections import Canary, Swarm
+from gitdeploy.errors import GitdeployError
+from gitdeploy.releases.release import APP, RELEASE
+from tests.support.net import wait_until
+from tests.support.params import sample
+from tests.support.targets import target_on
+from tests.targets.docker.rollout.interposed import Count, Interposed, KillAt, Killed, changes
+from tests.targets.docker.rollout.site import answers
+from tests.targets.swarm.fleet import ClusterSite
+
+STRATEGIES = ("rolling", "blue-green", "recreate", "canary")
+SECRET = {"TOKEN": "hush"}
+
+SAMPLE = 0.35, 0.8
+"""Without --exhaustive, only these points of the way are tried."""
+
+
+@contextmanager
+def watched(site: ClusterSite) -> Iterator[Interposed]:
+    """Everything that gitdeploy asks of the engine and the cluster inside goes through what this gives."""
+    real = site.engine
+    site.engine = Interposed(real)  # type: ignore[assignment]
+    try:
+        yield site.engine  # type: ignore[misc]
+    finally:
+        site.engine = real
+
+
+def leavings(site: ClusterSite) -> Counter[str]:
+    """What the app has on the cluster and on the manager, by kind and release."""
+    found = Counter(f"service {s.labels[RELEASE]}" for s in site.services())
+    found += Counter(f"secret {s.labels[RELEASE]}" for s in site.cluster.secrets({APP: site.app.name}))
+    found += Counter("router" if c.running else "dead router" for c in site.containers("router"))
+    return found + Counter("check" for _ in site.containers("check"))
+
+
+def tidy(site: ClusterSite, release: int) -> Counter[str]:
+    """The same where one release serves and nothing was left over."""
+    router = ["router"] if site.app.strategy != "recreate" else []
+    return Counter([f"service {release}", f"secret {release}", *router])
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("strategy", sample(STRATEGIES, "rolling", "recreate"))
+def test_killed_at_any_point(site: ClusterSite, strategy: str, broken: bool, pytestconfig: pytest.Config) -> None:
+    """Old or new serves after each kill and recovery, and nothing is left over; `broken`: its undoing is interrupted."""
+    site.configure(strategy=strategy, replicas=1 if strategy == "recreate" else 2, canary=Canary(duration=0.2))
+    site.configure(swarm=Swarm(secret_files=("TOKEN",)))
+    deploy(site, next(site.numbers))
+    with watched(site) as engine:
+        count = Count(engine)
+        with contextlib.suppress(GitdeployError):
+            deploy(site, next(site.numbers), broken=broken)
+    assert count.changes > 5
+    points = range(count.changes)
+    for point in points if pytestconfig.getoption("--exhaustive") else [int(len(points) * part) for part in SAMPLE]:
+        killed_then_recovered(site, point, broken=broken)
+
+
+def deploy(site: ClusterSite, release: int, *, broken: bool = False) -> None:
+    site.deploy(f"{release}", release=release, **SECRET, **({"EXIT": "4"} if broken else {}))
+
+
+def killed_then_recovered(site: ClusterSite, point: int, *, broken: bool) -> None:
+    """One point."""
+    target = target_on(site.engine)
+    before, release = target.serving(site.app), next(site.numbers)
+    site.output.lines.clear()
+    with watched(site) as engine:
+        kill = KillAt(engine, point)
+        with pytest.raises((Killed, GitdeployError)):
+            deploy(site, release, broken=broken)
+    if not kill.where:
+        return  # undoing can take a change less
+    live = target.recover(site.app, site.output, release)
+    told = f"killed before {kill.where} ({point}):\n{site.output.text}"
+    assert live in ((before,) if broken else (before, release)), told
+    wait_until(lambda: answers(site.url, f"{live}"), 30, f"release {live}, {told}")
+    wait_until(lambda: leavings(site) == tidy(site, live), 20, f"{tidy(site, live)} instead of {leavings(site)}, {told}")
+    assert target.serving(site.app) == live, told
+    wait_until(lambda: site.condition() == "", 20, f"{site.condition()}, {told}")
+    with watched(site) as engine:
+        done: list[str] = []
+        engine.after = lambda name, arguments: done.append(name) if changes(name, arguments) else None
+        assert target_on(site.engine).recover(site.app, site.output, release) == live
+    assert set(done) <= {"put_files"}, f"a second run changes nothing, but writes the router's file, {told}"
+
+
+def test_a_first_deployment_that_died_leaves_nothing(site: ClusterSite) -> None:
+    site.configure(swarm=Swarm(secret_files=("TOKEN",)))
+    with watched(site) as engine:
+        kill = KillAt(engine, 8)
+        with pytest.raises(Killed):
+            deploy(site, 1)
+    assert kill.where
+    assert target_on(site.engine).recover(site.app, site.output, 1) == 0
+    assert leavings(site) == Counter()
