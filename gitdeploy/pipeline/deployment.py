@@ -1,4 +1,4 @@
-"""The steps of a deployment: Verify signature, Checkout, Read VERSION, Build, Push, Verify, Deploy; and of a rollback.
+"""The steps of a deployment: Verify signature, Checkout, Read VERSION, Build, Push, Verify, Deploy; its tasks; a rollback.
 
 Push and Deploy overlap: while the image goes to the registry the strategy prepares the new release, and it waits for the push
 before it switches. Where a program judges the image (`verify`), nothing of it is made before that has let it pass.
@@ -6,30 +6,35 @@ before it switches. Where a program judges the image (`verify`), nothing of it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 
 from gitdeploy.config import snapshot
+from gitdeploy.config.checks import processes
 from gitdeploy.config.document import MAX_TREE
-from gitdeploy.config.envfile import parse_env_file
 from gitdeploy.config.load import apply_options, apply_tree
 from gitdeploy.config.model import App
-from gitdeploy.config.secretfile import read_secret
+from gitdeploy.config.procfile import FILE as PROCFILE
+from gitdeploy.config.procfile import MAX_PROCFILE, complete, lacking
+from gitdeploy.config.scale import scaled
 from gitdeploy.errors import NothingToDo, StageFailed
 from gitdeploy.pipeline import attributes
 from gitdeploy.pipeline.build import Candidate, build, build_secrets
+from gitdeploy.pipeline.environment import environment
 from gitdeploy.pipeline.findrelease import find_release
 from gitdeploy.pipeline.gate import judged_image, run_gate
 from gitdeploy.pipeline.plan import Deadline, Running, Step, follow
 from gitdeploy.pipeline.publish import publish_release
 from gitdeploy.pipeline.signatures import require_signature
+from gitdeploy.pipeline.tasks import left_tasks, tasks
 from gitdeploy.pipeline.tools import Tools
+from gitdeploy.pipeline.upkeep import bring_up_accessories
 from gitdeploy.pipeline.version import read_version
 from gitdeploy.pipeline.way import Way
 from gitdeploy.releases.imagenames import own_name, public_references
 from gitdeploy.releases.publictags import require_claims
-from gitdeploy.releases.release import Release, label_problem
+from gitdeploy.releases.release import Release
 from gitdeploy.releases.state import State
 from gitdeploy.source.commit import Commit
 from gitdeploy.targets.target import Incoming, Outcome
@@ -47,26 +52,45 @@ def deploy(tools: Tools) -> Outcome:
     """
     job = tools.job
     with ThreadPoolExecutor(1, "connect") as pool:
-        pool.submit(lambda: tools.builder)  # connecting imports docker: that need not wait for git
+        pool.submit(_make_ready, tools)
         with nullcontext() if job.release else tools.open_repository() as repository:
             way = Way(tools, repository)
-            follow(plan(job.app, rollback=job.release != 0), way)
+            follow(plan(way), way)
             return way.outcome
 
 
-def plan(app: App, *, rollback: bool) -> tuple[Step[Way], ...]:
-    """Return the steps that bring a commit live, or a release that ran before. Pure.
+def _make_ready(tools: Tools) -> None:
+    """Connect, which imports docker, and import what a build needs: neither has to wait for git."""
+    builder = tools.builder
+    if not tools.job.release:
+        builder.warm()
 
-    Args:
-        app: the server's configuration.
+
+def plan(way: Way) -> Iterator[Step[Way]]:
+    """Yield the steps that bring a commit live, or a release that ran before; those behind Build go by what was found so far.
+
+    Nothing of the image runs before `verify` has let it pass: with tests it is judged where it was built, else once pushed.
     """
+    job = way.tools.job
     go_live = Step("Deploy", roll_out, deadline=_deploy_deadline)
-    if rollback:  # from the kept image: no build, no push, so it works without a registry
-        return (Step("Find release", find_release), go_live)
-    signed = (Step("Verify signature", require_signer),) if app.require_signed else ()
-    judged = (Step("Verify", judge),) if app.verify else ()
-    made = (Step("Checkout", checkout), Step("Read VERSION", name_version), Step("Build", build_image))
-    return (*signed, *made, Step("Push", push, deadline=_push_deadline, beside=True), *judged, go_live)
+    if job.release:  # from the kept image: no build, no push, so it works without a registry; and no task runs again
+        yield Step("Find release", find_release)
+        yield from left_tasks(way)
+        yield go_live
+        return
+    if job.app.require_signed:
+        yield Step("Verify signature", require_signer)
+    yield from (Step("Checkout", checkout), Step("Read VERSION", name_version), Step("Build", build_image))
+    yield from left_tasks(way)
+    beside = [Step("Accessories", bring_up_accessories)] if way.app.accessories else []
+    judged = [Step("Verify", judge)] if job.app.verify else []
+    if tests := tasks(way.app, "after-build"):
+        yield from (*judged, *beside, *tests)
+    yield Step("Push", push, deadline=_push_deadline, beside=True)
+    yield from () if tests else (*judged, *beside)
+    yield from tasks(way.app, "before-switch")
+    yield go_live
+    yield from tasks(way.app, "after-switch")
 
 
 def require_signer(way: Way, stage: Running) -> None:
@@ -90,11 +114,24 @@ def checkout(way: Way, stage: Running) -> None:
         raise NothingToDo("the push asked to skip it (gitdeploy.skip)")
     if way.signed_tree not in ("", commit.tree):
         raise StageFailed(f"commit {commit.id} changed while it was read", "the repository is being tampered with")
+    if lacking(app):
+        procfile = way.files.read_file(commit, PROCFILE, MAX_PROCFILE)
+        app = complete(app, procfile, f"{PROCFILE} ({commit.id[:12]})")
+    app = _as_scaled(app, tools)
     tools.console.full = app.build.output == "full"
     way.app, way.commit = app, commit
     way.record(commit_id=commit.id, subject=commit.subject, strategy=app.strategy)
     _tell_attributes(way, commit)
     stage.note = f"{commit.id[:12]} {commit.subject}"
+
+
+def _as_scaled(app: App, tools: Tools) -> App:
+    """Return the app with as many replicas as `gitdeploy scale` said, and tell of that."""
+    changed = scaled(app, tools.state.scales(app.name))
+    for now, before in zip(processes(changed), processes(app), strict=True):
+        if now.replicas != before.replicas:
+            tools.console.line(f"    {now.process}: {now.replicas} replicas in place of {before.replicas} (gitdeploy scale)")
+    return changed
 
 
 def _tell_attributes(way: Way, commit: Commit) -> None:
@@ -155,8 +192,7 @@ def judge(way: Way, stage: Running) -> None:
 def roll_out(way: Way, stage: Running) -> None:
     """Let the app's strategy bring the release live."""
     tools, app = way.tools, way.app
-    if problem := label_problem(app, way.image.labels):
-        raise StageFailed(problem, "take that LABEL out of the Dockerfile, or use another base image")
+    way.require_plain_image()
     if tools.state.stopped(app.name):
         _bring_back(tools, app)
     way.outcome = tools.target.bring_live(
@@ -191,16 +227,6 @@ def require_new_version(app: App, version: str, commit: Commit, state: State) ->
     if policy == "skip":
         raise NothingToDo(f'{found}, and push.on_reused_version is "skip"')
     raise StageFailed(found, 'raise VERSION, commit and push; or set push.on_reused_version to "overwrite"')
-
-
-def environment(app: App, tools: Tools) -> Mapping[str, str]:
-    """Return the release's environment: proxies, `env` and `env_file`, the later the stronger; the console hides secrets."""
-    plain = {**tools.proxies(), **app.env}
-    if app.env_file is None:
-        return plain
-    secret = parse_env_file(read_secret(app.env_file, f'apps."{app.name}".env_file'), app.env_file)
-    tools.console.redact.add(secret.values())
-    return {**plain, **secret}
 
 
 def _push_deadline(way: Way) -> Deadline:

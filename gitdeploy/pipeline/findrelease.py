@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gitdeploy.config import snapshot
+from gitdeploy.config.scale import scaled
 from gitdeploy.errors import StageFailed
 from gitdeploy.pipeline.plan import Running
+from gitdeploy.pipeline.tasks import SHOWN, migrations_since
+from gitdeploy.pipeline.upkeep import with_accessories_of_now
 from gitdeploy.pipeline.way import Way
 from gitdeploy.releases.imagenames import own_name
 from gitdeploy.releases.release import Release
@@ -36,11 +39,21 @@ def find_release(way: Way, stage: Running) -> None:
         lost = "image is no longer on the engine" if app else "configuration is not known"
         reason = f"{target.app} {target.version} (deployment {target.id}) cannot run again: its {lost}"
         raise StageFailed(reason, "`gitdeploy history` lists the releases; `gitdeploy deploy APP REF` builds one again")
+    config, accessories = target.config, app.accessories
+    app = with_accessories_of_now(app, job.app, tools.console)
+    scales = tools.state.scales(app.name)
+    if scales or accessories != app.accessories:
+        app = scaled(app, scales)
+        config = snapshot.dump(app)
     app = replace(app, adopt=job.app.adopt)  # that is for the server to say now, not for what it said then
     tools.target.require_fit(app, job.app)
     tools.builder.tag(image.id, own_name(app.name, job.deployment, target.tree))
-    way.record(version=target.version, tree=target.tree, image=image.id, config=target.config)
+    way.record(version=target.version, tree=target.tree, image=image.id, config=config)
     way.record(commit_id=target.commit_id, digest=target.digest, strategy=app.strategy)
+    ran = tools.state.tasks_since(app.name, target.id, "before-switch")
+    rows = {record.deployment: tools.state.deployment(record.deployment) for record in ran[-SHOWN:]}
+    if told := migrations_since(ran, {number: row.version for number, row in rows.items() if row}):
+        tools.console.line(f"    {told}")
     way.app, way.image = app, image
     way.release = Release(job.deployment, app, target.version, target.commit_id, image.id)
     stage.note = f"{target.version} of deployment {target.id}"

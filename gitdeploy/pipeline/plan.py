@@ -8,7 +8,7 @@ raises; only the last one touches what serves.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from gitdeploy.engine.types import Output
 from gitdeploy.errors import Cancelled, GitdeployError, NothingToDo, StageFailed
 from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.pipeline.tools import Tools
+from gitdeploy.terminal.named import Named
 
 
 @dataclass
@@ -29,28 +30,14 @@ class Running:
         cancel: set when it is to stop: its deadline is over, the deployment is cancelled, or a step beside it has failed.
         note: shown at its end, behind the time it took.
         skipped: whether there was nothing to do.
+        warning: why it failed, where that is told and the deployment goes on; "" if it did not.
     """
 
     output: Output
     cancel: CancelFlag
     note: str = ""
     skipped: bool = False
-
-
-@dataclass(frozen=True)
-class Named:
-    """An `Output` for a step beside others: its lines come below their headings, and so bear its own name."""
-
-    output: Output
-    name: str
-
-    def line(self, text: str, *, detail: bool = False) -> None:
-        """Pass a line on."""
-        self.output.line(f"    {self.name}: {text.strip()}", detail=detail)
-
-    def progress(self, key: str, text: str) -> None:
-        """Pass the state of something long on."""
-        self.output.progress(key, f"    {self.name}: {text}")
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,14 +97,20 @@ class Step(Generic[W]):
     beside: bool = False
 
 
-def follow(plan: Sequence[Step[W]], walk: W) -> None:
+BESIDE = 4
+"""Steps that may run beside the others at the same time."""
+
+
+def follow(plan: Iterable[Step[W]], walk: W) -> None:
     """Take the steps of a plan one after the other, those beside the others in a thread.
+
+    Each is asked for when those before it have begun, and been taken unless they run beside: what they found may decide it.
 
     Raises:
         GitdeployError: a step failed, which bears its name as `stage`; those beside it have ended.
         NothingToDo: a step found that nothing is to be done.
     """
-    with ThreadPoolExecutor(max(1, sum(step.beside for step in plan)), "beside") as pool:
+    with ThreadPoolExecutor(BESIDE, "beside") as pool:
         try:
             for step in plan:
                 number = _begin(step, walk)
@@ -154,7 +147,9 @@ def _take(step: Step[W], walk: W, number: int) -> None:
             error.stage = step.name
         raise
     seconds = tools.clock() - started
-    tools.state.end_stage(number, seconds, "skipped" if stage.skipped else "succeeded")
+    tools.state.end_stage(number, seconds, "failed" if stage.warning else "skipped" if stage.skipped else "succeeded")
+    if stage.warning:
+        tools.console.line(f"    warning: {stage.warning}")
     tools.console.line(f"    {step.name}: {seconds:.1f} s{f', {stage.note}' if stage.note else ''}")
 
 

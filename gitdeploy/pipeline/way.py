@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.types import Image
+from gitdeploy.errors import StageFailed
 from gitdeploy.pipeline.build import Candidate
 from gitdeploy.pipeline.plan import Walk
 from gitdeploy.releases.records import Deployment
-from gitdeploy.releases.release import Release
+from gitdeploy.releases.release import Release, label_problem
 from gitdeploy.source.commit import Commit
 from gitdeploy.source.reader import RemoteRepository
 from gitdeploy.targets.target import Outcome
@@ -46,6 +47,11 @@ class Way(Walk):
         row = self.tools.state.deployment(self.tools.job.deployment)
         assert row is not None, "it is on record before it begins"
         return row
+
+    def require_plain_image(self) -> None:
+        """Raise StageFailed if the image has labels that a container made of it must not have."""
+        if problem := label_problem(self.app, self.image.labels):
+            raise StageFailed(problem, "take that LABEL out of the Dockerfile, or use another base image")
 
     def record(self, **values: object) -> None:
         """Keep in state.db what a step has found out."""

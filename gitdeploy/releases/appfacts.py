@@ -64,6 +64,25 @@ class AppFacts:
             if since is not None:
                 self._db.execute("INSERT INTO stopped (app, since) VALUES (?, ?)", (app, since))
 
+    def scales(self, app: str) -> Mapping[str, int]:
+        """Return how many replicas of an app's processes somebody asked for, by process."""
+        rows = self._query("SELECT process, replicas FROM scaled WHERE app = ?", (app,))
+        return {row["process"]: int(row["replicas"]) for row in rows}
+
+    def set_scale(self, app: str, process: str, replicas: int | None, live: int = 0, config: str = "") -> None:
+        """Note how many replicas of a process there are to be, None for what the configuration says.
+
+        Args:
+            live: the deployment whose containers have been brought to that number, 0 for none.
+            config: what that one is configured as from now on.
+        """
+        with self._transaction(durable=True):
+            self._db.execute("DELETE FROM scaled WHERE app = ? AND process = ?", (app, process))
+            if replicas is not None:
+                self._db.execute("INSERT INTO scaled (app, process, replicas) VALUES (?, ?, ?)", (app, process, replicas))
+            if live:
+                self._db.execute("UPDATE deployments SET config = ? WHERE id = ?", (config, live))
+
     def ages(self, app: str) -> BuiltAges | None:
         """Return the times of the files that were built last, None if nothing is known of them."""
         rows = self._query("SELECT ages, key, known FROM ages WHERE app = ?", (app,))
@@ -85,5 +104,5 @@ class AppFacts:
         with self._transaction(durable=True):
             config = "UPDATE deployments SET config = json_set(config, '$.name', ?) WHERE app = ? AND config != ''"
             self._db.execute(config, (new, old))
-            for table in ("deployments", "seen", "bound", "stopped", "ages"):
+            for table in ("deployments", "seen", "bound", "stopped", "scaled", "ages", "runs", "unscheduled"):
                 self._db.execute(f"UPDATE OR REPLACE {table} SET app = ? WHERE app = ?", (new, old))

@@ -36,7 +36,7 @@ class AuditEntry:
     """One line.
 
     Attributes:
-        how: push, move, deploy, rollback, cancel, enrol, remove, prune or config.
+        how: push, move, deploy, rollback, cancel, enrol, remove, prune, config, or another verb of the command line.
         verdict: how it ended, as in the history; "dropped" where nothing is deployed for a push; "asked" and "done" of the
             command line; "first seen" of a config.toml.
         who: the pusher as the Git server says it, or the user of the command line.
@@ -50,7 +50,7 @@ class AuditEntry:
         config_toml: SHA-256 of the file, as far as it was read for this.
         deployment: its id, 0 for none.
         record: name of the push record.
-        reason: why, in our words.
+        reason: why, in our words; of run and exec, the program.
     """
 
     how: str

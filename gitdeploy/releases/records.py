@@ -75,6 +75,58 @@ class Deployment:
 
 
 @dataclass(frozen=True)
+class TaskRecord:
+    """One task of one deployment, from just before its container is started.
+
+    Attributes:
+        name: of the task.
+        moment: its `when`.
+        started: seconds since the epoch.
+        ended: the same; None while it runs, or where nobody has looked yet what became of it.
+        exit_code: None while it runs, and for ever where it was stopped or nobody knows.
+    """
+
+    deployment: int
+    name: str
+    moment: str
+    started: float
+    ended: float | None
+    exit_code: int | None
+
+
+RunStatus = Literal["queued", "running", "succeeded", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class ScheduledRun:
+    """One run of a schedule; times are seconds since the epoch.
+
+    Attributes:
+        name: of the schedule.
+        due: when it was to begin.
+        trigger: "schedule", or "command" where a person asked for it.
+        deployment: the release that it runs in, 0 before it is known.
+        version: of that release.
+        started: None until its container is about to be started.
+        exit_code: None while it runs, and where it was stopped or nobody knows.
+        error: why it failed or was skipped, "" for nothing.
+    """
+
+    id: int
+    app: str
+    name: str
+    due: float
+    trigger: str
+    deployment: int
+    version: str
+    status: RunStatus
+    started: float | None
+    ended: float | None
+    exit_code: int | None
+    error: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """What was last seen of the refs of one app.
 

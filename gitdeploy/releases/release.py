@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitdeploy.config.model import App
+from gitdeploy.config.checks import processes
+from gitdeploy.config.model import WEB, App
 from gitdeploy.config.sections import Build
 
 APP = "gitdeploy.app"
@@ -21,15 +22,36 @@ RELEASE = "gitdeploy.release"
 VERSION = "gitdeploy.version"
 COMMIT = "gitdeploy.commit"
 ROLE = "gitdeploy.role"
+SERVICE = "service"
+"""The role of containers that a cluster makes and removes as it sees fit."""
+
 REPLICA = "gitdeploy.replica"
+PROCESS = "gitdeploy.process"
+TARGET = "gitdeploy.target"
+"""With the target of what another one than the engine itself has made."""
+
 TREE = "gitdeploy.tree"
 RECIPE = "gitdeploy.recipe"
+ONE_OFF = "gitdeploy.oneoff"
+"""With the kind of a container for one command: no strategy, router or recovery takes it for one of a release."""
+
+TASK = "gitdeploy.task"
+"""With the name of the task that such a container is for."""
+
+SCHEDULED = "gitdeploy.run"
+"""With the number of the run of a schedule that such a container is for."""
+
+ACCESSORY = "gitdeploy.accessory"
+"""With the name of an accessory, of which such a container is: it belongs to no release."""
 
 ADOPTED = ".before-gitdeploy"
 """Suffix of a container that somebody else made and whose place gitdeploy took; kept stopped, to be put back by hand."""
 
 TOP_LEVEL = ("com", "dev", "io", "net", "org")
 """With one of these begin labels that are named after a domain."""
+
+DESCRIBING = frozenset({"org.opencontainers.image", "org.label-schema", "maintainer"})
+"""Families of labels that no proxy goes by."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +81,24 @@ def container_labels(release: Release, role: str = "app") -> dict[str, str]:
         VERSION: release.version,
         COMMIT: release.commit,
         ROLE: role,
+        **process_label(release.app),
+        **target_label(release.app),
     }
+
+
+def process_label(app: App) -> dict[str, str]:
+    """Return what tells the containers of this process of an app from those of "web", which have no such label."""
+    return {} if app.process == WEB else {PROCESS: app.process}
+
+
+def target_label(app: App) -> dict[str, str]:
+    """Return what tells what an app's target makes from what the engine itself runs, which has no such label."""
+    return {} if app.target == "docker" else {TARGET: app.target}
+
+
+def process_of(labels: Mapping[str, str]) -> str:
+    """Return which process of its app a container with these labels is, "worker"."""
+    return labels.get(PROCESS, WEB)
 
 
 def container_name(release: Release, replica: int = 1) -> str:
@@ -105,22 +144,29 @@ def label_number(labels: Mapping[str, str], label: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else 0
 
 
-def label_problem(app: App, labels: Iterable[str]) -> str:
+def label_problem(app: App, labels: Collection[str]) -> str:
     """Return why no container may be made of an image with these labels, "" if one may.
 
     Containers inherit labels, and a pusher writes the Dockerfile: it must not speak in gitdeploy's name, nor,
-    where a proxy goes by labels, tell that proxy what is the server's to tell (router.labels).
+    where a proxy goes by labels, tell that proxy what is the server's to tell (router.labels, run.labels).
     """
-    families = {proxy_family(label.lower()) for label in app.router.labels}  # in any case: to Traefik, all are the same
+    return next(filter(None, (_label_problem(part, labels) for part in processes(app))), "")
+
+
+def _label_problem(app: App, labels: Iterable[str]) -> str:
+    """Return the same of one process."""
+    own = {*app.router.labels, *app.run.labels}
+    families = {proxy_family(label.lower()) for label in own} - DESCRIBING  # in any case: to Traefik, all are the same
     for label in sorted(labels):
         if label.lower().startswith("gitdeploy.") and label not in (APP, INSTALLATION, TREE, RECIPE):
             return f"the image has the label {label!r}: labels that begin with gitdeploy. are gitdeploy's own"
-        if label in app.router.labels or label.startswith("org.opencontainers.image."):
+        if label in own or label.startswith("org.opencontainers.image."):
             continue
         plain = re.sub(r"_\d+(?=\.|$)", "", label.lower())  # caddy_1 is a site of its own
         for family in families:
             if plain == family or plain.startswith(f"{family}."):
-                return f"the image has the label {label!r}: those of {family} are set by router.labels of config.toml alone"
+                by = "router.labels or run.labels of config.toml alone"
+                return f"the image has the label {label!r}: those of {family} are set by {by}"
     return ""
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Image, Output
-from gitdeploy.errors import EngineError, RegistryError, UsageError
+from gitdeploy.errors import EngineError, RegistryError, StageFailed, UsageError
 from gitdeploy.releases.imagenames import is_own, is_own_tag, own_name
 from gitdeploy.releases.publictags import settle_all
 from gitdeploy.releases.records import Deployment
@@ -144,6 +144,17 @@ def find_image(builder: Builder, app: App, release: Deployment, pull: Callable[[
         return None
     right = image is not None and (image.labels.get(APP), image.labels.get(TREE)) == (app.name, release.tree)
     return image if right else None
+
+
+def live_image(builder: Builder, app: App, live: Deployment) -> Image:
+    """Return the image of what is live. Raises StageFailed if the engine has it no more."""
+    image = builder.image(live.image) if live.image else None
+    if image is None or image.labels.get(TREE, "") != live.tree:
+        image = image_of(app, live, builder.images({APP: app.name}))
+    if image is None:
+        reason = f"the image of {app.name} {live.version}, which is live, is no longer on the engine"
+        raise StageFailed(reason, f"gitdeploy deploy {app.name} builds it again")
+    return image
 
 
 def plan(app: App, history: Sequence[Deployment], images: Sequence[Image], used: Collection[str]) -> Plan:

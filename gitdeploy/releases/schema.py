@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 6
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS deployments (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -39,9 +39,41 @@ CREATE TABLE IF NOT EXISTS stages (
     seconds REAL,
     status TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS tasks (
+    deployment INTEGER NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    moment TEXT NOT NULL,
+    started REAL NOT NULL,
+    ended REAL,
+    exit_code INTEGER,
+    PRIMARY KEY (deployment, name)
+);
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    due REAL NOT NULL,
+    trigger TEXT NOT NULL,
+    deployment INTEGER NOT NULL DEFAULT 0,
+    version TEXT NOT NULL DEFAULT '',
+    status TEXT NOT NULL,
+    started REAL,
+    ended REAL,
+    exit_code INTEGER,
+    error TEXT NOT NULL DEFAULT '',
+    UNIQUE (app, name, due)
+);
+CREATE TABLE IF NOT EXISTS looked (only INTEGER PRIMARY KEY, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS unscheduled (app TEXT PRIMARY KEY, deployment INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (app TEXT PRIMARY KEY, patterns TEXT NOT NULL, tips TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS bound (app TEXT PRIMARY KEY, token TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stopped (app TEXT PRIMARY KEY, since REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS scaled (
+    app TEXT NOT NULL,
+    process TEXT NOT NULL,
+    replicas INTEGER NOT NULL,
+    PRIMARY KEY (app, process)
+);
 CREATE TABLE IF NOT EXISTS ages (app TEXT PRIMARY KEY, ages BLOB NOT NULL, key TEXT NOT NULL, known INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS stages_deployment ON stages (deployment);
 """

@@ -16,6 +16,8 @@ from typing import Any
 from gitdeploy.releases.appfacts import AppFacts
 from gitdeploy.releases.database import StateUnfit, open_database, unfit
 from gitdeploy.releases.records import COLUMNS, Deployment, Stage, Status
+from gitdeploy.releases.schedulerecords import ScheduleRecords
+from gitdeploy.releases.taskrecords import TaskRecords
 
 __all__ = ["State", "StateUnfit"]
 
@@ -23,7 +25,7 @@ FREE_TEXT = ("subject", "error", "hint")
 """Columns for what people and programs say."""
 
 
-class State(AppFacts):
+class State(AppFacts, TaskRecords, ScheduleRecords):
     """An open state.db; close it or use it in a `with` block. Several threads may share it.
 
     Attributes:

@@ -92,7 +92,7 @@ def test_one_that_hangs(script: Script, console: Console) -> None:
         run_gate(app, IMAGE, console, CancelFlag())
     assert said(console) == ["    started"]
     for number in "67":
-        wait_until(lambda n=number: not running(f"{n}{mark}"), 5, "the end of what it started")
+        wait_until(lambda n=number: not running(f"{n}{mark}"), 20, "the end of what it started")
 
 
 def test_one_that_does_not_take_a_polite_word(script: Script, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_one_that_does_not_take_a_polite_word(script: Script, console: Console, 
     mark = f"{time.time():.6f}"
     with pytest.raises(StageFailed, match="did not judge"):
         run_gate(script(f"trap '' TERM; while :; do sleep 6{mark}; done", timeout=0.3), IMAGE, console, CancelFlag())
-    wait_until(lambda: not running(f"6{mark}"), 5, "its end")
+    wait_until(lambda: not running(f"6{mark}"), 20, "its end")
 
 
 def test_cancel(script: Script, console: Console) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from gitdeploy.config.jobs import Task
 from gitdeploy.config.model import App
 from gitdeploy.config.sections import RequireSigned
 from gitdeploy.errors import Cancelled, NothingToDo, StageFailed
@@ -17,6 +19,7 @@ from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.pipeline.deployment import plan
 from gitdeploy.pipeline.plan import Deadline, Running, Step, Walk, follow
 from gitdeploy.pipeline.tools import Tools
+from gitdeploy.pipeline.way import Way
 from gitdeploy.releases.state import State
 from tests.support.recorder import Recorder
 
@@ -59,14 +62,68 @@ def fail(error: Exception) -> Callable[[Walk, Running], None]:
     return run
 
 
-def test_the_steps_of_an_app_follow_from_its_configuration() -> None:
-    def names(app: App, *, rollback: bool = False) -> list[str]:
-        return [step.name for step in plan(app, rollback=rollback)]
+def steps(tools: Played, app: App, found: App | None = None, release: int = 0) -> list[str]:
+    """The names of an app's steps; `found` is the app with what the tree says."""
+    tools.job.app, tools.job.release = app, release
+    return [step.name for step in plan(cast("Way", SimpleNamespace(tools=tools, app=found or app)))]
 
-    assert names(DEV_APP) == ["Checkout", "Read VERSION", "Build", "Push", "Deploy"]
+
+def test_the_steps_of_an_app_follow_from_its_configuration(tools: Played) -> None:
+    assert steps(tools, DEV_APP) == ["Checkout", "Read VERSION", "Build", "Push", "Deploy"]
     careful = App("a/b", "r/b", "b", require_signed=RequireSigned(keyring=Path("/keys")), verify=("trivy",))
-    assert names(careful) == ["Verify signature", "Checkout", "Read VERSION", "Build", "Push", "Verify", "Deploy"]
-    assert names(careful, rollback=True) == ["Find release", "Deploy"]
+    assert steps(tools, careful) == ["Verify signature", "Checkout", "Read VERSION", "Build", "Push", "Verify", "Deploy"]
+    assert steps(tools, careful, release=1) == ["Find release", "Deploy"]
+
+
+def test_tasks_of_the_tree_have_their_places_and_none_runs_before_the_image_was_judged(tools: Played) -> None:
+    found = replace(
+        DEV_APP,
+        tasks={
+            "warm": Task("after-switch"),
+            "unit": Task("after-build"),
+            "migrate": Task("before-switch"),
+            "lint": Task("after-build"),
+            "seed": Task("before-switch"),
+        },
+    )
+    made, after = ["Checkout", "Read VERSION", "Build"], ["Task migrate", "Task seed", "Deploy", "Task warm"]
+    tests = ["Task unit", "Task lint"]
+    assert steps(tools, DEV_APP, found) == [*made, *tests, "Push", *after]
+    judged = replace(DEV_APP, verify=("trivy",))
+    assert steps(tools, judged, replace(found, verify=("other",))) == [*made, "Verify", *tests, "Push", *after]
+    untested = replace(found, tasks={name: task for name, task in found.tasks.items() if task.when != "after-build"})
+    assert steps(tools, judged, untested) == [*made, "Push", "Verify", *after]
+    assert steps(tools, judged, found, release=1) == ["Find release", "Deploy"]
+
+
+def test_a_task_that_another_deployment_left_comes_before_all_that_runs(tools: Played) -> None:
+    other = tools.state.enqueue("devops/dev-app", "2-b", trigger="push", created=1.0)
+    for number in (tools.job.deployment, other):
+        tools.state.begin_task(number, "migrate", "before-switch", 1.0)
+    left = f"Task migrate of deployment {other}"
+    assert steps(tools, DEV_APP) == ["Checkout", "Read VERSION", "Build", left, "Push", "Deploy"]
+    assert steps(tools, DEV_APP, release=1) == ["Find release", left, "Deploy"]
+    assert steps(tools, replace(DEV_APP, name="devops/other"), release=1) == ["Find release", "Deploy"]
+
+
+def test_a_step_is_asked_for_when_those_before_it_are_done(tools: Played) -> None:
+    done: list[str] = []
+
+    def lazily() -> Iterator[Step[Walk]]:
+        yield step("One", lambda way, stage: done.append("One"))
+        yield step(f"Two after {done}")
+
+    follow(lazily(), Walk(cast("Tools", tools)))
+    assert tools.stages() == [("One", "succeeded"), ("Two after ['One']", "succeeded")]
+
+
+def test_what_only_warns_is_told_and_the_walk_goes_on(tools: Played) -> None:
+    def warn(way: Walk, stage: Running) -> None:
+        stage.warning = "it failed"
+
+    walk(tools, step("One", warn), step("Two"))
+    assert tools.stages() == [("One", "failed"), ("Two", "succeeded")]
+    assert "    warning: it failed" in tools.console.lines
 
 
 def test_each_step_is_on_record_before_it_runs_and_when_it_has_ended(tools: Played) -> None:

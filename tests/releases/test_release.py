@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from gitdeploy.config.model import App, Publish
+from gitdeploy.config.attachments import Publish
+from gitdeploy.config.model import App, AppProcess
+from gitdeploy.config.runoptions import Run
 from gitdeploy.config.sections import Build, Push, Router
 from gitdeploy.releases.imagenames import public_references
 from gitdeploy.releases.release import (
@@ -15,6 +18,7 @@ from gitdeploy.releases.release import (
     container_labels,
     container_name,
     label_problem,
+    process_of,
     recipe,
 )
 
@@ -45,6 +49,10 @@ def test_containers_tell_what_they_are() -> None:
         "gitdeploy.role": "app",
     }
     assert container_name(release, 2) == "dev-app.12.2"
+    worker = replace(release, app=replace(APP, processes={"worker": AppProcess()}).of_process("worker"))
+    assert container_labels(worker) == {**container_labels(release), "gitdeploy.process": "worker"}
+    assert container_name(worker, 2) == "dev-app-worker.12.2"
+    assert [process_of(container_labels(one)) for one in (release, worker)] == ["web", "worker"]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +79,12 @@ def test_an_image_does_not_speak_for_gitdeploy_or_to_the_proxy(
     found = label_problem(app, labels)
     assert problem in found
     assert bool(problem) == bool(found)
+
+
+def test_an_image_does_not_speak_for_a_process_either() -> None:
+    told = AppProcess(run=Run(labels={"traefik.enable": "true"}))
+    assert "those of traefik are set" in label_problem(replace(APP, processes={"worker": told}), ("traefik.http.x",))
+    assert "gitdeploy's own" in label_problem(APP, ("gitdeploy.process",))
 
 
 def test_the_recipe_changes_with_what_decides_the_image_and_nothing_else() -> None:

@@ -290,6 +290,22 @@ def test_what_is_out_of_service(path: Path) -> None:
         assert state.stopped("o/r") is None
 
 
+def test_how_many_are_asked_for_stays_and_is_what_is_live(path: Path) -> None:
+    with State(path) as state:
+        live = state.enqueue("o/r", "100-a", trigger="push", created=100.0)
+        assert state.scales("o/r") == {}
+        state.set_scale("o/r", "worker", 3, live, "{}")
+        state.set_scale("o/r", "worker", 0)
+        state.set_scale("o/r", "web", 2)
+        assert (state.scales("o/r"), state.scales("o/s")) == ({"worker": 0, "web": 2}, {})
+        found = state.deployment(live)
+        assert found
+        assert found.config == "{}"
+        state.set_scale("o/r", "web", None)
+        state.rename("o/r", "o/s")
+        assert (state.scales("o/r"), state.scales("o/s")) == ({}, {"worker": 0})
+
+
 def test_a_tip_that_was_dealt_with_is_kept_where_refs_are_watched(path: Path) -> None:
     with State(path) as state:
         state.see("o/r", {"refs/heads/main": "a" * 40})
