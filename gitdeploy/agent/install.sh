@@ -17,7 +17,7 @@ usage() {
 --name NAME     of the agent's container and of its volume: gitdeploy if left out
 --base IMAGE    with Python 3.11 or newer and pip, to build the agent's image on: python:3.13-alpine if left out
 --wheels DIR    takes the dependencies from files there, made with the Python version that will run them, in this checkout, by:
-                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2
+                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2 cronsim
 END
 }
 

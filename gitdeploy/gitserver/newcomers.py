@@ -34,7 +34,7 @@ from gitdeploy.gitserver.ownedfiles import (
 from gitdeploy.gitserver.repositorysettings import is_clone
 
 if TYPE_CHECKING:
-    from gitdeploy.config.model import Server
+    from gitdeploy.config.sections import Server
 
 TEMPLATE = "gitdeploy-template"
 SETTINGS = ".gitconfig"

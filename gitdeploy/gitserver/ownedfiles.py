@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 import stat
 from collections import deque
 from collections.abc import Iterator
@@ -182,7 +181,7 @@ def write_file(directory: int, name: str, data: bytes, *, mode: int, owner: os.s
         owned = os.geteuid() != 0 or (facts.st_uid, facts.st_gid) == (owner.st_uid, owner.st_gid)
         if owned and stat.S_IMODE(facts.st_mode) == mode and mtime_ns in (0, facts.st_mtime_ns):
             return False
-    temporary = f".{name}.{secrets.token_hex(6)}.tmp"
+    temporary = f".{name}.{os.urandom(6).hex()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temporary, flags, 0o600, dir_fd=directory)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import re
+import signal
 import threading
 from collections.abc import Collection
 from pathlib import Path
@@ -44,6 +46,14 @@ class CancelFlag:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for up to `timeout` seconds; return whether somebody asked."""
         return self._event.wait(timeout)
+
+
+def stop_on_sigterm() -> CancelFlag:
+    """Return a flag that SIGTERM sets from now on, with the reason "stop"."""
+    stop = CancelFlag()
+    # In a thread: what the signal interrupts may hold the very lock that setting the flag takes.
+    signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(stop.set, ("stop",)))
+    return stop
 
 
 class CancelRequests:

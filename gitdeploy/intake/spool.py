@@ -11,9 +11,7 @@ import contextlib
 import errno
 import io
 import os
-import random
 import re
-import secrets
 import stat
 import threading
 import time
@@ -93,7 +91,7 @@ class Spool:
             new = [name for name in there if name not in self._read_before]
             room = min(MAX_NEW, MAX_KEPT - len(self._read_before))
             self.more = len(new) > room > 0
-            for name in random.sample(new, max(0, room)) if len(new) > room else new:
+            for name in _some(new, max(0, room)) if len(new) > room else new:
                 read = self._examine(directory, name, there[name])
                 if read:
                     self._read_before[name] = read
@@ -169,7 +167,7 @@ class Spool:
             try:
                 os.rename(file, f".{file}.bad", src_dir_fd=directory, dst_dir_fd=directory)
             except OSError:  # the name is taken by a directory, or too long
-                os.rename(file, f".{secrets.token_hex(8)}.bad", src_dir_fd=directory, dst_dir_fd=directory)
+                os.rename(file, f".{os.urandom(8).hex()}.bad", src_dir_fd=directory, dst_dir_fd=directory)
 
     def persist(self) -> None:
         """Make the waiting records durable: the hook's shell has no fsync."""
@@ -222,12 +220,29 @@ class Spool:
         finally:
             os.close(fd)
 
+    def drop_lock(self, name: str) -> None:
+        """Remove the file of a lock that nobody takes again; whoever holds it goes on holding it."""
+        (self.locks / f"{name}.lock").unlink(missing_ok=True)
+
     def locked(self, name: str) -> bool:
-        """Return whether some process holds the lock now."""
-        with self.lock(name) as got:
-            return not got
+        """Return whether some process holds the lock now. Makes no file of one that nobody has taken."""
+        try:
+            fd = os.open(self._lock_path(name, ".lock"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not lock_within(fd, 0.0)
+        finally:
+            os.close(fd)
 
 
 def new_name(now: float) -> str:
     """Return a fresh record name for this second (seconds since the epoch)."""
-    return f"{int(now)}-{secrets.token_hex(6)}"
+    return f"{int(now)}-{os.urandom(6).hex()}"
+
+
+def _some(names: list[str], number: int) -> list[str]:
+    """Return so many of the names, by chance."""
+    import random  # noqa: PLC0415 - it takes a moment, and hardly any spool is as full as that
+
+    return random.sample(names, number)

@@ -51,6 +51,7 @@ def _prune(a: Attempt, row: Deployment) -> None:
     """Remove what is no longer needed for a rollback; a failure is told and changes nothing."""
     try:
         app = snapshot.load(row.config) or a.job.app
+        a.target.sweep(app, a.console)
         freed = prune(
             a.builder,
             app,
@@ -70,7 +71,9 @@ def _tell(a: Attempt, result: Outcome | GitdeployError, row: Deployment) -> None
     if isinstance(result, Outcome):
         seconds = (row.finished or 0.0) - (row.started or 0.0)
         host = a.config.server.host or a.site.host
-        a.console.line(report.success(a.job.app, row.version, host, seconds, result.outage))
+        a.console.line(report.success(a.job.app, row.version, host, seconds, result))
+        if row.error:
+            a.console.line(f"    warning: {row.error}")
     elif isinstance(result, NothingToDo):
         a.console.line(f"gitdeploy: nothing to deploy: {result.reason}")
     else:

@@ -20,6 +20,7 @@ from gitdeploy.intake.choice import Choice
 from gitdeploy.intake.push import PushRecord
 from gitdeploy.intake.pushers import Pushers
 from gitdeploy.intake.spool import Spool
+from gitdeploy.pipeline.lefttasks import LeftTasks
 from gitdeploy.pipeline.tools import Job
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State, StateUnfit
@@ -30,7 +31,7 @@ from gitdeploy.worker.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.worker.binding import bound_repository, configured
 from gitdeploy.worker.choosing import as_asked, choose_among
 from gitdeploy.worker.ledger import Ledger
-from gitdeploy.worker.leftovers import hold, holding, put_right
+from gitdeploy.worker.leftovers import Note, end_tasks, hold, holding, put_right
 from gitdeploy.worker.site import Site
 
 
@@ -94,6 +95,8 @@ class Worker:
         telling = f"gitdeploy: deployment {interrupted[0].id} of {self.name} was interrupted and is being put right"
         with self.pushers.watching(telling, frozenset(), on_push=lambda _: None, look=lambda: None):
             ended = put_right(self.site, self.state, self.name, interrupted, self.target)
+            left = LeftTasks(self.state, self.target, Note(self.name), self.site.now, self.stop)
+            end_tasks(left, self.site, self.name, interrupted)
         for row in ended:
             self.ledger.audited(row)
             self.spool.cancels.forget(self.name, {other.id for other in self.state.unfinished(self.name)})

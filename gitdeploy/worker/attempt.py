@@ -17,6 +17,7 @@ from gitdeploy.intake.cancelling import CancelFlag, Reason
 from gitdeploy.intake.push import PushRecord
 from gitdeploy.pipeline.buildcache import cache_name
 from gitdeploy.pipeline.deployment import deploy
+from gitdeploy.pipeline.lefttasks import LeftTasks
 from gitdeploy.pipeline.tools import Tools
 from gitdeploy.releases.records import Deployment, Status
 from gitdeploy.releases.state import StateUnfit
@@ -29,6 +30,7 @@ from gitdeploy.terminal.redact import Redactor, secrets_of, secrets_of_url
 from gitdeploy.worker import report
 from gitdeploy.worker.afterwards import follow_up, harmless_failure
 from gitdeploy.worker.limits import build_slot, require_space
+from gitdeploy.worker.schedules import mark
 from gitdeploy.worker.site import Site
 
 MAX_ATTEMPTS = 3
@@ -121,9 +123,8 @@ class _LeftUndone(Cancelled):
 def attempt(a: Attempt) -> bool:
     """Deploy and record the end; return False if it did not end: it was stopped, and is to be done by the next run."""
     a.state.update(a.row.id, status="running", started=a.now(), attempts=a.row.attempts + 1, error="", hint="")
-    a.redact.add(secrets_of(a.job.app))
-    a.redact.add(secrets_of_url(a.config.notify))
-    a.redact.add(values_in_files(a.job.app))
+    mark(a.site.home)
+    a.redact.add([*secrets_of(a.job.app), *secrets_of_url(a.config.notify), *values_in_files(a.job.app)])
     try:
         with harmless_failure(a, "pointing latest.log at it"):
             a.site.point_latest_log(a.job.app.name, a.row.id)
@@ -186,8 +187,11 @@ def _await_engine(a: Attempt) -> bool:
 def _put_right(a: Attempt) -> int:
     """Bring the app into order; return the release that serves."""
     row = a.state.deployment(a.row.id)
-    app = snapshot.load(row.config) if row else None
-    return a.target.recover(app or a.job.app, a.console)
+    app = (snapshot.load(row.config) if row else None) or a.job.app
+    serves = a.target.recover(app, a.console, a.row.id)
+    if serves == a.row.id:
+        LeftTasks(a.state, a.target, a.console, a.now, a.cancel).end(serves, app, serves=True)
+    return serves
 
 
 def _guarded(a: Attempt) -> Outcome | GitdeployError:

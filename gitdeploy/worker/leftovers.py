@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gitdeploy.config import snapshot
+from gitdeploy.config.checks import processes
 from gitdeploy.config.model import App
 from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import GitdeployError, UnfitError, understood
 from gitdeploy.intake.pushers import INTERVAL
+from gitdeploy.pipeline.lefttasks import LeftTasks
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
 from gitdeploy.targets.target import Target
@@ -39,7 +41,8 @@ def apps_that_hold(state: State) -> frozenset[str]:
 def holding(live: Deployment | None) -> App | None:
     """Return the configuration of what is live, if that says to hold the release before it."""
     app = snapshot.load(live.config) if live else None
-    return app if app and app.strategy == "blue-green" and app.hold else None
+    held = app and any(part.strategy == "blue-green" and part.hold for part in processes(app))
+    return app if held else None
 
 
 def hold(site: Site, app: App, target: Target, came: Callable[[], bool], stop: Cancel) -> bool:
@@ -76,7 +79,7 @@ def put_right(
 
     Args:
         interrupted: deployments of the app that began and did not end, newest first; one whose record waits is done again,
-            unless it was cancelled.
+            unless it was cancelled, and goes on with its own tasks.
 
     Returns:
         the deployments that have ended by this.
@@ -88,7 +91,7 @@ def put_right(
     app = snapshot.load(interrupted[0].config) or _configured(site, name)
     if app:
         try:
-            serves = target.recover(app, Note(name))
+            serves = target.recover(app, Note(name), interrupted[0].id)
         except UnfitError:
             raise
         except Exception as error:  # what one deployment left must not stop all that come after it
@@ -106,6 +109,21 @@ def put_right(
             undone = f"what it left could not be put right: {problem}" if problem else "undone"
             state.end(row.id, "failed", finished=now, exit_code=1, error=f"interrupted, and {undone}")
     return [row for row in (state.deployment(row.id) for row in interrupted) if row and row.ended]
+
+
+def end_tasks(left: LeftTasks, site: Site, name: str, interrupted: Sequence[Deployment]) -> None:
+    """After `put_right`: look after the tasks of deployments that have ended by that; one that is done again needs its own.
+
+    Raises:
+        EngineGone: whoever deploys next does it.
+    """
+    app = snapshot.load(interrupted[0].config) or _configured(site, name)
+    if app is None:
+        return
+    for row in (left.state.deployment(row.id) for row in interrupted):
+        if row and row.ended:
+            left.end(row.id, snapshot.load(row.config) or app, serves=row.status == "succeeded")
+    left.clear(app)
 
 
 def _configured(site: Site, name: str) -> App | None:

@@ -6,11 +6,11 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from gitdeploy.config.model import Notify
-from gitdeploy.releases.records import Deployment
+from gitdeploy.config.sections import Notify
+from gitdeploy.releases.records import Deployment, ScheduledRun
 
 TIMEOUT = 5.0
 """Seconds for the whole request; nobody waits for it but the worker."""
@@ -36,9 +36,25 @@ def notify(
     Returns:
         the thread of a request that is not over after TIMEOUT seconds, if there is one.
     """
-    if not target.url or deployment.status not in target.events:
-        return None
     facts = {name: getattr(deployment, name) for name in SHOWN}
+    return _notify(target, facts, f"deployment {deployment.id}", note, hide)
+
+
+def notify_run(
+    target: Notify, run: ScheduledRun, note: Callable[[str], None], hide: Callable[[str], str]
+) -> threading.Thread | None:
+    """Do the same for a run of a schedule that failed; what else becomes of one is told to nobody."""
+    if run.status != "failed":
+        return None
+    shown = {name: getattr(run, name) for name in ("id", "app", "version", "status", "error", "exit_code")}
+    return _notify(target, {**shown, "schedule": run.name}, f"run {run.id}", note, hide)
+
+
+def _notify(
+    target: Notify, facts: Mapping[str, object], what: str, note: Callable[[str], None], hide: Callable[[str], str]
+) -> threading.Thread | None:
+    if not target.url or facts["status"] not in target.events:
+        return None
     body = json.dumps({name: hide(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}).encode()
     failed: list[str] = []
     thread = threading.Thread(target=lambda: failed.append(_post(target.url, body)), name="notify", daemon=True)
@@ -46,7 +62,7 @@ def notify(
     thread.join(TIMEOUT)  # neither a name server nor one byte a second makes it longer
     problem = failed[0] if failed else f"no answer within {TIMEOUT:.0f} s"
     if problem:
-        note(f"notify.url did not take the result of deployment {deployment.id}: {problem}")
+        note(f"notify.url did not take the result of {what}: {problem}")
     return thread if thread.is_alive() else None
 
 

@@ -6,6 +6,7 @@ from gitdeploy.config.model import App
 from gitdeploy.errors import GitdeployError
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.release import address
+from gitdeploy.targets.target import Outcome
 
 
 def opening(deployment: Deployment) -> str:
@@ -16,10 +17,11 @@ def opening(deployment: Deployment) -> str:
     return f"gitdeploy: {deployment.app}: {what}{by} (deployment {deployment.id})"
 
 
-def success(app: App, version: str, host: str, seconds: float, outage: float | None) -> str:
-    """Return the last line of a deployment that went well."""
+def success(app: App, version: str, host: str, seconds: float, outcome: Outcome) -> str:
+    """Return the last line of a deployment that went well, which took so many seconds."""
+    outage = outcome.outage
     gap = "" if outage is None else f", outage {outage:.1f} s" if outage else ", no outage"
-    return f"{app.name} {version} is live at {address(app, host)} ({seconds:.1f} s{gap})"
+    return f"{app.name} {version} is live at {outcome.place or address(app, host)} ({seconds:.1f} s{gap})"
 
 
 def failure(error: GitdeployError, deployment: Deployment, live: Deployment | None, *, lost: bool = False) -> list[str]:

@@ -54,7 +54,7 @@ def test_pusher_is_let_go_in_time_and_the_worker_goes_on(site: HookSite) -> None
     assert "after 1 s" in result.lines[1]
     assert "gitdeploy logs -f devops/dev-app" in result.lines[2]
     (site.home / "go").touch()
-    wait_until((site.home / "done").exists, 5, "the worker's end")
+    wait_until((site.home / "done").exists, 20, "the worker's end")
     assert_clean(site)
 
 
@@ -67,7 +67,7 @@ def test_pusher_goes_away(site: HookSite, name: str) -> None:
     assert process.wait(5) == 0
     (record,) = site.waiting()
     (site.home / "go").touch()
-    wait_until((site.home / "done").exists, 5, "the worker's end")
+    wait_until((site.home / "done").exists, 20, "the worker's end")
     assert not (site.spool / record).exists()
     assert_clean(site)
 
@@ -84,7 +84,7 @@ def test_signal_to_the_whole_group_at_any_time_loses_no_push(site: HookSite, nam
         # Until it has read that main was pushed, a hook can be killed, as git itself can be before it starts the hook.
         assert process.returncode in (0, -SIGNALS[name])
         accepted += process.returncode == 0
-    wait_until(lambda: len(site.seen()) == accepted, 5, "as many deployments as hooks that went on")
+    wait_until(lambda: len(site.seen()) == accepted, 20, "as many deployments as hooks that went on")
     assert accepted > 0
     assert_clean(site)
 
@@ -97,7 +97,7 @@ def test_pusher_no_longer_reads(site: HookSite) -> None:
     process.stdout.close()
     (site.home / "go").touch()
     assert process.wait(5) == 0
-    wait_until((site.home / "done").exists, 5, "the worker's end")
+    wait_until((site.home / "done").exists, 20, "the worker's end")
     assert len(site.workers()) == 1
     assert_clean(site)
 
@@ -105,7 +105,7 @@ def test_pusher_no_longer_reads(site: HookSite) -> None:
 def test_pusher_reads_nothing_until_the_end(site: HookSite) -> None:
     site.worker(DEPLOYS.replace('echo "live"', "seq 100000"))
     process = site.start(MAIN)
-    wait_until(lambda: site.waiting() == [], 5, "the worker's start")
+    wait_until(lambda: site.waiting() == [], 20, "the worker's start")
     time.sleep(0.2)
     text, _ = process.communicate(timeout=20)
     assert text.endswith(b"\n100000\n")
@@ -119,5 +119,5 @@ def test_no_named_pipes(site: HookSite, tmp_path: Path) -> None:
     result = site.push(environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert result.code == 0
     assert "gitdeploy logs -f devops/dev-app" in result.lines[0]
-    wait_until(lambda: len(site.seen()) == 1, 5, "the worker")
+    wait_until(lambda: len(site.seen()) == 1, 20, "the worker")
     assert site.seen()[0].console == ""

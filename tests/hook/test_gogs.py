@@ -63,4 +63,4 @@ def test_push_of_the_web_editor_is_not_held(gogs_dir: gogs.Gogs, sample_app: Sam
     (name,) = site.waiting()
     assert "console" not in (site.spool / name).read_text()
     (site.home / "push-is-over").touch()
-    wait_until(lambda: len(site.seen()) == 1, 5, "the worker")
+    wait_until(lambda: len(site.seen()) == 1, 20, "the worker")

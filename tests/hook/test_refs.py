@@ -57,18 +57,18 @@ def test_ten_refs_at_once(site: HookSite) -> None:
 
 def test_several_thousand_matching_refs_keep_the_last(site: HookSite) -> None:
     site.configure("refs/tags/*")
-    site.run(*(f"{ZERO} {NEW} refs/tags/v{i}" for i in range(9000)))
+    site.run(*(f"{ZERO} {NEW} refs/tags/v{i}" for i in range(5000)))
     (record,) = site.seen()
-    assert record.refs[-1].name == "refs/tags/v8999"
+    assert record.refs[-1].name == "refs/tags/v4999"
     assert len(record.refs) <= 2000
 
 
 def test_a_branch_is_not_lost_among_tags(site: HookSite) -> None:
     site.configure("refs/heads/*", "refs/tags/*")
-    site.run(MAIN, *(f"{ZERO} {NEW} refs/tags/v{i}" for i in range(5000)))
+    site.run(MAIN, *(f"{ZERO} {NEW} refs/tags/v{i}" for i in range(2500)))
     (record,) = site.seen()
     assert record.refs[0].name == "refs/heads/main"
-    assert record.refs[-1].name == "refs/tags/v4999"
+    assert record.refs[-1].name == "refs/tags/v2499"
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_worker_that_cannot_start(site: HookSite, worker: str | None, logged: st
 def test_worker_that_leaves_the_push_to_another_one(site: HookSite) -> None:
     site.worker("")  # ends with 0 and does nothing: another worker holds the app
     process = site.start(MAIN)
-    wait_until(lambda: len(site.waiting()) == 2 and len(site.workers()) == 1, 5, "the record")
+    wait_until(lambda: len(site.waiting()) == 2 and len(site.workers()) == 1, 20, "the record")
     time.sleep(0.1)
     assert process.poll() is None
     (console,) = site.spool.glob("*.console")
@@ -120,12 +120,12 @@ def test_agent_is_woken_and_its_console_shown(site: HookSite) -> None:
 def test_agent_that_restarts_within_a_deployment(site: HookSite) -> None:
     site.configure("refs/heads/main", mode="agent")
     process = site.start(MAIN)
-    wait_until(lambda: len(list(site.spool.glob("*.console"))) == 1, 5, "the console")
+    wait_until(lambda: len(list(site.spool.glob("*.console"))) == 1, 20, "the console")
     (console,) = site.spool.glob("*.console")
     console.write_text("building\n")
     assert first_line(process) == "building\n"
     assert "started again" in first_line(process)
-    wait_until(console.exists, 5, "a new console")
+    wait_until(console.exists, 20, "a new console")
     with console.open("w") as pipe:
         pipe.write("live\n")
         next(site.spool.glob("*.push")).unlink()

@@ -114,7 +114,7 @@ def test_who_pushes_during_recovery_is_told_what_they_wait_for(scene: Scene, mon
         threading.Thread(target=lambda: (os.set_blocking(reader, True), os.read(reader, 10000)), daemon=True).start()
         return 0
 
-    monkeypatch.setattr("gitdeploy.targets.docker.dockertarget.recover", slow)
+    monkeypatch.setattr("gitdeploy.targets.docker.dockerreleases.recover", slow)
     scene.worker().run()
     assert b"was interrupted and is being put right; yours is next" in b"".join(told)
 
@@ -151,7 +151,7 @@ def test_what_cannot_be_put_right_stops_no_later_push(error: Exception, scene: S
     first = interrupted(scene)
     scene.site.spool.done(first.name)
     second = scene.push("2")
-    monkeypatch.setattr("gitdeploy.targets.docker.dockertarget.recover", lambda *_, **__: raising(error, True))
+    monkeypatch.setattr("gitdeploy.targets.docker.dockerreleases.recover", lambda *_, **__: raising(error, True))
     scene.worker().run()
     assert scene.row(first).status == "failed"
     assert "could not be put right" in scene.row(first).error
@@ -160,7 +160,7 @@ def test_what_cannot_be_put_right_stops_no_later_push(error: Exception, scene: S
 
 def test_an_engine_that_is_away_during_recovery_is_tried_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     first = interrupted(scene)
-    monkeypatch.setattr("gitdeploy.targets.docker.dockertarget.recover", lambda *_, **__: raising(EngineGone("away"), True))
+    monkeypatch.setattr("gitdeploy.targets.docker.dockerreleases.recover", lambda *_, **__: raising(EngineGone("away"), True))
     with pytest.raises(EngineGone):
         scene.worker().run()
     assert scene.row(first).status == "running"

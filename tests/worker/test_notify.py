@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.config.model import Notify
+from gitdeploy.config.sections import Notify
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
 from gitdeploy.worker import notify as module
-from gitdeploy.worker.notify import notify
+from gitdeploy.worker.notify import notify, notify_run
 
 
 @pytest.fixture
@@ -65,6 +65,19 @@ def test_the_result_is_posted_without_secrets(ended: Deployment) -> None:
     head, _, body = requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /hook HTTP/1.1\r\n")
     assert json.loads(body)["error"] == "*** did not work"
+
+
+def test_a_run_of_a_schedule_that_failed_is_posted(tmp_path: Path) -> None:
+    with State(tmp_path / "state.db") as state, server(b"HTTP/1.1 204 No Content\r\n\r\n") as (port, requests):
+        for code in (0, 3):
+            number = state.add_run("o/r", "nightly", float(code), "schedule")
+            state.end_run(number, "failed" if code else "succeeded", 9.0, code, f"exit code {code}" if code else "")
+            run = state.run(number)
+            assert run
+            assert notify_run(Notify(f"http://127.0.0.1:{port}/"), run, pytest.fail, str) is None
+    (request,) = requests
+    told = json.loads(request.partition(b"\r\n\r\n")[2])
+    assert (told["app"], told["schedule"], told["status"], told["error"]) == ("o/r", "nightly", "failed", "exit code 3")
 
 
 def test_a_redirect_is_not_followed(ended: Deployment) -> None:
