@@ -12,7 +12,6 @@ import os
 import select
 import sys
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +34,11 @@ VERBS = {
     "cancel": "stop the running deployment of an app",
     "stop": "take an app out of service",
     "start": "bring an app back that was taken out of service",
+    "run": "run a command in a new container of what is live",
+    "exec": "run a command in a running container of an app",
+    "schedule": "list the schedules of an app, or run one now",
+    "accessory": "start, stop, restart, upgrade or remove a database beside an app, or show what it says",
+    "scale": "say how many containers of a process run",
     "config": "check or show the configuration",
     "doctor": "find what is wrong with this installation",
     "prune": "remove releases, images and logs that are no longer needed",
@@ -105,6 +109,8 @@ def _unexpected(error: Exception, verb: str, environ: Mapping[str, str]) -> int:
 
 def _log_traceback(home: Path) -> Path | None:
     """Add the traceback to gitdeploy.log; return where that is, None if it cannot be written. Only its owner makes it."""
+    import traceback  # noqa: PLC0415 - it takes a moment
+
     path = home / "logs" / "gitdeploy.log"
     flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:

@@ -10,7 +10,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from gitdeploy.cli.installation import become, hook_conf, scope
+from gitdeploy.cli.engineway import scope
+from gitdeploy.cli.gitside import hook_conf
+from gitdeploy.cli.installation import become
 from gitdeploy.doctor.examine import Examination, Installation
 from gitdeploy.doctor.finding import as_json, as_text, exit_status
 from gitdeploy.engine.client import DEFAULT_HOST, connect

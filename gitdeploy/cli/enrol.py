@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gitdeploy.cli.installation import hook_conf, hook_places, make_site
+from gitdeploy.cli.gitside import hook_conf, hook_places
+from gitdeploy.cli.installation import make_site
 from gitdeploy.cli.who import audit_config, complain
 from gitdeploy.config.edit import set_app, set_server
 from gitdeploy.config.formats import fill_in
@@ -183,7 +184,7 @@ def _enrol(site: Site, name: str, values: Mapping[str, object], environ: Mapping
         raise UsageError(f"{name} has no table in {config.source}", "name its image: --image REF")
     app = config.apps[name]
     repository = site.repository(app)
-    conf, places = hook_conf(app, config, site.homes, site.mode), hook_places(app, site.git_server())
+    conf, places = hook_conf(app, config, site.homes(), site.mode), hook_places(app, site.git_server())
     done = enrol(site.data, repository, conf, places, as_of_ns=config.written)
     with site.open_state() as state:
         rebind(state, name, repository)

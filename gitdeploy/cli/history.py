@@ -1,4 +1,4 @@
-"""`gitdeploy history APP [--json] [-n N]`: the deployments of an app, newest first."""
+"""`gitdeploy history APP [--runs] [--json] [-n N]`: the deployments of an app, newest first; and the runs of its schedules."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from gitdeploy.cli.tables import moment, span, table
 from gitdeploy.config import snapshot
 from gitdeploy.engine.types import Image
 from gitdeploy.errors import GitdeployError
-from gitdeploy.releases.records import Deployment, as_json
+from gitdeploy.releases.records import Deployment, ScheduledRun, as_json
 from gitdeploy.releases.release import APP
 from gitdeploy.releases.retention import whereabouts
 from gitdeploy.terminal.redact import harmless
 from gitdeploy.worker.site import Site
+
+FEW = 5
+"""Runs of schedules behind the deployments; --runs shows more."""
 
 MARKS = {"engine": " *", "registry": " +", "nowhere": "", "unknown": " ?"}
 """Behind the version of what can be rolled back to; see `_kept`."""
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("app", metavar="APP", help="owner/repo")
     parser.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
+    parser.add_argument("--runs", action="store_true", help="the runs of its schedules instead")
     parser.add_argument("--json", action="store_true", help="for scripts")
 
 
@@ -33,6 +37,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     site = make_site(environ)
     with site.open_state() as state:
         name = app_name(arguments.app, site, state)
+        if arguments.runs:
+            _show_runs(state.runs(name, arguments.n), json_wanted=arguments.json)
+            return 0
+        runs = [] if arguments.json else state.runs(name, min(arguments.n, FEW))
         deployments = state.history(name, arguments.n)
         images = _images(site, name, deployments)
         kept = {d.id: _kept(d, images) for d in deployments}
@@ -41,7 +49,25 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             return 0
     header = ["ID", "STARTED", "VERSION", "COMMIT", "BY", "STATUS", "TOOK", "WHAT"]
     print(table(header, [_row(d, kept[d.id]) for d in deployments]) if deployments else "no deployments yet")
+    if runs:
+        print()
+        _show_runs(runs)
     return 0
+
+
+def _show_runs(runs: Sequence[ScheduledRun], *, json_wanted: bool = False) -> None:
+    """Print runs of schedules, newest first."""
+    if json_wanted:
+        print(json.dumps([vars(run) for run in runs], indent=2))
+        return
+    rows = [
+        [
+            *(str(run.id), moment(run.due), run.version or "-", run.name, run.status, span(run.started, run.ended)),
+            harmless(run.error)[:100],
+        ]
+        for run in runs
+    ]
+    print(table(["RUN", "DUE", "VERSION", "SCHEDULE", "STATUS", "TOOK", "WHAT"], rows) if runs else "no runs of schedules yet")
 
 
 def _images(site: Site, app: str, deployments: Sequence[Deployment]) -> list[Image] | None:

@@ -1,4 +1,8 @@
-"""Turns the environment of a command into a Site."""
+"""Turns the environment of a command into a Site.
+
+Every command does this first, and each needs little of what a Site offers: what takes time to import, the way to the engine and
+the Git server's side, is imported when it is used.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +10,26 @@ import contextlib
 import os
 import pwd
 import re
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gitdeploy.agent.prepare import prepare
+from gitdeploy.config import snapshot
 from gitdeploy.config.appname import is_app_name
-from gitdeploy.config.load import NOBODY, load_config
-from gitdeploy.config.model import App, Config
-from gitdeploy.config.secretfile import require_own_place
-from gitdeploy.engine.client import DEFAULT_HOST, connect
-from gitdeploy.engine.credentials import load as load_credentials
-from gitdeploy.engine.types import Credentials, Scope
-from gitdeploy.errors import ConfigError, GitdeployError, UnfitError, UsageError
-from gitdeploy.gitserver.enrolment import enrol, refresh
-from gitdeploy.gitserver.gitserver import GitServer, has_server, read_server
-from gitdeploy.gitserver.hookconf import HookConf, Mode
-from gitdeploy.gitserver.hookplaces import PLAIN, HookPlaces
-from gitdeploy.intake.choice import full_patterns
+from gitdeploy.config.load import load_config
+from gitdeploy.errors import ConfigError, UnfitError, UsageError
 from gitdeploy.intake.spool import Spool
-from gitdeploy.releases.release import APP, INSTALLATION
-from gitdeploy.releases.state import State
-from gitdeploy.source.sameserver import SameServer
-from gitdeploy.worker.installationid import installation_id
-from gitdeploy.worker.readers import Readers, place_of
 from gitdeploy.worker.site import Site
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from gitdeploy.cli.gitside import GitSide
+    from gitdeploy.config.model import App
+    from gitdeploy.gitserver.hookconf import Mode
+    from gitdeploy.releases.records import Deployment
+    from gitdeploy.releases.state import State
 
 
 def make_site(environ: Mapping[str, str]) -> Site:
@@ -47,6 +46,8 @@ def make_site(environ: Mapping[str, str]) -> Site:
     spool = (data / "gitdeploy" if environ.get("GITDEPLOY_DATA") else home) / "spool"
     mode: Mode = "agent" if environ.get("GITDEPLOY_MODE") == "agent" else "direct"
     if environ.get("GITDEPLOY_HOME") and environ.get("GITDEPLOY_DATA"):
+        from gitdeploy.agent.prepare import prepare  # noqa: PLC0415
+
         prepare(home, data)
     if not environ.get("GITDEPLOY_HOME") or not os.access(spool, os.X_OK):
         found = f"found {home}" if environ.get("GITDEPLOY_HOME") else "found nothing"
@@ -54,38 +55,39 @@ def make_site(environ: Mapping[str, str]) -> Site:
         raise UnfitError(reason, "run DIR/gitdeploy/bin/gitdeploy, which sets it; install.sh makes it")
     os.umask(0o077)
     become(home)
-    server = _server(data)
 
-    def server_if_any() -> GitServer | None:  # asked anew: an agent may have begun before the Git server was set up
-        return server() if has_server(data) else None
+    @cache
+    def git() -> GitSide:
+        from gitdeploy.cli.gitside import GitSide  # noqa: PLC0415
 
-    def homes() -> tuple[str, ...]:
-        found = server_if_any()
-        return found.homes if found else (str(spool.parent),)
+        return GitSide(data, spool.parent, mode)
 
-    def install_hook(app: App, config: Config, path: Path) -> bool:
-        conf = hook_conf(app, config, homes(), mode)
-        return enrol(data, path, conf, hook_places(app, server_if_any()), as_of_ns=config.written).changed
-
+    host = os.uname().nodename
     return Site(
         home=home,
         data=data,
         spool=Spool(home, spool, data if environ.get("GITDEPLOY_DATA") else None),
         load_config=lambda app="": load_config(home / "config.toml", app),
-        find_repository=lambda app, seen, name: server().repository_of(app, seen, name),
-        refresh_hook=lambda app, config, repository: _refresh(data, repository, hook_conf(app, config, homes(), mode), config),
-        install_hook=install_hook,
-        connect=lambda: connect(environ, scope(home, installation_id(home))),
-        credentials=lambda app: _credentials(environ, app.push.auth_file),
-        proxies=lambda: load_credentials(environ).proxies(environ.get("DOCKER_HOST") or DEFAULT_HOST),
-        readers=Readers(lambda path: place_of(path, server_if_any()), environ.get("TMPDIR", "")),
-        submodules=lambda repository: _submodules(server_if_any(), repository),
-        git_server=server_if_any,
-        host=socket.gethostname(),
-        homes=homes(),
+        find_repository=lambda app, seen, name: git().server().repository_of(app, seen, name),
+        refresh_hook=lambda app, config, repository: git().refresh_hook(app, config, repository),
+        install_hook=lambda app, config, repository: git().install_hook(app, config, repository),
+        connect=lambda: _engine_way().connect_for(home, environ),
+        credentials=lambda app: _engine_way().credentials(environ, app.push.auth_file),
+        proxies=lambda: _engine_way().proxies(environ),
+        make_readers=lambda: git().readers(environ.get("TMPDIR", "")),
+        submodules=lambda repository: git().submodules(repository),
+        git_server=lambda: git().server_if_any(),
+        host=host,
+        homes=lambda: git().homes(),
         mode=mode,
-        container=_own_container(Path("/proc/self/mountinfo"), socket.gethostname()),
+        container=_own_container(Path("/proc/self/mountinfo"), host),
     )
+
+
+def _engine_way() -> ModuleType:
+    from gitdeploy.cli import engineway  # noqa: PLC0415
+
+    return engineway
 
 
 def _own_container(mounts: Path, host: str) -> str:
@@ -94,47 +96,6 @@ def _own_container(mounts: Path, host: str) -> str:
         if found := re.search(r"/containers/([0-9a-f]{64})/hostname /etc/hostname ", mounts.read_text(errors="replace")):
             return found[1]
     return host if re.fullmatch("[0-9a-f]{12}", host) else ""
-
-
-def _credentials(environ: Mapping[str, str], auth_file: Path | None) -> Credentials:
-    if auth_file:
-        require_own_place(auth_file, "push.auth_file")
-    return load_credentials(environ, auth_file)
-
-
-def scope(home: Path, own: str) -> Scope:
-    """Return what of the engine's things is the installation's with this id; other names only as far as config.toml tells."""
-    try:
-        apps = load_config(home / "config.toml", NOBODY).apps.values()
-    except ConfigError:
-        return Scope(APP, installation=INSTALLATION, own=own)
-    renamed = {old: app.name for app in apps for old in app.formerly}
-    return Scope(APP, renamed, INSTALLATION, own, {app.name: app.taken_from for app in apps if app.taken_from})
-
-
-def hook_conf(app: App, config: Config, homes: Sequence[str], mode: Mode) -> HookConf:
-    """Return what the hook of this app's repository is to know."""
-    others = {name: full_patterns(other.branch) for name, other in config.apps.items() if name not in config.mistaken}
-    return HookConf(app.name, homes, full_patterns(app.branch), config.server.relay_timeout, mode, others=others)
-
-
-def hook_places(app: App, server: GitServer | None) -> HookPlaces:
-    """Return where in its repository the hook of this app goes."""
-    return PLAIN if app.bare or server is None else server.adapter.hooks
-
-
-def _refresh(data: Path, repository: Path, conf: HookConf, config: Config) -> None:
-    with contextlib.suppress(GitdeployError, OSError):
-        refresh(data, repository, conf, as_of_ns=config.written)
-
-
-def _submodules(server: GitServer | None, repository: Path) -> SameServer | None:
-    """Return where the submodules of the app with this repository may be: among the repositories of the same Git server."""
-    if server is None:
-        return None
-    root = server.root.resolve()
-    owner = repository.parent.name if repository.parent.parent == root else ""
-    return SameServer(root, owner, server.web.hosts, server.web.prefix)
 
 
 def become(home: Path) -> None:
@@ -151,27 +112,24 @@ def become(home: Path) -> None:
     os.setuid(owner.st_uid)
 
 
-def _server(data: Path) -> Callable[[], GitServer]:
-    """Read app.ini once, when it is needed: plain bare repositories do without."""
-    found: list[GitServer] = []
-
-    def server() -> GitServer:
-        if not found:
-            found.append(read_server(data))
-        return found[0]
-
-    return server
-
-
 def app_name(given: str, site: Site, state: State) -> str:
     """Return the app's name in lower case. Raises UsageError if neither the config nor the history knows it."""
     name = given.lower()
     if not is_app_name(name):
         raise UsageError(f"expected APP as owner/repo, found {given!r}")
-    known = known_apps(site, state)
-    if name not in known:
+    if name not in state.apps() and name not in (known := known_apps(site, state)):  # config.toml takes a moment to read
         raise UsageError(f"there is no app {name}", f"known apps: {', '.join(known) or 'none yet'}")
     return name
+
+
+def live_app(given: str, site: Site, state: State) -> tuple[Deployment, App]:
+    """Return what is live of an app, and what it was configured as. Raises UsageError if nothing of it was ever live."""
+    name = app_name(given, site, state)
+    live = state.live(name)
+    app = snapshot.load(live.config) if live else None
+    if live is None or app is None:
+        raise UsageError(f"nothing of {name} was ever live", f"deploy it: gitdeploy deploy {name}")
+    return live, app
 
 
 def known_apps(site: Site, state: State) -> list[str]:

@@ -175,7 +175,7 @@ def _require_free(lock: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UnfitError(
-                f"a deployment is running: {lock} is held", "try again when it has ended: gitdeploy status"
+                f"a deployment or a scheduled run is under way: {lock} is held", "try again when it has ended: gitdeploy status"
             ) from error
 
 

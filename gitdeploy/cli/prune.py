@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gitdeploy.cli.installation import enrolled_app, make_site
 from gitdeploy.cli.who import audit, complain
@@ -18,8 +18,12 @@ from gitdeploy.worker.site import Site
 class Printed:
     """An `Output` on the terminal."""
 
+    def __init__(self, hide: Callable[[str], str] = str) -> None:
+        """Take what hides secrets in a text."""
+        self._hide = hide
+
     def line(self, text: str, *, detail: bool = False) -> None:
-        print(text)
+        print(self._hide(text))
 
     def progress(self, key: str, text: str) -> None:
         pass
@@ -53,6 +57,7 @@ def _prune(site: Site, engine: Engine, state: State, app: App, environ: Mapping[
             return
         target = site.target(lambda: engine)
         target.settle(app, Printed())
+        target.sweep(app, Printed())
         freed = prune(
             engine,
             app,

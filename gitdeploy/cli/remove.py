@@ -9,12 +9,14 @@ from pathlib import Path
 from gitdeploy.cli.enrol import edit_server
 from gitdeploy.cli.installation import make_site
 from gitdeploy.cli.who import audit_config, complain
+from gitdeploy.config import snapshot
 from gitdeploy.errors import UsageError
 from gitdeploy.gitserver.enrolment import remove
 from gitdeploy.gitserver.gitserver import has_server, read_server
 from gitdeploy.gitserver.hookconf import enrolled_apps
 from gitdeploy.gitserver.newcomers import forget_newcomers
 from gitdeploy.releases.records import TAKEN_OUT
+from gitdeploy.worker.schedules import PATIENCE, TICKS
 from gitdeploy.worker.site import Site
 
 
@@ -43,6 +45,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     path = site.repository(app) if app else site.find_repository(name, "", "")
     if not _remove(site, name, path, environ):
         raise UsageError(f"{name} is not enrolled: {path} has no hook of gitdeploy")
+    if app and app.accessories:
+        print(f"{name}: so do its accessories ({', '.join(app.accessories)}): gitdeploy accessory {name} NAME remove")
     return 0
 
 
@@ -63,16 +67,33 @@ def _remove(site: Site, name: str, path: Path, environ: Mapping[str, str]) -> bo
         state.remember(name, TAKEN_OUT)  # again: an agent may have looked meanwhile
     if not done.found:
         return False
+    _end_runs(site, name)
     audit_config(site, environ, "remove", app=name)
     if done.others:
-        print(f"{name}: taken out of {path}, which still deploys {', '.join(done.others)}; its container runs on")
+        print(f"{name}: taken out of {path}, which still deploys {', '.join(done.others)}; what runs of it runs on")
         return True
-    print(f"{name}: hook removed from {path}; its container runs on")
+    print(f"{name}: hook removed from {path}; what runs of it runs on")
     if done.restored:
         print(f"{name}: the earlier hook is back: {done.restored}")
     if done.left:
         print(f"{name}: {done.left} is not gitdeploy's and was left alone")
     return True
+
+
+def _end_runs(site: Site, name: str) -> None:
+    """Let no schedule of the app run any more, and stop what runs of them."""
+    with site.open_state() as state:
+        live = state.live(name)
+        # The hook is out by now: a look that hangs keeps nobody from this, and what it adds does not begin.
+        with site.spool.lock(TICKS, PATIENCE):
+            state.unschedule(name, live.id if live else 0)
+            runs = state.open_runs(name)
+            for run in runs:
+                state.end_run(run.id, "failed", site.now(), error="ended by gitdeploy remove")
+        app = snapshot.load(live.config) if live else None
+        if app and runs:
+            site.target(site.connect).drop_runs(app, lambda: {run.id for run in state.open_runs()})
+            print(f"{name}: ended: {', '.join(f'run {run.id} of {run.name}' for run in runs)}")
 
 
 def enrolled(site: Site) -> list[tuple[str, Path]]:

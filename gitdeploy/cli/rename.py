@@ -12,7 +12,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from gitdeploy.cli.enrol import change_config
-from gitdeploy.cli.installation import hook_conf, hook_places, make_site
+from gitdeploy.cli.gitside import hook_conf, hook_places
+from gitdeploy.cli.installation import make_site
 from gitdeploy.cli.stop import busy
 from gitdeploy.cli.who import audit_config
 from gitdeploy.config.appname import is_app_name
@@ -97,7 +98,7 @@ def _follow(site: Site, state: State, app: App, config: Config, old: str) -> Non
         repository = app.bare or site.find_repository(old, "", app.served_by)
     except UsageError:
         repository = site.repository(app)
-    conf = hook_conf(app, config, site.homes, site.mode)
+    conf = hook_conf(app, config, site.homes(), site.mode)
     places = hook_places(app, site.git_server())
     enrol(site.data, repository, conf, places, as_of_ns=config.written, instead_of=old)
 

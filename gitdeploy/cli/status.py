@@ -1,11 +1,13 @@
-"""`gitdeploy status [APP] [--json]`: for each app what is live and whether it runs, what is under way and what waits."""
+"""`gitdeploy status [APP] [--json]`: for each app what is live, whether it runs and where, what is under way, what waits."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from gitdeploy.cli.installation import app_name, known_apps, make_site
 from gitdeploy.cli.tables import ago, table
@@ -14,6 +16,11 @@ from gitdeploy.errors import ConfigError, GitdeployError, UnfitError
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
 from gitdeploy.worker.site import Site
+
+if TYPE_CHECKING:
+    from gitdeploy.config.model import App, Config
+    from gitdeploy.intake.push import PushRecord
+    from gitdeploy.targets.target import Strength, Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +34,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     site = make_site(environ)
     with site.open_state() as state:
         apps = [app_name(arguments.app, site, state)] if arguments.app else known_apps(site, state)
-        facts = [_facts(app, site, state) for app in apps]
-        _add_conditions(facts, site, state)
+        config = _config(site)
+        waiting = site.spool.pending()[0]
+        facts = [_facts(app, site, state, config, waiting) for app in apps]
+        _add_conditions(facts, site, state, config)
     if arguments.json:
         print(json.dumps(facts, indent=2))
         return 0
@@ -44,6 +53,12 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         for f in facts
     ]
     print(table(["APP", "LIVE", "SINCE", "RUNS", "NOW", "LAST DEPLOYMENT", "WAITING"], rows))
+    for several in (f for f in facts if f["processes"]):
+        counts = [f"{name} {c['running']} of {c['wanted']}{_where(c)}" for name, c in several["processes"].items()]
+        print(f"{several['app']}: {', '.join(counts)}")
+    for fact in facts:
+        for name, how in fact["accessories"].items():
+            print(f"{fact['app']}: accessory {name} {how or 'runs'}")
     for wrong in (f for f in facts if f["condition"]):
         print(f"{wrong['app']}: {wrong['condition']}")
     return 0
@@ -57,7 +72,14 @@ def _runs(fact: dict[str, Any]) -> str:
     return "stopped" if stopped else {True: "yes", False: "NO", None: "?"}[fact["runs"]]
 
 
-def _facts(app: str, site: Site, state: State) -> dict[str, Any]:
+def _where(count: dict[str, Any]) -> str:
+    """Return the machines of a cluster that run a process, " (box1, box2 ×2)"; "" on a single engine."""
+    machines = Counter(count.get("where", ()))
+    listed = ", ".join(name + (f" ×{times}" if times > 1 else "") for name, times in sorted(machines.items()))
+    return f" ({listed})" if listed else ""
+
+
+def _facts(app: str, site: Site, state: State, config: Config | None, waiting: Sequence[PushRecord]) -> dict[str, Any]:
     live = state.live(app)
     newest = next(iter(state.history(app, 1)), None)
     working = site.spool.locked(app)
@@ -70,26 +92,33 @@ def _facts(app: str, site: Site, state: State) -> dict[str, Any]:
         "now": _now(newest, working),
         "last": f"{newest.id} {newest.status}" if newest else "-",
         "last_error": newest.error if newest else "",
-        "waiting": sum(record.app == app for record in site.spool.pending()[0]) - (1 if _under_way(newest) else 0),
-        "enrolled": _enrolled(app, site),
+        "waiting": sum(record.app == app and not (newest and record.name == newest.record) for record in waiting),
+        "enrolled": config is not None and app in config.apps,
     }
 
 
-def _add_conditions(facts: list[dict[str, Any]], site: Site, state: State) -> None:
-    """Add whether what is live really runs, None where nobody can tell, and what is wrong with it."""
+def _add_conditions(facts: list[dict[str, Any]], site: Site, state: State, config: Config | None) -> None:
+    """Add whether what is live really runs, None where nobody can tell, what is wrong with it, and its processes."""
     engine, silent = None, ""
     for fact in facts:
         live = state.live(fact["app"])
         app = snapshot.load(live.config) if live else None
-        fact["runs"], fact["condition"] = None, ""
+        fact["runs"], fact["condition"], fact["processes"] = None, "", {}
+        fact["accessories"] = {}
         if app is None:
             continue
         try:
             if silent:  # an engine that does not answer is asked once
                 raise UnfitError(silent)
             engine = engine or site.connect()
-            fact["condition"] = site.target(lambda: engine).condition(app)  # noqa: B023
+            target = site.target(lambda: engine)  # noqa: B023
+            from gitdeploy.targets.target import whole_condition  # noqa: PLC0415 - where something is live
+
+            found = target.processes(app)
+            fact["condition"] = whole_condition(found)
+            fact["processes"] = _strengths(app, found)
             fact["runs"] = not fact["condition"]
+            fact["accessories"] = _accessories(target, _with_tables_of_now(app, site, config))
             if fact["condition"] and fact["stopped_since"]:
                 since = ago(site.now(), fact["stopped_since"])
                 fact["condition"] = f"out of service since {since}; gitdeploy start {fact['app']} brings it back"
@@ -98,8 +127,31 @@ def _add_conditions(facts: list[dict[str, Any]], site: Site, state: State) -> No
             fact["condition"] = f"nobody knows whether it runs: {error.reason}"
 
 
-def _under_way(newest: Deployment | None) -> bool:
-    return newest is not None and not newest.ended
+def _strengths(app: App, found: Sequence[Strength]) -> dict[str, Any]:
+    """Return the numbers of each process by name: of an app that has several, or that runs on several machines."""
+    if app.target == "docker" and not app.processes:
+        return {}
+    on_machines = app.target != "docker"
+    return {
+        one.process: {"running": one.running, "wanted": one.wanted, **({"where": list(one.where)} if on_machines else {})}
+        for one in found
+    }
+
+
+def _accessories(target: Target, app: App) -> dict[str, str]:
+    """Return by name what is wrong with each accessory, "" if it runs; one without a table is told."""
+    found = target.accessories.look(app)
+    left = f"has no table any more: gitdeploy accessory {app.name} NAME remove"
+    return {one.name: one.wrong if one.configured else left.replace("NAME", one.name) for one in found}
+
+
+def _with_tables_of_now(app: App, site: Site, config: Config | None) -> App:
+    """Return what is live with the accessories that config.toml has now, where that can be read."""
+    try:
+        now = (config or site.load_config(app.name)).apps.get(app.name)  # another app's mistake does not concern this one
+    except ConfigError:
+        return app
+    return replace(app, accessories=now.accessories) if now else app
 
 
 def _now(newest: Deployment | None, working: bool) -> str:
@@ -108,8 +160,9 @@ def _now(newest: Deployment | None, working: bool) -> str:
     return f"{newest.stage or 'starting'} {newest.version}".strip() if working else "interrupted"
 
 
-def _enrolled(app: str, site: Site) -> bool:
+def _config(site: Site) -> Config | None:
+    """Return config.toml, None if there are mistakes in it."""
     try:
-        return app in site.load_config().apps
+        return site.load_config()
     except ConfigError:
-        return False
+        return None

@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from gitdeploy.cli.installation import app_name, make_site
+from gitdeploy.cli.installation import live_app, make_site
 from gitdeploy.cli.who import audit
-from gitdeploy.config import snapshot
 from gitdeploy.config.model import App
-from gitdeploy.errors import UnfitError, UsageError
+from gitdeploy.errors import UnfitError
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
 from gitdeploy.worker.site import Site
@@ -28,6 +27,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         state.set_stopped(app.name, site.now())  # before: what says that it is stopped brings it back, too
         site.target(site.connect).take_out(app)
         audit(site, environ, "stop", verdict="done", app=app.name, deployment=live.id, version=live.version)
+    if app.accessories:
+        names = ", ".join(app.accessories)
+        print(f"its accessories run on ({names}): gitdeploy accessory {app.name} NAME stop")
     print(f"{app.name} {live.version} is stopped, and stays so until: gitdeploy start {app.name}, or the next deployment")
     return 0
 
@@ -39,14 +41,10 @@ def in_service(site: Site, given: str) -> Iterator[tuple[State, Deployment, App]
     Raises UsageError if nothing of it was ever live, UnfitError if a deployment is running.
     """
     with site.open_state() as state:
-        name = app_name(given, site, state)
-        live = state.live(name)
-        app = snapshot.load(live.config) if live else None
-        if live is None or app is None:
-            raise UsageError(f"nothing of {name} was ever live", f"deploy it: gitdeploy deploy {name}")
-        with site.spool.lock(name, patience=1.0) as got:
+        live, app = live_app(given, site, state)
+        with site.spool.lock(live.app, patience=1.0) as got:
             if not got:
-                raise busy(name)
+                raise busy(live.app)
             yield state, live, app
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import argparse
 import signal
 import sys
@@ -15,7 +14,7 @@ from gitdeploy import __version__
 from gitdeploy.agent.prepare import AGENT_VERSION
 from gitdeploy.cli.installation import make_site
 from gitdeploy.errors import UnfitError
-from gitdeploy.intake.cancelling import CancelFlag
+from gitdeploy.intake.cancelling import stop_on_sigterm
 from gitdeploy.releases.state import State
 from gitdeploy.worker.site import Site
 from gitdeploy.worker.supervisor import BUSY, STOPPED, Supervisor
@@ -67,7 +66,9 @@ def _site(environ: Mapping[str, str], *, patient: bool) -> Site:
     told = ""
     while True:
         try:
-            return make_site(environ)
+            site = make_site(environ)
+            site.homes()  # an app.ini that cannot be read must not be the end of every push that waits
+            return site
         except UnfitError as error:
             if not patient or not environ.get("GITDEPLOY_HOME"):
                 raise
@@ -105,6 +106,8 @@ def _watcher(site: Site) -> Callable[[], int]:
 
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         threading.Thread(target=_keep_up, args=(site,), name="keeper", daemon=True).start()
+        if site.mode == "agent":  # else a timer looks, see install.sh
+            threading.Thread(target=_keep_time, args=(site,), name="schedules", daemon=True).start()
         try:
             with site.open_state() as state:
                 Watcher(site, state, lambda: ring(site.spool.shared)).run()
@@ -127,11 +130,27 @@ def _keep_up(site: Site) -> None:
         console.crash("keeping apps up failed")
 
 
+def _keep_time(site: Site) -> None:
+    """Look what is due of schedules, until this process ends."""
+    from gitdeploy.cli.schedule import start  # noqa: PLC0415
+    from gitdeploy.worker.schedules import each_minute, tick  # noqa: PLC0415
+
+    def look() -> None:
+        with site.open_state() as state:
+            tick(site, state, start)
+
+    each_minute(site, look)
+
+
 def _warm_up() -> None:
     """Import what every deployment needs, once, before the forks."""
-    import gitdeploy.engine.client  # noqa: PLC0415
-    import gitdeploy.targets.known  # noqa: PLC0415
+    import gitdeploy.cli.engineway  # noqa: PLC0415
+    import gitdeploy.engine.buildkit  # noqa: PLC0415
+    import gitdeploy.engine.scoped  # noqa: PLC0415
     import gitdeploy.worker.appworker  # noqa: F401, PLC0415
+    from gitdeploy.targets.known import warm  # noqa: PLC0415
+
+    warm()
 
 
 def _apps_that_hold(state: State) -> frozenset[str]:
@@ -140,18 +159,21 @@ def _apps_that_hold(state: State) -> frozenset[str]:
     return apps_that_hold(state)
 
 
+def _admit(site: Site, app: str) -> bool:
+    from gitdeploy.cli.enrol import enrol_newcomer  # noqa: PLC0415 - hardly any push is a newcomer's
+
+    return enrol_newcomer(site, app)
+
+
 def _child(site: Site) -> Callable[[str], int]:
     """Return the work of one app's process: imports come here, so that a worker with nothing to do starts fast."""
 
     def work(app: str) -> int:
         site.readers.warm()
-        from gitdeploy.cli.enrol import enrol_newcomer  # noqa: PLC0415
         from gitdeploy.terminal import console  # noqa: PLC0415
         from gitdeploy.worker.appworker import Worker  # noqa: PLC0415
 
-        stop = CancelFlag()
-        # In a thread: what the signal interrupts may hold the very lock that setting the flag takes.
-        signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(stop.set, ("stop",)))
+        stop = stop_on_sigterm()
         console.setup(site.home / "logs" / "gitdeploy.log", stderr=site.mode == "agent")
         try:
             while True:
@@ -159,7 +181,7 @@ def _child(site: Site) -> Callable[[str], int]:
                     if not got:
                         return BUSY
                     with site.open_state() as state:
-                        left = Worker(site, app, state, stop, partial(enrol_newcomer, site)).run()
+                        left = Worker(site, app, state, stop, partial(_admit, site)).run()
                 waiting = {record.name for record in site.spool.pending()[0] if record.app == app}
                 if stop.is_set() or waiting <= left:  # a push that came between the last look and the lock's end
                     return 0
