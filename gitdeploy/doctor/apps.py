@@ -1,4 +1,4 @@
-"""The apps: whether what is live of each really runs."""
+"""The apps: whether what is live of each really runs, and its accessories."""
 
 from __future__ import annotations
 
@@ -22,9 +22,24 @@ def examine_apps(apps: Iterable[App], state: State, target: Target) -> Iterator[
             continue
         try:
             wrong = target.condition(running)
+            beside = target.accessories.look(app)
         except GitdeployError as error:
             yield from_error("app", error, app=app.name)
             continue
+        for one in beside:
+            if one.configured and one.wrong:
+                yield Finding(
+                    "error",
+                    "app",
+                    f"accessory {one.name}: {one.wrong}",
+                    f"gitdeploy accessory {app.name} {one.name} start",
+                    app.name,
+                )
+            elif not one.configured:
+                fix = f"gitdeploy accessory {app.name} {one.name} remove, which keeps its volumes, or give it its table again"
+                yield Finding(
+                    "warning", "app", f"accessory {one.name} runs and has no table in config.toml any more", fix, app.name
+                )
         good += not wrong
         if wrong and state.stopped(app.name):
             fix = f"gitdeploy start {app.name}"

@@ -12,6 +12,9 @@ from gitdeploy.doctor.finding import Finding
 from gitdeploy.doctor.permissions import user_name
 from gitdeploy.engine.types import EngineInfo
 
+USUAL = ("run.memory", "run.cpus", "run.pids_limit")
+"""Limits that matter whether an app asks for them or not; a deployment that asks for another one tells by itself."""
+
 
 def examine_engine(info: EngineInfo, host: str) -> Iterator[Finding]:
     """Tell of the engine that answers at `host`, and look at its socket."""
@@ -50,8 +53,8 @@ def judge_engine(host: str, info: EngineInfo, socket: Socket | None, user: int) 
     builder = "BuildKit" if info.buildkit else "the classic builder"
     version = f"Docker Engine {info.version} (API {info.api_version}) at {host}, {info.storage}, builds with {builder}"
     yield Finding("ok", "engine", version)
-    if info.ignored:
-        found = f"this engine's kernel holds no limit for {', '.join(info.ignored)}: containers run without it"
+    if ignored := [key for key in info.ignored if key in USUAL]:
+        found = f"this engine's kernel holds no limit for {', '.join(ignored)}: containers run without it"
         yield Finding("warning", "engine", found, "see `docker info`: the kernel needs the memory, cpu and pids controllers")
     if socket is None:
         return

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from gitdeploy.config.load import load_config
-from gitdeploy.config.model import App, Config, Server
+from gitdeploy.config.model import App, Config
+from gitdeploy.config.sections import Server
 from gitdeploy.doctor.apps import examine_apps
 from gitdeploy.doctor.auditlog import examine_audit
+from gitdeploy.doctor.clustercheck import examine_cluster, port_taken
 from gitdeploy.doctor.engine import examine_engine
 from gitdeploy.doctor.finding import Finding, Level, from_error
 from gitdeploy.doctor.gitservers import examine_newcomers, examine_server
@@ -23,6 +25,7 @@ from gitdeploy.doctor.repositories import Expected, FoundRepository, examine_rep
 from gitdeploy.doctor.routers import examine_routers
 from gitdeploy.doctor.secrets import examine_secrets
 from gitdeploy.doctor.signing import examine_programs
+from gitdeploy.doctor.ticks import examine_ticks
 from gitdeploy.doctor.waiting import examine_queue
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Credentials, EngineInfo
@@ -32,7 +35,7 @@ from gitdeploy.gitserver.gitserver import GitServer, has_server, read_server
 from gitdeploy.gitserver.hookconf import HookConf, Mode
 from gitdeploy.releases.release import APP
 from gitdeploy.releases.state import State
-from gitdeploy.targets.known import DEFAULT, TARGETS
+from gitdeploy.targets.byapp import TargetByApp
 from gitdeploy.targets.target import Here, Surroundings
 
 
@@ -81,6 +84,7 @@ class Examination:
         if home:
             self._look_inside(home)
         self._check("engine", self._reach_engine)
+        self._check("cluster", self._examine_cluster)
         self._check("app", partial(self._examine_apps, home))
         self._check("router", lambda: examine_routers(self._engine) if self._engine else ())
         self._check("restart policy", self._examine_policies)
@@ -103,6 +107,7 @@ class Examination:
         for repository in self._repositories:
             self._check("hook", partial(self._examine_repository, repository, shared))
         self._check("audit", lambda: examine_audit(home))
+        self._check("schedules", partial(self._examine_ticks, home / "state.db"))
         if self._existing(shared / "spool", "run install.sh again"):
             self._check("queue", lambda: examine_queue(home, shared / "spool", mode, self._at.now()))
 
@@ -188,13 +193,23 @@ class Examination:
         self._engine = engine
         yield from examine_engine(self._info, self._at.host)
 
+    def _examine_cluster(self) -> Iterator[Finding]:
+        here = self._at.host.startswith("unix://") and self._at.mode == "direct"  # an agent has a network of its own
+        if self._engine:
+            yield from examine_cluster(self._apps.values(), self._engine, port_taken if here else None)
+
     def _examine_apps(self, home: Path | None) -> Iterator[Finding]:
         engine, path = self._engine, home / "state.db" if home else None
         if engine is None or path is None or not path.exists():
             return
         around = Surroundings(lambda: engine, self._at.credentials, Here(), self._at.now, time.monotonic)
         with State(path) as state:
-            yield from examine_apps(self._apps.values(), state, TARGETS[DEFAULT](around))
+            yield from examine_apps(self._apps.values(), state, TargetByApp(around))
+
+    def _examine_ticks(self, path: Path) -> Iterator[Finding]:
+        if path.exists():
+            with State(path) as state:
+                yield from examine_ticks(state, self._at.mode, self._at.now())
 
     def _examine_policies(self) -> Iterable[Finding]:
         return judge_policies(self._engine.containers({APP: ""}), self._apps) if self._engine else ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gitdeploy.doctor.finding import Finding
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.releases.release import APP, ROLE
-from gitdeploy.targets.docker.router.container import image_name
+from gitdeploy.targets.router.container import image_name
 
 
 def examine_routers(engine: Engine) -> Iterator[Finding]:

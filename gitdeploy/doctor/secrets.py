@@ -16,9 +16,10 @@ def examine_secrets(apps: Iterable[App]) -> Iterator[Finding]:
     good = 0
     for app in apps:
         files = {f"build.secrets.{name}": path for name, path in app.build.secrets.items()}
-        for key, path in {"env_file": app.env_file, **files}.items():
+        beside = {f"accessories.{name}.env_file": accessory.env_file for name, accessory in app.accessories.items()}
+        for key, path in {"env_file": app.env_file, **beside, **files}.items():
             try:
-                if path and key == "env_file":
+                if path and key.endswith("env_file") and key not in files:
                     parse_env_file(read_secret(path, key), path)
                 elif path:
                     read_secret(path, key)

@@ -14,9 +14,8 @@ def patient(gogs_dir: Gogs) -> Patient:
     """An installation in which only the engine is missing."""
     site = install(gogs_dir, {"DOCKER_HOST": NO_ENGINE})
     gogs_dir.create_repository(APP)
-    site.run("enrol", APP, "--image", "127.0.0.1:5000/dev-app", "--publish", "8080:80")
-    site.configure(f'[apps."{APP}".push]\nenabled = false\n')
-    site.run("enrol", APP)
+    site.enrol(APP, "127.0.0.1:5000/dev-app", 8080, f'[apps."{APP}".push]\nenabled = false\n')
+    assert site.within("enrol", APP)[0] == 0
     patient = Patient(site)
     patient.create_database()
     return patient

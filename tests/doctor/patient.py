@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import sqlite3
@@ -11,9 +10,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from gitdeploy.cli import main
 from gitdeploy.doctor.finding import Finding
 from tests.support.installed import Installed
 
@@ -78,15 +74,8 @@ class Patient:
 
     def examine(self, **environ: str) -> list[Finding]:
         """All findings of `gitdeploy doctor --json`, run within this process; its exit status must be that of the worst."""
-        umask = os.umask(0o022)
-        try:
-            with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
-                for name, value in {**self.site.environ, "GITDEPLOY_HOME": str(self.home), **environ}.items():
-                    patch.setenv(name, value)
-                status = main(["doctor", "--json"])
-        finally:
-            os.umask(umask)
-        report = json.loads(out.getvalue())
+        status, said = self.site.within("doctor", "--json", **environ)
+        report = json.loads(said)
         findings = [Finding(**finding) for finding in report["findings"]]
         broken = any(finding.level == "error" for finding in findings)
         assert (status, report["healthy"]) == ((3, False) if broken else (0, True))

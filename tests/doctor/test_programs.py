@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from gitdeploy.targets.docker.router.container import IMAGE
+from gitdeploy.targets.router.container import IMAGE
 from tests.doctor.patient import APP, Patient
 from tests.doctor.test_engine import whole  # noqa: F401 - a fixture
 from tests.support.images import BaseImages

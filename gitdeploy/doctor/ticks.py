@@ -1,0 +1,33 @@
+"""Whether somebody looks, minute by minute, what is due of the apps' schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from gitdeploy.doctor.finding import Finding
+from gitdeploy.gitserver.hookconf import Mode
+from gitdeploy.releases.state import State
+from gitdeploy.worker.schedules import in_force, scheduled_apps
+
+LATE = 180.0
+"""Seconds without a look after which jobs are missed: there is one a minute."""
+
+FIX: dict[Mode, str] = {
+    "direct": "run install.sh again, as root where systemd or cron runs; without both: gitdeploy help install",
+    "agent": "see whether the agent runs, and what its log says",
+}
+
+
+def examine_ticks(state: State, mode: Mode, now: float) -> Iterator[Finding]:
+    """Look when the last look was; `now` is seconds since the epoch. Nothing is found where no app has a schedule."""
+    live = [deployment for deployment, _ in scheduled_apps(state) if in_force(state, deployment)]
+    if not live:
+        return
+    count = f"apps with schedules: {len(live)}"
+    looked = state.looked()
+    if now - max(looked, min(deployment.finished or now for deployment in live)) > LATE:
+        since = f"since {datetime.fromtimestamp(looked):%Y-%m-%d %H:%M} nobody has" if looked else "nobody has ever"
+        yield Finding("error", "schedules", f"{count}, and {since} looked what is due", FIX[mode])
+    else:
+        yield Finding("ok", "schedules", count)
