@@ -13,13 +13,14 @@ from gitdeploy.config.load import parse_config
 from gitdeploy.config.problems import BadValue, quoted
 from gitdeploy.errors import ConfigError, UsageError
 from gitdeploy.jenkinsfile.dockerbuild import ImageSteps
-from gitdeploy.jenkinsfile.dockercli import Parsed, parse
+from gitdeploy.jenkinsfile.dockercli import parse
 from gitdeploy.jenkinsfile.dockerrun import take_run
 from gitdeploy.jenkinsfile.draft import Draft
 from gitdeploy.jenkinsfile.groovy import tokens
 from gitdeploy.jenkinsfile.parameters import Parameters, collect
+from gitdeploy.jenkinsfile.parts import ImageRun, Parts
 from gitdeploy.jenkinsfile.shell import Command, commands
-from gitdeploy.jenkinsfile.steps import GitSource, RegistryStep, Script, StepNote, steps
+from gitdeploy.jenkinsfile.steps import GitSource, RegistryStep, Script, StageBegin, StepNote, steps
 
 MAX_SIZE = 64_000
 """Characters of a Jenkinsfile: far more than anybody writes."""
@@ -45,7 +46,7 @@ _IDLE = {
 """Commands of a shell that deploy nothing."""
 
 _SPECIAL = {
-    "docker-compose": "gitdeploy deploys one container for each app, without Compose",
+    "docker-compose": "services that are built become processes, others accessories: gitdeploy help jenkins",
     "kubectl": "gitdeploy deploys to Docker Engines",
     "helm": "gitdeploy deploys to Docker Engines",
     "ssh": "deploys to another machine: name its engine in DOCKER_HOST",
@@ -71,23 +72,6 @@ class Converted:
     notes: Sequence[StepNote]
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A `docker run` in a line of the Jenkinsfile."""
-
-    line: int
-    parsed: Parsed
-
-    @property
-    def image(self) -> str:
-        return self.parsed.rest[0] if self.parsed.rest else ""
-
-    @property
-    def once(self) -> bool:
-        """Whether it is waited for, as for tests."""
-        return bool(self.parsed.all("rm")) and not self.parsed.all("detach")
-
-
 class Converter:
     """Reads one Jenkinsfile."""
 
@@ -99,7 +83,10 @@ class Converter:
         self._variables: Parameters = collect(self._tokens)
         self._draft = Draft(self._variables.secrets)
         self._images = ImageSteps(self._draft)
-        self._runs: list[_Run] = []
+        self._parts = Parts(self._draft)
+        self._runs: list[ImageRun] = []
+        self._stage = ""
+        self._published = False
         self._sources: list[GitSource] = []
         self._left = MAX_COMMANDS
 
@@ -110,6 +97,8 @@ class Converter:
                 self._draft.note(step.line, step.text)
             elif isinstance(step, GitSource):
                 self._sources.append(step)
+            elif isinstance(step, StageBegin):
+                self._stage = step.name
             elif isinstance(step, RegistryStep):
                 resolve = self._variables.resolve
                 self._images.take_registry(step.line, resolve(step.url), resolve(step.credentials))
@@ -137,7 +126,7 @@ class Converter:
         if name == "docker":
             self._take_docker(line, command.text, words)
         elif name not in _IDLE:
-            what = _SPECIAL.get(name, "tests and builds belong into the Dockerfile, in a stage of their own")
+            what = _SPECIAL.get(name, "builds belong into the Dockerfile, tests into a task after the build")
             self._draft.note(line, f"{quoted(command.text)}: not carried over: {what}")
 
     def _take_docker(self, line: int, text: str, words: Sequence[str]) -> None:
@@ -149,13 +138,14 @@ class Converter:
         if options.last("host") or options.last("context"):
             self._draft.note(line, f"{quoted(text)}: another engine: name it in DOCKER_HOST")
         if verb == "run":
-            self._runs.append(_Run(line, parse("run", rest)))
+            self._runs.append(ImageRun(line, parse("run", rest), self._stage, self._published))
         elif verb == "build":
             self._images.take_build(line, parse("build", rest))
         elif verb == "tag" and rest:
             self._images.take_tag(line, rest[-1])
         elif verb == "push" and rest:
             self._images.take_push(line, rest[-1])
+            self._published = True
         elif verb == "login":
             self._images.tell_login(line)
         elif verb == "network" and rest[:1] == ["create"]:
@@ -167,22 +157,23 @@ class Converter:
         """Take the `docker run` that starts the app: of its own image, and in the background if there is a choice."""
         own = [run for run in self._runs if self._images.owns(run.image) and not run.once]
         chosen = min(own, key=lambda run: not run.parsed.all("detach"), default=None)
-        for run in self._runs:
-            if run is chosen:
-                continue
-            image = quoted(run.image)
-            if run.once:
-                text = (
-                    f"docker run --rm of {image}: not carried over: tests belong into the Dockerfile, in a stage of their own"
-                )
-            elif self._images.owns(run.image):
-                text = f"another docker run of {image}: not carried over: an app has one, of which replicas can run several"
-            else:
-                text = f"docker run of {image}: not carried over: it is not built here, so let it run by itself"
-            self._draft.note(run.line, text)
         self._images.finish(chosen.image if chosen else "", chosen.line if chosen else 0)
         if chosen:
             take_run(self._draft, chosen.line, chosen.parsed)
+        for run in self._runs:
+            if run is not chosen:
+                self._take_further(run, served=chosen is not None and run.line > chosen.line)
+
+    def _take_further(self, run: ImageRun, *, served: bool) -> None:
+        if not self._images.owns(run.image) and run.once:
+            text = f"docker run --rm of {quoted(run.image)}: not carried over: only the image that is built here runs in tasks"
+            self._draft.note(run.line, text)
+        elif not self._images.owns(run.image):
+            self._parts.add_accessory(run)
+        elif run.once:
+            self._parts.add_task(run, served=served)
+        else:
+            self._parts.add_process(run)
 
     def _take_branches(self) -> None:
         branches = dict.fromkeys(source.branch for source in self._sources if source.branch)
@@ -202,7 +193,7 @@ class Converter:
         order = ("image", "container", "branch", "publish")
         values = self._draft.values
         keys = [*(key for key in order if values.get(key)), *(key for key in values if key not in order and values[key] != [])]
-        text = set_app("", app, {key: values[key] for key in keys}).strip() + "\n"
+        text = set_app("", app, {key: values[key] for key in keys}).strip() + "\n" + self._parts.text(app)
         try:
             parse_config(text.encode(), Path("config.toml"))
         except ConfigError as error:

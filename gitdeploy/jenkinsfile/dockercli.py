@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ALIASES = {"net": "network"}
+_ALIASES = {"net": "network", "net-alias": "network-alias", "dns-opt": "dns-option"}
 
 _SHORT = {
     "run": {

@@ -25,6 +25,12 @@ class Draft:
         self._notes: dict[StepNote, None] = {}
         self._secrets = secrets
 
+    def beside(self) -> Draft:
+        """Return an empty draft, for another container, whose notes are this one's."""
+        draft = Draft(self._secrets)
+        draft._notes = self._notes
+        return draft
+
     @property
     def notes(self) -> list[StepNote]:
         """All notes, each once, by line."""

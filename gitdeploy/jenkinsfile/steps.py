@@ -30,6 +30,13 @@ class StepNote:
 
 
 @dataclass(frozen=True)
+class StageBegin:
+    """The beginning of a stage."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class GitSource:
     """Where the code comes from: a branch or an address, "" if the step names none."""
 
@@ -46,7 +53,7 @@ class RegistryStep:
     line: int
 
 
-Step = Script | StepNote | GitSource | RegistryStep
+Step = Script | StageBegin | StepNote | GitSource | RegistryStep
 
 BUILT = ":"
 """Stands for the image that was built last, before a tag; nothing after it: with the tag that it was built with."""
@@ -60,7 +67,7 @@ TOLD: Mapping[str, str] = {
     "dir": "changes the directory: set build.context and build.dockerfile if the Dockerfile is not at the tree's root",
     "emailext": "[notify] in config.toml sends the result of each deployment",
     "input": "nobody is asked before a deployment: push to another branch what is not to go live yet",
-    "junit": "reports are not kept: tests that must pass belong into the Dockerfile",
+    "junit": "reports are not kept: tests that must pass are a task after the build",
     "Library": "a shared library, not read",
     "library": "a shared library, not read",
     "load": "another Groovy file, not read",
@@ -70,11 +77,11 @@ TOLD: Mapping[str, str] = {
     "parameters": "their defaults were taken; push options stand in for some: git push -o gitdeploy.strategy=canary",
     "pollSCM": "not needed: the push itself deploys",
     "powershell": "a Windows script, not read",
-    "publishHTML": "reports are not kept: tests that must pass belong into the Dockerfile",
+    "publishHTML": "reports are not kept: tests that must pass are a task after the build",
     "slackSend": "[notify] in config.toml sends the result of each deployment",
     "sshPublisher": "deploys to another machine: name its engine in DOCKER_HOST",
     "sshagent": "deploys to another machine: name its engine in DOCKER_HOST",
-    "waitForQualityGate": "nothing is waited for: tests that must pass belong into the Dockerfile",
+    "waitForQualityGate": "nothing is waited for: tests that must pass are a task after the build",
 }
 """Steps that are not carried over, and what takes their place."""
 
@@ -96,6 +103,9 @@ def _step(found: Sequence[Token], position: int, variables: Parameters) -> Itera
         yield from _shell(found, position)
     elif name in ("docker.build", "docker.image", "docker.withRegistry") or _PUSH.fullmatch(name):
         yield from _docker(found, position)
+    elif name == "stage":
+        given, _ = arguments(found, position + 1)
+        yield StageBegin(_text(given.get("name"), variables))
     elif name == "git":
         given, _ = arguments(found, position + 1)
         yield GitSource(_text(given.named.get("branch"), variables), _text(given.get("url"), variables))

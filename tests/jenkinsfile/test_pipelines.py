@@ -83,11 +83,12 @@ def test_scripted_pipeline() -> None:
         "publish": ["80:8000"],
         "build": {"context": "docker", "dockerfile": "docker/Dockerfile.prod", "target": "runtime"},
         "env_file": "/etc/web.env",
+        "accessories": {"redis": {"image": "redis:7"}},
     }
     notes = "".join(f"{note.line}: {note.text}\n" for note in converted.notes)
     assert '11: the login of the registry ("reg-login") stays in Jenkins' in notes
     assert '12: the tag "${env.BUILD_NUMBER}": not carried over' in notes
-    assert '19: docker run of "redis:7": not carried over' in notes
+    assert '19: docker run of "redis:7": an accessory' in notes
     assert "file VERSION: add one" in notes
 
 
