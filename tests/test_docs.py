@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.cli import VERBS, main
+from gitdeploy.config.load import apply_tree, parse_config
 from gitdeploy.config.reference import reference
+from gitdeploy.jenkinsfile.convert import Converter
 
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
@@ -47,6 +49,25 @@ def test_named_pages_exist(text: Path) -> None:
     assert set(re.findall(r"`gitdeploy help ([a-z]+)`", text.read_text())) <= {page.stem for page in PAGES}
 
 
+def test_the_tutorial_is_the_shop_of_the_tests() -> None:
+    """What it prints of the import, of config.toml and of the tree is what comes out, is right, and is what is pushed."""
+    shop = CHECKOUT / "tests" / "shop"
+    page = (PAGES[0].parent / "jenkins.md").read_text()
+    imported, server, tree = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert imported == Converter((shop / "Jenkinsfile").read_text()).convert("devops/shop").toml
+    config = parse_config(server.encode(), Path("config.toml"))
+    assert tree == (shop / "gitdeploy.toml").read_text()
+    app = apply_tree(config, config.apps["devops/shop"], tree.encode(), "gitdeploy.toml")
+    assert (set(app.processes), set(app.schedule), set(app.accessories)) == ({"worker"}, {"nightly"}, {"db"})
+
+
+def test_the_cluster_of_the_page_is_right() -> None:
+    page = (PAGES[0].parent / "machines.md").read_text()
+    (server,) = re.findall(r"^   ```toml\n(.*?)^   ```", page, re.DOTALL | re.MULTILINE)
+    (app,) = parse_config(server.encode(), Path("config.toml")).apps.values()
+    assert (app.target, app.replicas, app.swarm.secret_files) == ("swarm", 3, ("DB_PASSWORD",))
+
+
 def test_help_shows_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "builds"]) == 0
     assert capsys.readouterr().out == (CHECKOUT / "gitdeploy" / "docs" / "builds.md").read_text()
@@ -76,7 +97,7 @@ def test_the_tests_that_hold_promises_exist() -> None:
 
 def test_every_call_to_the_engine_is_listed_with_its_api() -> None:
     engine = CHECKOUT / "gitdeploy" / "engine"
-    rooms = "_ping|auth|build|containers|events|exec|images|networks|session|volumes"
+    rooms = "_ping|auth|build|containers|events|exec|images|networks|nodes|secrets|services|session|tasks|volumes"
     called = {found for path in engine.glob("*.py") for found in re.findall(rf'"(/(?:{rooms})\b[^"]*)"', path.read_text())}
     calls = {re.sub(r"\{[^}]*\}", "{}", call.partition("?")[0]) for call in called}
     assert len(calls) > 20

@@ -8,8 +8,12 @@ checkout=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 3
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 app=demo/dev-app container=gitdeploy-demo dir='' engine='' registry='' bridge='' policy=''
 
-say() {
-    printf '\n\033[1m%s\033[0m\n' "$1"
+say() {  # TEXT: bold where somebody sees it
+    if [ -t 1 ]; then
+        printf '\n\033[1m%s\033[0m\n' "$1"
+    else
+        printf '\n%s\n' "$1"
+    fi
 }
 
 fail() {
@@ -221,7 +225,7 @@ say "Installing gitdeploy"
 port=$(free_port 8080)
 gitdeploy=$dir/data/gitdeploy/bin/gitdeploy
 echo "\$ ./install.sh --data $dir/data --repo $app --container $container --image 127.0.0.1:$registry_port/dev-app --publish $port:80"
-"$checkout/install.sh" --data "$dir/data" --repo "$app" --container "$container" \
+"$checkout/install.sh" --no-timer --data "$dir/data" --repo "$app" --container "$container" \
     --image "127.0.0.1:$registry_port/dev-app" --publish "$port:80" "$@" || exit
 
 release 0.0.1
