@@ -5,11 +5,12 @@ What they hand out lives in tests/support/, one topic per file.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import docker
@@ -17,7 +18,8 @@ import hypothesis
 import pytest
 
 from tests.support import agent as agents
-from tests.support import apps, gogs, guards, smart_http, sshd
+from tests.support import apps, gogs, guards, shop_images, smart_http, sshd
+from tests.support.cluster import SwarmNodes
 from tests.support.engine import PREFIX, PrivateEngine
 from tests.support.images import RECIPES, BaseImages, archive
 from tests.support.net import free_port as find_free_port
@@ -26,7 +28,9 @@ from tests.support.registry import Registry, serve
 from tests.support.summary import Summary
 from tests.support.wheels import download
 
+collect_ignore = ["shop"]  # an application that tests deploy; its tests are run by its own task
 CACHE = Path(__file__).parent.parent / ".cache" / "tests"
+OWN_ENGINES = {"private_engine", "lone_node", "swarm_nodes"}  # fixtures of engines that are started, whatever was given
 SUMMARY = pytest.StashKey[Summary]()
 
 
@@ -56,16 +60,28 @@ def pytest_configure(config: pytest.Config) -> None:
         guards.hide_private_files()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collects thousands of tests, which stay, without looking again and again for what can go."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks the tests that use an engine; sorts out those that were not asked for."""
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "engine_url" in fixtures:
+        own = OWN_ENGINES.intersection(fixtures)
+        if own or "engine_url" in fixtures:
             item.add_marker("engine")
         long = item.get_closest_marker("exhaustive") and not config.getoption("--exhaustive")
-        forbidden = "private_engine" in fixtures and os.environ.get("DOCKER_HOST")  # no second dockerd in one network
+        forbidden = own and os.environ.get("DOCKER_HOST")  # no second dockerd in one network
         (left_out if long or forbidden else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -136,6 +152,32 @@ def base_images(docker_client: docker.DockerClient) -> Iterator[BaseImages]:
     yield base
     for reference in base.all():
         docker_client.images.remove(reference)
+
+
+@pytest.fixture(scope="session")
+def shop_images_loaded(docker_client: docker.DockerClient) -> Iterator[None]:
+    """What the shop in tests/shop names, loaded into the engine."""
+    made = shop_images.archives(CACHE / "images")
+    for path in made.values():
+        with path.open("rb") as file:
+            docker_client.images.load(file)
+    yield
+    for reference in made:
+        docker_client.images.remove(reference)
+
+
+@pytest.fixture(scope="session")
+def lone_node(pytestconfig: pytest.Config, isolated_environment: None) -> Iterator[SwarmNodes]:
+    """A Swarm of one engine, for what needs no more."""
+    with SwarmNodes(1, pytestconfig.getoption("--engine-root"), tuple(pytestconfig.getoption("--engine-feature"))) as swarm:
+        yield swarm
+
+
+@pytest.fixture(scope="session")
+def swarm_nodes(pytestconfig: pytest.Config, isolated_environment: None) -> Iterator[SwarmNodes]:
+    """A Swarm of three machines, which tests may kill; each leaves it whole: `SwarmNodes.heal`."""
+    with SwarmNodes(3, pytestconfig.getoption("--engine-root"), tuple(pytestconfig.getoption("--engine-feature"))) as swarm:
+        yield swarm
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_prober_sees_an_outage(docker_client: docker.DockerClient, web: tuple[st
     wait_until(lambda: answers(url), 10, "the container")
 
     with Prober(url) as prober:
-        wait_until(lambda: prober.findings.bodies["hello"] > 3, 5, "the first answers")
+        wait_until(lambda: prober.findings.bodies["hello"] > 3, 20, "the first answers")
         docker_client.containers.get(container).restart(timeout=0)
         before = prober.findings.bodies["hello"]
         wait_until(lambda: prober.findings.bodies["hello"] > before + 3, 10, "answers after the restart")

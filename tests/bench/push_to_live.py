@@ -3,17 +3,20 @@
     python -m tests.bench.push_to_live [RUNS]
 
 Both deploy the same commits of the same app to the same engine and registry, in turn. The shell hook is what people write by
-hand: `git archive | docker build`, `docker push` twice, `docker stop`, `rm`, `run`; it waits for no health. Prints the medians
-and their ratio, and the outage that a client saw.
+hand: `git archive | docker build`, `docker push` twice, `docker stop`, `rm`, `run`; it waits for no health. gitdeploy is there
+twice: in direct mode, where the hook starts a worker, and in agent mode, where one waits. Prints the medians, their ratios, and
+the outage that a client saw.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.ground import ground
@@ -38,6 +41,12 @@ done
 """
 
 
+DIRECT, AGENT = "gitdeploy", "gitdeploy, agent mode"
+
+Way = tuple[Callable[[str], float], str]
+"""What pushes a version and returns the seconds to its first answer, and where the app answers."""
+
+
 def main(runs: int) -> None:
     """Runs the comparison."""
     with ground() as (directory, client):
@@ -48,13 +57,44 @@ def main(runs: int) -> None:
 
 
 def compare(directory: Path, host: str, runs: int) -> None:
-    """Pushes to each in turn and prints what came of it."""
+    """Sets all of them up and measures."""
     server = gogs.create(directory / "data")
-    ways: dict[str, tuple[Callable[[str], float], str]] = {}
+    ways: dict[str, Way] = {}
     port = free_port()
     site = install(server, {})
     site.enrol("bench/gitdeploy", f"{host}/bench/gitdeploy", port, container="gitdeploy-app")
-    ways["gitdeploy"] = (pusher(directory / "clone-0", server.local("bench/gitdeploy"), port), f"http://127.0.0.1:{port}")
+    ways[DIRECT] = (pusher(directory / "clone-0", server.local("bench/gitdeploy"), port), f"http://127.0.0.1:{port}")
+    port = free_port()
+    with agent(directory, f"{host}/bench/agent", port) as remote:
+        ways[AGENT] = (pusher(directory / "clone-agent", remote, port), f"http://127.0.0.1:{port}")
+        add_shell_hooks(ways, directory, host)
+        measure(ways, runs)
+
+
+@contextmanager
+def agent(directory: Path, image: str, port: int) -> Iterator[gogs.Remote]:
+    """An installation whose worker waits for pushes; yields where to push its app."""
+    server = gogs.create(directory / "agent-data")
+    site = install(server, {})  # makes the spool, which the agent looks into
+    home = directory / "agent-home"
+    home.mkdir(mode=0o700)
+    environ = {**os.environ, "GITDEPLOY_MODE": "agent", "GITDEPLOY_HOME": str(home), "GITDEPLOY_DATA": str(server.data)}
+    command = [sys.executable, "-s", "-P", "-m", "gitdeploy"]
+    environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    server.create_repository("bench/agent")
+    options = ("--image", image, "--publish", f"127.0.0.1:{port}:80", "--container", "agent-app")
+    with subprocess.Popen([*command, "worker", "--watch"], env=environ) as watching:
+        try:
+            time.sleep(2)  # it makes what the command line needs
+            subprocess.run([*command, "enrol", "bench/agent", *options], env=environ, check=True, stdout=subprocess.DEVNULL)
+            yield server.local("bench/agent")
+        finally:
+            watching.terminate()
+            site.kill_workers()
+
+
+def add_shell_hooks(ways: dict[str, Way], directory: Path, host: str) -> None:
+    """Adds what people write by hand, with both builders."""
     for number, (way, buildkit) in enumerate({"shell hook, BuildKit": "1", "shell hook, classic builder": "0"}.items(), 1):
         port = free_port()
         bare = directory / f"shell-{number}.git"
@@ -64,6 +104,10 @@ def compare(directory: Path, host: str, runs: int) -> None:
         hook.write_text(script.replace("shell-app", f"shell-app-{number}"))
         hook.chmod(0o755)
         ways[way] = (pusher(directory / f"clone-{number}", gogs.Remote(str(bare)), port), f"http://127.0.0.1:{port}")
+
+
+def measure(ways: Mapping[str, Way], runs: int) -> None:
+    """Pushes to each in turn and prints what came of it."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     gaps: dict[str, list[float]] = {way: [] for way in ways}
     for run in range(runs + 1):
@@ -73,10 +117,11 @@ def compare(directory: Path, host: str, runs: int) -> None:
             if run:  # the first is a first deployment
                 seconds[way].append(took)
                 gaps[way].append(prober.findings.longest_gap)
-    ours = statistics.median(seconds["gitdeploy"])
+    direct, waiting = statistics.median(seconds[DIRECT]), statistics.median(seconds[AGENT])
     for way in ways:
         median, gap = statistics.median(seconds[way]), statistics.median(gaps[way])
-        print(f"{way:<30} push to live {median:6.2f} s   gitdeploy / this {ours / median:5.2f}   outage {gap:5.2f} s")
+        ratios = f"direct / this {direct / median:5.2f}   agent / this {waiting / median:5.2f}"
+        print(f"{way:<30} push to live {median:6.2f} s   {ratios}   outage {gap:5.2f} s")
 
 
 def pusher(clone: Path, remote: gogs.Remote, port: int) -> Callable[[str], float]:

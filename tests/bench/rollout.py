@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 
 import docker
 
-from gitdeploy.config.model import Publish
+from gitdeploy.config.attachments import Publish
 from gitdeploy.config.sections import Canary
 from gitdeploy.engine.client import connect
 from gitdeploy.engine.protocol import Engine

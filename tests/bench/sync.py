@@ -23,53 +23,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gitdeploy.engine import dial, sessionopening
-from gitdeploy.engine.client import connect
-from gitdeploy.engine.types import BuildRequest
-from gitdeploy.pipeline import contextages
-from gitdeploy.releases.state import State
-from gitdeploy.source.buildcontext import MAX_CONTEXT
-from gitdeploy.worker.readers import Readers, place_of
-from tests.bench.build import ENVIRONMENT, Repository, tools
+from tests.bench.build import ENVIRONMENT, Repository
 from tests.bench.export import peak
 from tests.bench.ground import ground
+from tests.bench.one_build import Ours
 from tests.support.engine import PrivateEngine
 from tests.support.net import isolate_network
-from tests.support.recorder import Recorder
 
 LARGE = 1_000_000_000
 FIRSTS = 3
-
-
-class Ours:
-    """gitdeploy's way of building, and what it sends."""
-
-    def __init__(self, bare: Path, app: str) -> None:
-        self.bare, self.app = bare, app
-        self.state = State(bare.parent / "state.db")
-        self.engine = connect(os.environ)
-        self.readers = Readers(lambda path: place_of(path, None))
-        self.readers.warm()
-        self.tools = tools(self.engine, self.state)
-        self.sent = 0
-
-    def build(self, commit_id: str) -> None:
-        """Builds a commit."""
-        with self.readers.open(self.bare) as source:
-            commit = source.resolve(commit_id)
-            context = source.context(
-                commit, directory=".", dockerfile="Dockerfile", lfs=None, submodules=None, limit=2 * MAX_CONTEXT
-            )
-            key = contextages.begin(self.app, commit, source, context, self.tools)
-            request = BuildRequest(
-                context.dockerfile, ("bench-sync:1",), shared_key=key, ended=lambda: self.state.ages_known(self.app)
-            )
-            self.engine.build(request, context, lambda host: None, Recorder())
-
-    def close(self) -> None:
-        """Ends what it holds."""
-        self.readers.close()
-        self.engine.close()
-        self.state.close()
 
 
 def main(runs: int, sizes: list[int], private: PrivateEngine) -> None:
@@ -177,27 +139,16 @@ def large(directory: Path) -> None:
 
 def peak_of(bare: Path, app: str) -> int:
     """The most memory, in KB, of a process that builds HEAD once, and of its children together."""
-    return peak([sys.executable, "-m", "tests.bench.sync", "--once", str(bare), app])
-
-
-def once(bare: Path, app: str) -> None:
-    """Builds HEAD, and prints the peak memory."""
-    ours = Ours(bare, app)
-    ours.build("HEAD")
-    ours.close()
+    return peak([sys.executable, "-m", "tests.bench.one_build", str(bare), app])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--files", type=int, action="append")
-    parser.add_argument("--once", nargs=2)
     parser.add_argument("--engine-root", type=Path)
     parser.add_argument("--engine-feature", action="append", default=[])
     options = parser.parse_args()
-    if options.once:
-        once(Path(options.once[0]), options.once[1])
-    else:
-        isolate_network()
-        engine = PrivateEngine(options.engine_root, tuple(options.engine_feature))
-        main(options.runs, options.files or [5000, 50_000], engine)
+    isolate_network()
+    engine = PrivateEngine(options.engine_root, tuple(options.engine_feature))
+    main(options.runs, options.files or [5000, 50_000], engine)

@@ -15,6 +15,17 @@ from tests.support.images import BaseImages
 from tests.support.installed import Installed, install
 from tests.support.registry import Registry
 
+BUSYBOX_DOCKERFILE = """\
+FROM gitdeploy-test/busybox:1
+COPY . /www
+WORKDIR /www
+RUN cp VERSION index.html
+STOPSIGNAL SIGKILL
+EXPOSE 80
+CMD ["httpd", "-f", "-p", "80", "-h", "/www"]
+"""
+"""Of an app that answers with its VERSION, and ends at once."""
+
 
 @dataclass(frozen=True)
 class Deployable:

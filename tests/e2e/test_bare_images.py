@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import product
 
 import docker
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.e2e.conftest import Deployable
 from tests.support.images import BaseImages
 from tests.support.net import get
+from tests.support.params import sample
 
 SERVE = 'CMD ["/busybox", "httpd", "-f", "-p", "80", "-h", "/www"]\n'
 QUICK = 'health = { start_period = "2s", interval = "200ms", retries = 2 }\n'
@@ -25,8 +27,10 @@ def bare(end: str) -> dict[str, str | bytes | None]:
     return {"Dockerfile": f"{begin}COPY VERSION /www/index.html\nEXPOSE 80\nSTOPSIGNAL SIGKILL\n{end}"}
 
 
-@pytest.mark.parametrize("check", ["", 'path = "/"', "image"])
-@pytest.mark.parametrize("strategy", ["recreate", "blue-green"])
+@pytest.mark.parametrize(
+    ("strategy", "check"),
+    sample(product(["recreate", "blue-green"], ["", 'path = "/"', "image"]), ("recreate", "image"), ("blue-green", "")),
+)
 def test_it_is_deployed_and_rolled_back(app: Deployable, base_images: BaseImages, strategy: str, check: str) -> None:
     router = f'router = {{ image = "{base_images.haproxy}", drain_timeout = "1s" }}\n'
     health = f"health = {{ {check} }}\n" if "path" in check else ""

@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.conftest import Deployable
 from tests.support.apps import SampleApp
 from tests.support.gitrepo import GitRepo
+from tests.support.params import sample
 
 FROM = "FROM gitdeploy-test/python:1\nWORKDIR /app\nCOPY . .\n"
 CMD = 'CMD ["python3", "app.py"]\n'
@@ -49,7 +50,10 @@ def test_an_lfs_object_that_is_missing_and_a_submodule_from_elsewhere(app: Deplo
     assert "FAILED at Build: submodule lib: https://elsewhere.example/devops/lib.git is not on this server" in elsewhere
 
 
-@pytest.mark.parametrize("line", ["COPY --from={} /made /made\n", "RUN --mount=from={},target=/from cp /from/made /made\n"])
+LINES = ("COPY --from={} /made /made\n", "RUN --mount=from={},target=/from cp /from/made /made\n")
+
+
+@pytest.mark.parametrize("line", sample(LINES, LINES[1]))
 def test_a_tree_is_built_once_unless_a_base_image_is_another(
     app: Deployable, docker_client: docker.DockerClient, line: str
 ) -> None:

@@ -26,7 +26,7 @@ def held(app: Deployable, base_images: BaseImages) -> Deployable:
 
 
 def versions(app: Deployable, client: docker.DockerClient) -> set[str]:
-    found = client.containers.list(filters={"label": [f"gitdeploy.app={app.name}", "gitdeploy.role=app"]})
+    found = client.containers.list(filters={"label": [f"gitdeploy.app={app.name}", "gitdeploy.role=app"]}, ignore_removed=True)
     return {container.labels["gitdeploy.version"] for container in found}
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Deployable
+from tests.support.params import sample
 
 PROXY = "http://me:hunter2hunter2@proxy.example:3128"
 SHOWN = 'RUN echo "proxy is $http_proxy; other is $OTHER"\n'
 
 
-@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+@pytest.mark.parametrize("builder", sample(["buildkit", "classic"], "buildkit"))
 def test_builds_and_containers_get_them(app: Deployable, tmp_path: Path, builder: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"proxies": {"default": {"httpProxy": PROXY, "noProxy": "127.0.0.1"}}}))
     config = app.site.home / "config.toml"

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.conftest import Deployable
 from tests.support.gogs import Remote
 from tests.support.net import wait_until
+from tests.support.params import sample
 from tests.support.prober import Prober
 from tests.support.registry import Registry
 
@@ -73,7 +74,7 @@ def test_the_outage_that_is_told_is_the_outage_that_is_seen(app: Deployable) -> 
     app.clone.release("1.0.0")
     app.clone.push(app.remote)
     app.clone.release("1.0.1")
-    with Prober(app.url) as prober:
+    with Prober(app.url, timeout=0.3) as prober:  # engine 29 lets the first request to a port hang for a second
         push = app.clone.push(app.remote)
         assert "outage" in push.text
     (newest, _) = app.site.history(app.name)
@@ -133,7 +134,7 @@ def test_newest_push_wins_and_the_others_are_told(app: Deployable) -> None:
     assert [d["status"] for d in app.site.history(app.name)].count("superseded") == 2
 
 
-@pytest.mark.parametrize("version", ["", "1.0.0+build", "../x", "-x", "x" * 200])
+@pytest.mark.parametrize("version", sample(["", "1.0.0+build", "../x", "-x", "x" * 200], "", "../x"))
 def test_a_bad_version_is_refused_and_the_app_untouched(app: Deployable, version: str) -> None:
     app.clone.release("1.0.0")
     app.clone.push(app.remote)

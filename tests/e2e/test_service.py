@@ -9,9 +9,10 @@ import pytest
 
 from tests.e2e.conftest import Deployable
 from tests.support.images import BaseImages
+from tests.support.params import sample
 
 
-@pytest.mark.parametrize("strategy", ["recreate", "rolling"])
+@pytest.mark.parametrize("strategy", sample(["recreate", "rolling"], "rolling"))
 def test_an_app_that_is_stopped(
     app: Deployable, docker_client: docker.DockerClient, base_images: BaseImages, strategy: str
 ) -> None:

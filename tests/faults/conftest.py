@@ -38,6 +38,7 @@ class Tiny:
     Attributes:
         name: "owner/repo".
         container: its container's name.
+        page: where it says its VERSION.
     """
 
     name: str
@@ -48,11 +49,12 @@ class Tiny:
     site: Installed
     client: docker.DockerClient
     plan: Path
+    page: str = "/"
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http://127.0.0.1:{self.port}{self.page}"
 
     def get(self) -> str:
         """What it answers; "" for nothing."""
@@ -102,6 +104,11 @@ class Tiny:
         """All containers of the app: name → state."""
         found = self.client.containers.list(all=True, filters={"label": f"gitdeploy.app={self.name}"})
         return {str(c.name): str(c.status) for c in found}
+
+    def versions(self) -> set[str]:
+        """What its containers run."""
+        filters = {"label": [f"gitdeploy.app={self.name}", "gitdeploy.role=app"]}
+        return {str(c.labels["gitdeploy.version"]) for c in self.client.containers.list(all=True, filters=filters)}
 
     def networks(self) -> list[str]:
         """All networks of the app."""

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import gitdeploy.cli
+import gitdeploy.cli.schedule
 import gitdeploy.cli.worker
 from gitdeploy.intake.spool import Spool
 from gitdeploy.releases.state import State
 
-STATE = ("enqueue", "end", "update", "stage", "end_stage")
+STATE = ("enqueue", "end", "update", "stage", "end_stage", "begin_task", "end_task", "place_run", "begin_run", "end_run")
 SPOOL = ("done", "persist", "sweep", "set_aside")
 FILES = {"os.rename", "os.remove", "os.symlink", "os.link", "os.mkdir", "open"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -155,13 +156,14 @@ class Watched:
 def main() -> int:
     """Runs the command line with the plan at work."""
     plan_file = Path(os.environ["FAULT_PLAN"])
-    if sys.argv[1:2] == ["worker"] and plan_file.exists():
+    if sys.argv[1:2] in (["worker"], ["schedule"]) and plan_file.exists():
         saboteur = Saboteur(json.loads(plan_file.read_text()), Path(os.environ["GITDEPLOY_HOME"]).parent)
         for owner, names, kind in ((State, STATE, "state"), (Spool, SPOOL, "spool")):
             for name in names:
                 setattr(owner, name, saboteur.wrap(f"{kind}.{name}", getattr(owner, name)))
         make_site = gitdeploy.cli.worker.make_site
-        gitdeploy.cli.worker.make_site = lambda environ: watch(make_site(environ), saboteur)
+        for verb in (gitdeploy.cli.worker, gitdeploy.cli.schedule):
+            verb.make_site = lambda environ: watch(make_site(environ), saboteur)
         sys.addaudithook(saboteur.audit)
     return gitdeploy.cli.main()
 

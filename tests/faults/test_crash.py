@@ -26,7 +26,16 @@ STRATEGIES = {
     "blue-green": 'strategy = "blue-green"\n' + ROUTED,
     "canary": 'strategy = "canary"\ncanary = {{ weight = [50], duration = "300ms" }}\n' + ROUTED,
 }
-SAMPLES = {"recreate": 5, "rolling": 2, "blue-green": 2, "canary": 2}
+QUICK = 'health.min_uptime = "100ms"'
+PROCESSES = (
+    f'processes.worker = {{{{ command = "sleep 1000", replicas = 2, {QUICK} }}}}\n'
+    f'processes.queue = {{{{ command = "sleep 1000", overlap = false, {QUICK} }}}}\n'
+)
+CRASHED = {**STRATEGIES, "processes": 'strategy = "blue-green"\n' + ROUTED + PROCESSES}
+REPLICAS = {"rolling": 2, "processes": 4}
+"""Containers of a release, one if nothing is said."""
+
+SAMPLES = {"recreate": 3, "rolling": 2, "blue-green": 1, "canary": 1, "processes": 2}
 """Points of a run without --exhaustive, for each victim; all of them at effects that change something."""
 
 PARTS = 4
@@ -49,19 +58,30 @@ def points(effects: Counter[str]) -> Iterator[Point]:
                 yield Point(effect, nth, "after")
 
 
+def changing(every: list[Point]) -> list[Point]:
+    """The points at effects that change something."""
+    return [point for point in every if point.effect not in READS]
+
+
 def sample(every: list[Point], count: int) -> list[Point]:
     """So many points, spread over all that change something."""
-    changing = [point for point in every if point.effect not in READS]
-    return [changing[len(changing) * i // count] for i in range(count)]
+    some = changing(every)
+    return [some[len(some) * i // count] for i in range(count)]
 
 
 @dataclass
 class Trial:
-    """One release, killed at one point; `wrong` is what was not as promised."""
+    """One release, killed at one point; `wrong` is what was not as promised.
+
+    Attributes:
+        replicas: containers beside the router.
+        own_network: whether the app has accessories, and a network for them.
+    """
 
     tiny: Tiny
     routed: bool
     replicas: int
+    own_network: bool = False
     wrong: list[str] = field(default_factory=list)
 
     def run(self, old: str, new: str, point: Point, victim: str) -> bool:
@@ -87,6 +107,7 @@ class Trial:
         """Everything is as after a deployment of `version` without any fault."""
         self._settle()
         self.expect("serving", self.tiny.get(), version)
+        self.expect("releases", self.tiny.versions(), {version})
         self.check_leftovers()
         self._check_history(version)
 
@@ -112,7 +133,7 @@ class Trial:
         self.expect("states", set(found.values()), {"running"})
         self.expect("containers", len(found), self.replicas + self.routed)
         self.expect("named container", self.tiny.container in found, True)
-        self.expect("networks", len(self.tiny.networks()), int(self.routed))
+        self.expect("networks", len(self.tiny.networks()), self.routed + self.own_network)
         label = f"gitdeploy.app={self.tiny.name}"
         self.expect("untagged images", self.tiny.client.images.list(filters={"label": label, "dangling": True}), [])
 
@@ -155,7 +176,7 @@ WHAT = {"child": "kill -9 of the worker", "group": "kill -9 of the supervisor to
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("part", [pytest.param(n, marks=pytest.mark.exhaustive if n else ()) for n in range(PARTS)])
 @pytest.mark.parametrize("victim", ["child", "group"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", CRASHED)
 def test_kill_at_every_effect(
     strategy: str,
     victim: str,
@@ -165,7 +186,7 @@ def test_kill_at_every_effect(
     summary: Summary,
     pytestconfig: pytest.Config,
 ) -> None:
-    tiny = make_tiny(STRATEGIES[strategy].format(haproxy=base_images.haproxy))
+    tiny = make_tiny(CRASHED[strategy].format(haproxy=base_images.haproxy))
     assert "0 is live" in tiny.push("0").text
     effects = tiny.effects(lambda: tiny.push("1"))
     every = list(points(effects))
@@ -174,7 +195,7 @@ def test_kill_at_every_effect(
     row.known += 0 if part else len(every)
     wrong: list[str] = []
     for number, point in enumerate(chosen, 2):
-        trial = Trial(tiny, routed=strategy != "recreate", replicas=2 if strategy == "rolling" else 1)
+        trial = Trial(tiny, routed=strategy != "recreate", replicas=REPLICAS.get(strategy, 1))
         fired = trial.run(str(number - 1), str(number), point, victim)
         row.tried += fired
         row.held += fired and not trial.wrong

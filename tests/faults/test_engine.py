@@ -10,11 +10,12 @@ import pytest
 
 from tests.faults.conftest import MakeTiny, Tiny
 from tests.faults.faulty import Point
-from tests.faults.test_crash import STRATEGIES, Trial
+from tests.faults.test_crash import CRASHED, REPLICAS, STRATEGIES, Trial
 from tests.support.engine import PrivateEngine
 from tests.support.images import BaseImages
 from tests.support.installed import Installed
 from tests.support.net import wait_until
+from tests.support.params import sample
 from tests.support.summary import Summary
 
 MOMENTS = {
@@ -26,6 +27,7 @@ MOMENTS = {
         Point("engine.start", 1, "after"),
         Point("engine.rename", 1, "after"),
     ],
+    "processes": [Point("engine.start", 3, "after"), Point("engine.stop", 1, "before"), Point("engine.rename", 1, "after")],
     "blue-green": [Point("engine.start", 1, "after"), Point("engine.exec", 4, "after"), Point("engine.stop", 1, "before")],
 }
 
@@ -46,7 +48,7 @@ def restart(engine: PrivateEngine, settings: dict[str, object]) -> None:
     engine.start()
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", sample(STRATEGIES, "recreate", "canary"))
 def test_dockerd_is_killed_while_nothing_is_deployed(
     strategy: str, restarted: PrivateEngine, make_tiny: MakeTiny, base_images: BaseImages, summary: Summary
 ) -> None:
@@ -77,7 +79,7 @@ def agent(make_tiny: MakeTiny, installed: Installed) -> Iterator[Callable[[], su
         yield start
 
 
-@pytest.mark.parametrize("strategy", ["recreate", "blue-green"])
+@pytest.mark.parametrize("strategy", sample(["recreate", "blue-green"], "recreate"))
 def test_an_agent_brings_back_what_an_older_policy_left_down(
     strategy: str,
     agent: Callable[[], subprocess.Popen[bytes]],
@@ -139,7 +141,7 @@ def test_dockerd_is_killed_and_started_again(
     summary: Summary,
     pytestconfig: pytest.Config,
 ) -> None:
-    tiny = make_tiny(STRATEGIES[strategy].format(haproxy=base_images.haproxy))
+    tiny = make_tiny(CRASHED[strategy].format(haproxy=base_images.haproxy))
     assert "0 is live" in tiny.push("0").text
     row = summary.row(f"dockerd killed, {strategy}")
     row.known += len(MOMENTS[strategy])
@@ -156,7 +158,7 @@ def test_dockerd_is_killed_and_started_again(
         push.communicate(timeout=60)
         if list((tiny.site.home / "spool").glob("*.push")):
             tiny.site.run("worker", "--once")
-        trial = Trial(tiny, routed=strategy != "recreate", replicas=1)
+        trial = Trial(tiny, routed=strategy != "recreate", replicas=REPLICAS.get(strategy, 1))
         trial.check(str(number))
         row.tried += 1
         row.held += not trial.wrong

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import socket
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,7 +41,10 @@ def locked_registry(tmp_path: Path) -> Iterator[Registry]:
 
 
 class Watch:
-    """Reads the command lines of all processes as long as it lasts, and keeps those with a secret."""
+    """Reads the command lines of all processes as long as it lasts, and keeps those with a secret.
+
+    Of those that have been there for a second it reads them once a second: that many a machine has.
+    """
 
     def __init__(self) -> None:
         self.found: set[str] = set()
@@ -56,11 +60,17 @@ class Watch:
         self._thread.join()
 
     def _run(self) -> None:
+        looks: dict[str, int] = {}
+        secrets = needles()
         while not self._stop.wait(0.05):
-            for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            there = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+            looks = {pid: looks.get(pid, 0) + 1 for pid in there}
+            for pid, look in looks.items():
+                if look > 20 and look % 20:
+                    continue
                 with contextlib.suppress(OSError):
-                    line = entry.read_bytes().replace(b"\0", b" ")
-                    self.found |= {line.decode(errors="replace") for needle in needles() if needle in line}
+                    line = Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ")
+                    self.found |= {line.decode(errors="replace") for secret in secrets if secret in line}
 
 
 def needles() -> list[bytes]:
@@ -189,9 +199,10 @@ def test_files_are_private_under_any_umask(guarded: Tiny) -> None:
     script.write_text(script.read_text().replace("#!/bin/sh\n", "#!/bin/sh\numask 0\n"))
     assert "is live" in tiny.push("1").text
     home = tiny.site.home
-    open_ones = [
-        f"{path.relative_to(home)} {path.stat().st_mode & 0o777:o}"
-        for path in home.rglob("*")
-        if not path.is_symlink() and path.stat().st_mode & 0o077 and path.parent != home / "bin"
-    ]
+    open_ones = []
+    for path in home.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # SQLite's files go with the worker's end
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & 0o077 and path.parent != home / "bin":
+                open_ones.append(f"{path.relative_to(home)} {mode & 0o777:o}")
     assert open_ones == []

@@ -22,6 +22,7 @@ from tests.support.builder import running
 from tests.support.gogs import Remote
 from tests.support.interposer import interpose
 from tests.support.net import wait_until
+from tests.support.params import sample
 from tests.support.registry import Registry
 
 ERROR_500 = (
@@ -35,7 +36,7 @@ def through(tiny: Tiny, url: str) -> Tiny:
     return replace(tiny, remote=Remote(tiny.remote.url, {**tiny.remote.environ, "DOCKER_HOST": url}))
 
 
-@pytest.mark.parametrize("path", ["/build", "/containers/create", "/stop", "/rename", "/images/"])
+@pytest.mark.parametrize("path", sample(["/build", "/containers/create", "/stop", "/rename", "/images/"], "/stop", "/images/"))
 def test_an_engine_that_answers_500(path: str, make_tiny: MakeTiny, engine_url: str, tmp_path: Path) -> None:
     tiny = make_tiny()
     tiny.push("1")
@@ -110,11 +111,11 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_a_registry_that_comes_back(make_tiny: MakeTiny, registry: Registry) -> None:
-    with port(None, int(registry.host.partition(":")[2]), patience=4) as number:
+    with port(None, int(registry.host.partition(":")[2]), patience=2) as number:
         tiny = make_tiny(image=f"127.0.0.1:{number}/comes-back")
         text = tiny.push("1").text
-    assert "trying again in" in text
-    assert "is live" in text
+    assert "trying again in" in text, text
+    assert "is live" in text, text
     assert registry.tags("comes-back") == ["1", "latest"]
     assert tiny.get() == "1"
 
@@ -274,7 +275,7 @@ def test_the_git_servers_container_is_restarted(make_tiny: MakeTiny) -> None:
     assert not trial.wrong
 
 
-@pytest.mark.parametrize("logs", [True, False], ids=["with-logs", "without-logs"])
+@pytest.mark.parametrize("logs", sample([True, False], False), ids=["with-logs", "without-logs"])
 def test_the_history_is_lost(logs: bool, make_tiny: MakeTiny) -> None:
     tiny = make_tiny()
     assert "1 is live" in tiny.push("1").text

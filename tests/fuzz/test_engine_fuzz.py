@@ -40,7 +40,7 @@ from tests.support import traces
 from tests.support.recorder import Recorder
 
 ME = App("o/me", image="o/me", container="me")
-SOON = 4.0
+SOON = 8.0
 """Seconds of processor time for a megabyte of anything; what is quadratic takes minutes."""
 
 WORDS = [

@@ -25,12 +25,12 @@ class Installer:
     Attributes:
         script: install.sh, of this checkout or of a copy.
         wheels: the dependencies as files.
-        environ: on top of the environment.
+        environ: on top of the environment; no test sets up a timer on this machine.
     """
 
     script: Path
     wheels: Path
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=lambda: {"GITDEPLOY_ROOT": "/nonexistent"})
 
     def start(self, *arguments: object, prefix: Sequence[str] = ()) -> subprocess.Popen[str]:
         """Starts it with these arguments."""

@@ -44,7 +44,7 @@ def test_with_an_engine_of_its_own(installer: Installer, open_path: Path) -> Non
     text = installer.run("--demo", "--wheels", installer.wheels, prefix=own)
     assert f"No Docker Engine answers: starting one in {open_path}/gitdeploy-demo." in text
     check(text)
-    assert text.rstrip().endswith("Removing all of it\x1b[0m")
+    assert text.rstrip().endswith("Removing all of it")
     assert list(open_path.iterdir()) == []
 
 

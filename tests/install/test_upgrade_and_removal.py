@@ -159,5 +159,5 @@ def test_not_while_a_deployment_runs(installer: Installer, prepared: Gogs, lock:
     installer.install(prepared.data, *APP)
     before = listing(prepared.data)
     text = installer.run("--data", prepared.data, "--uninstall", "--purge", check=3)
-    assert f"a deployment is running: {lock} is held" in text
+    assert f"a deployment or a scheduled run is under way: {lock} is held" in text
     assert listing(prepared.data) == before

@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,10 +97,16 @@ class Builder:
         return built
 
     def sh(self, built: Built, script: str) -> str:
-        """The output of a shell script in the image; once more if there is none: a busy engine can lose it at the end."""
-        run = partial(self.client.containers.run, built.image, ["sh", "-c", script], remove=True)
-        output: bytes = run() or run()
-        return output.decode()
+        """The output of a shell script in the image, taken as it is written: a busy engine can lose the end of a log."""
+        container = self.client.containers.create(built.image, ["sh", "-c", script])
+        try:
+            output = container.attach(stream=True, stdout=True, stderr=False)
+            container.start()
+            text = b"".join(output).decode()
+            assert container.wait()["StatusCode"] == 0, text
+            return text
+        finally:
+            container.remove(force=True)
 
     def clean_up(self) -> None:
         """Removes the tag that every build has, and containers of builds that did not."""
@@ -118,7 +123,7 @@ class MemoryContext:
         self.files = found
         self.asked: list[tuple[Sequence[str], Sequence[str], Sequence[str]]] = []
 
-    def tar(self) -> Iterator[bytes]:
+    def tar(self, *, hide: bool = False) -> Iterator[bytes]:
         return pieces(archive(self.given))
 
     def files_for(

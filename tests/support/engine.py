@@ -21,6 +21,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.support.net import DIES_WITH_US, wait_until
 
@@ -60,7 +61,10 @@ class PrivateEngine:
     Attributes:
         url: for DOCKER_HOST.
         directory: holds the socket, the data root and `dockerd.log`.
+        namespaces: that it has for itself, as unshare(1) and nsenter(1) call them.
     """
+
+    namespaces: tuple[str, ...] = ("mount", "pid")
 
     def __init__(self, root: Path | None = None, features: tuple[str, ...] = ()) -> None:
         """`root`: a directory with an engine's programs, None for the installed ones; `features`: for `--feature`."""
@@ -74,41 +78,53 @@ class PrivateEngine:
         self._namespace: subprocess.Popen[str] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> PrivateEngine:
-        unshare = ["unshare", "--fork", "--pid", "--kill-child", "--mount", "--mount-proc"]
-        self._namespace = subprocess.Popen(
-            [*DIES_WITH_US, *unshare, "sh", "-euc", NAMESPACE_INIT],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._namespace.stdout is not None
-        if self._namespace.stdout.readline() != "ready\n":
-            self.close()
-            hint = "run as root with CAP_SYS_ADMIN, or give an engine in DOCKER_HOST"
-            raise RuntimeError(f"no namespaces for a private Docker Engine: {hint}")
+    def __enter__(self) -> Self:
         (self.directory / "daemon.json").write_text("{}\n")
         try:
+            self.open_namespaces()
             self.start()
         except BaseException:
             self.close()
             raise
         return self
 
+    def open_namespaces(self) -> None:
+        """Makes the namespaces in which dockerd and all its containers are to live."""
+        flags = [f"--{name}" for name in self.namespaces]
+        self._namespace = subprocess.Popen(
+            [*DIES_WITH_US, "unshare", "--fork", "--kill-child", "--mount-proc", *flags, "sh", "-euc", NAMESPACE_INIT],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._namespace.stdout is not None
+        if self._namespace.stdout.readline() != "ready\n":
+            hint = "run as root with CAP_SYS_ADMIN, or give an engine in DOCKER_HOST"
+            raise RuntimeError(f"no namespaces for a private Docker Engine: {hint}")
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
     def start(self) -> None:
         """Starts dockerd and waits until it answers; on the same data root after `kill` or `stop`."""
+        self.launch()
+        self.await_answer()
+
+    def launch(self) -> None:
+        """Starts dockerd."""
         with (self.directory / "dockerd.log").open("ab") as log:
             self._daemon = subprocess.Popen(
-                [*self._enter(), *self._command()],
+                [*self.enter(), *self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment(),
                 start_new_session=True,  # Ctrl-C reaches pytest only, which ends the engine in order
             )
+
+    def await_answer(self) -> None:
+        """Waits until the dockerd that was launched answers."""
+        assert self._daemon is not None
         try:
             wait_until(self._answers_or_died, 60, "the private Docker Engine")
         except TimeoutError:
@@ -126,6 +142,13 @@ class PrivateEngine:
 
     def close(self) -> None:
         """Ends everything and removes its files. Containers get no time to stop: they are the tests'."""
+        self.end_namespaces()
+        for controller in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")):
+            _remove_cgroup(controller / self._cgroup[1:])
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def end_namespaces(self) -> None:
+        """Ends dockerd and all that runs in its containers at once, as a loss of power does; the files stay."""
         if self._namespace is not None:
             self._namespace.kill()
             self._namespace.wait()
@@ -133,33 +156,32 @@ class PrivateEngine:
         if self._daemon is not None:
             self._daemon.wait()
             self._daemon = None
-        for controller in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")):
-            _remove_cgroup(controller / self._cgroup[1:])
-        shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill_command(self) -> list[str]:
         """A command that does what `kill` does; call `killed` after it."""
         pid = (self.directory / "dockerd.pid").read_text()
-        return [*self._enter(), "kill", "-9", pid]
+        return [*self.enter(), "kill", "-9", pid]
 
     def killed(self) -> None:
         """To be called after `kill_command` has run: the daemon can be started again."""
         assert self._daemon is not None
         self._daemon.wait()
         self._daemon = None
-        for stale in ("dockerd.pid", "docker.sock"):
-            (self.directory / stale).unlink(missing_ok=True)
+        self.remove_stale()
 
     def configure(self, **settings: object) -> None:
         """Sets what is in daemon.json, for the next start."""
         (self.directory / "daemon.json").write_text(json.dumps(settings))
 
-    def _enter(self) -> list[str]:
+    def enter(self) -> list[str]:
         """The prefix of a command that is to run in the engine's namespaces."""
+        return ["nsenter", "--target", str(self.first()), *(f"--{name}" for name in self.namespaces), "--"]
+
+    def first(self) -> int:
+        """The process id, as the tests see it, of the first process in the namespaces."""
         assert self._namespace is not None
         unshare = self._namespace.pid
-        first = Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()[0]
-        return ["nsenter", "--target", first, "--mount", "--pid", "--"]
+        return int(Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split()[0])
 
     def _command(self) -> list[str]:
         directory = self.directory
@@ -205,8 +227,13 @@ class PrivateEngine:
     def _signal(self, number: signal.Signals) -> None:
         assert self._daemon is not None
         pid = (self.directory / "dockerd.pid").read_text()
-        subprocess.run([*self._enter(), "kill", f"-{number.value}", pid], check=True)
+        subprocess.run([*self.enter(), "kill", f"-{number.value}", pid], check=True)
         self.killed()
+
+    def remove_stale(self) -> None:
+        """Removes what a dockerd that was killed has left, and what the next one would take for one that runs."""
+        for stale in ("dockerd.pid", "docker.sock"):
+            (self.directory / stale).unlink(missing_ok=True)
 
     def _fail(self, what: str) -> None:
         tail = (self.directory / "dockerd.log").read_text(errors="replace").splitlines()[-15:]

@@ -9,15 +9,17 @@ import functools
 import hashlib
 import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.contexts import BuildContext
+from gitdeploy.engine.madewith import MadeWith
 from gitdeploy.engine.ports import port_holder
 from gitdeploy.engine.types import NEVER, BuildRequest, Cancel, Container, ContainerSpec, Credentials, EngineInfo, Image, Output
 from gitdeploy.errors import Cancelled, EngineError, NotFound, RegistryError
+from tests.support.alone import InNoCluster
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -60,7 +62,7 @@ def _call(method: Method) -> Method:
     return called  # type: ignore[return-value]
 
 
-class FakeEngine:
+class FakeEngine(InNoCluster):
     """An `engine.types.Engine`.
 
     Attributes:
@@ -228,7 +230,7 @@ class FakeEngine:
         return next((c for c in self._containers.values() if ref in (c.id, c.name)), None)
 
     @_call
-    def made_with(self, container: str) -> tuple[tuple[str, str], ...]:
+    def made_with(self, container: str) -> tuple[MadeWith, ...]:
         self._found(container)
         return ()
 
@@ -311,6 +313,9 @@ class FakeEngine:
     def logs(self, container: str, tail: int) -> list[str]:
         output = self._inside[self._found(container).id].output
         return output[max(0, len(output) - tail) :]
+
+    def follow(self, container: str, tail: int) -> Iterator[str]:
+        yield from self.logs(container, tail)
 
     @_call
     def exec(self, container: str, command: Sequence[str], timeout: float = 30.0) -> tuple[int, bytes]:

@@ -168,7 +168,7 @@ def first_line(process: subprocess.Popen[bytes]) -> str:
 def assert_clean(site: HookSite) -> None:
     """Nothing of the hook is left; its sleeps may take a second to end."""
     try:
-        wait_until(lambda: site.leftovers() == [], 2, "an end of the hook without leftovers")
+        wait_until(lambda: site.leftovers() == [], 10, "an end of the hook without leftovers")
     except TimeoutError:
         assert site.leftovers() == []
 

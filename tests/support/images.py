@@ -121,12 +121,16 @@ def busybox_root() -> Root:
     return root
 
 
-def python_root() -> Root:
-    """Debian's python3 (never one of pyenv or a virtual environment) with compiled modules, on top of busybox."""
+def python_root(*, tests: bool = False) -> Root:
+    """Debian's python3 (never one of pyenv or a virtual environment) with compiled modules, on top of busybox.
+
+    `tests` adds the module unittest.
+    """
     root = busybox_root()
+    leaves_out = tuple(part for part in PYTHON_LEAVES_OUT if not (tests and part == "/unittest/"))
     for name in _output("dpkg", "-L", *PYTHON_PACKAGES).splitlines():
         path = Path(name)
-        if path.is_symlink() or not path.is_file() or any(part in name for part in PYTHON_LEAVES_OUT):
+        if path.is_symlink() or not path.is_file() or any(part in name for part in leaves_out):
             continue
         root.copy(path)
         if path.suffix == ".so":

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gitdeploy.cli import main
 from tests.support.gogs import Gogs
 
 CHECKOUT = Path(__file__).parents[2]
@@ -49,11 +54,25 @@ class Installed:
         assert check is None or done.returncode == check, f"{arguments}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
+    def within(self, *arguments: str, **environ: str) -> tuple[int, str]:
+        """What `run` does, within this process: its exit status and standard output. Python takes its time to start."""
+        assert self.home.stat().st_uid == os.geteuid(), "the command line goes on as the owner, and so would this process"
+        umask = os.umask(0o022)
+        try:
+            with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+                for key, value in {**self.environ, "GITDEPLOY_HOME": str(self.home), **environ}.items():
+                    patch.setenv(key, value)
+                status = main(arguments)
+        finally:
+            os.umask(umask)
+        return status, out.getvalue()
+
     def enrol(self, name: str, image: str, port: int, extra: str = "", **keys: str) -> None:
         """Makes the repository and enrols it; `extra` is TOML below the app's table, `keys` are options of `enrol`."""
         self.gogs.create_repository(name)
         options = [part for key, value in keys.items() for part in (f"--{key}", value)]
-        self.run("enrol", name, "--image", image, "--publish", f"127.0.0.1:{port}:80", *options)
+        status, said = self.within("enrol", name, "--image", image, "--publish", f"127.0.0.1:{port}:80", *options)
+        assert status == 0, said
         if extra:
             self.configure(extra)
 
@@ -80,19 +99,22 @@ class Installed:
 
     def history(self, app: str) -> list[dict[str, Any]]:
         """The app's deployments, newest first."""
-        found: list[dict[str, Any]] = json.loads(self.run("history", app.lower(), "--json").stdout)
+        status, said = self.within("history", app.lower(), "--json")
+        assert status == 0, said
+        found: list[dict[str, Any]] = json.loads(said)
         return found
 
 
-def install(gogs: Gogs, environ: Mapping[str, str]) -> Installed:
-    """Puts a gitdeploy that runs this checkout into the data directory."""
+def install(gogs: Gogs, environ: Mapping[str, str], within: Sequence[str] = ()) -> Installed:
+    """Puts a gitdeploy that runs this checkout into the data directory; `within` is a command's prefix, as of nsenter(1)."""
     home = gogs.data / "gitdeploy"
     for name in ("bin", "spool", "logs"):
         (home / name).mkdir(mode=0o700, parents=True)
     script = home / "bin" / "gitdeploy"
+    python = shlex.join([*within, sys.executable])
     lines = [
         "#!/bin/sh",
-        f"GITDEPLOY_HOME='{home}' PYTHONPATH='{CHECKOUT}' exec '{sys.executable}' -s -P -m gitdeploy \"$@\"",
+        f"GITDEPLOY_HOME='{home}' PYTHONPATH='{CHECKOUT}' exec {python} -s -P -m gitdeploy \"$@\"",
     ]
     script.write_text("\n".join([*lines, ""]))
     script.chmod(0o755)

@@ -48,18 +48,24 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], object], timeout: float, what: str) -> None:
-    """Returns once `condition()` is true, looked at every 10 ms; raises TimeoutError naming `what` after `timeout` seconds."""
-    end = time.monotonic() + timeout
+    """Returns once `condition()` is true; raises TimeoutError naming `what` after `timeout` seconds.
+
+    It looks every 10 ms, and more seldom where a look takes long: what is waited for needs the processor itself.
+    """
+    began = time.monotonic()
+    end = began + timeout
     while not condition():
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise TimeoutError(f"{what}: not within {timeout:g} s")
-        time.sleep(0.01)
+        time.sleep(max(0.01, 2 * (now - began)))
+        began = time.monotonic()
 
 
-def listens(port: int) -> bool:
-    """Whether something accepts TCP connections on 127.0.0.1:port."""
+def listens(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether something accepts TCP connections on that port of an address."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 def get(url: str, timeout: float = 5.0) -> str:

@@ -40,7 +40,7 @@ class Registry:
     """A running registry.
 
     Attributes:
-        host: "127.0.0.1:PORT", the first part of its image references.
+        host: "ADDRESS:PORT", the first part of its image references.
         user: "" without authentication.
     """
 
@@ -79,12 +79,14 @@ class Registry:
 
 
 @contextlib.contextmanager
-def serve(directory: Path, user: str = "", password: str = "", tokens: TokenServer | None = None) -> Iterator[Registry]:
-    """Runs a registry that stores in `directory` until the context ends.
+def serve(
+    directory: Path, user: str = "", password: str = "", tokens: TokenServer | None = None, address: str = "127.0.0.1"
+) -> Iterator[Registry]:
+    """Runs a registry that stores in `directory` until the context ends, at an address of this process's network.
 
     It wants `user` to log in if one is given, or a token of `tokens`.
     """
-    registry = Registry(f"127.0.0.1:{free_port()}", directory, user, password)
+    registry = Registry(f"{address}:{free_port()}", directory, user, password)
     config = CONFIG.format(directory=directory, host=registry.host)
     if tokens:
         config += TOKENS.format(directory=tokens.directory, realm=tokens.url, service=SERVICE, issuer=ISSUER)
@@ -101,7 +103,7 @@ def serve(directory: Path, user: str = "", password: str = "", tokens: TokenServ
             stderr=log,
         )
     try:
-        wait_until(lambda: listens(int(registry.host.partition(":")[2])), 20, f"the registry at {registry.host}")
+        wait_until(lambda: listens(int(registry.host.partition(":")[2]), address), 20, f"the registry at {registry.host}")
         yield registry
     finally:
         process.terminate()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from gitdeploy.engine.protocol import Engine
-from gitdeploy.targets.known import DEFAULT, TARGETS
+from gitdeploy.targets.byapp import TargetByApp
 from gitdeploy.targets.target import Here, Surroundings, Target
 
 
 def target_on(engine: Engine) -> Target:
     """The target that apps have if nothing else is said."""
-    return TARGETS[DEFAULT](Surroundings(lambda: engine, lambda _: lambda _: None, Here(), time.time, time.monotonic))
+    return TargetByApp(Surroundings(lambda: engine, lambda _: lambda _: None, Here(), time.time, time.monotonic))

@@ -1,0 +1,53 @@
+"""A value for each field of `Run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+EACH: Mapping[str, Any] = {
+    "command": ("serve", "--name", "$HOME"),
+    "entrypoint": ("/bin/sh", "-c"),
+    "user": "1000:1000",
+    "workdir": "/srv",
+    "hostname": "web",
+    "init": True,
+    "stop_signal": "SIGQUIT",
+    "memory": 64 << 20,
+    "memory_swap": 96 << 20,
+    "memory_reservation": 32 << 20,
+    "cpus": 1.5,
+    "cpu_shares": 512,
+    "cpuset": "0",
+    "pids_limit": 50,
+    "shm_size": 32 << 20,
+    "tmpfs": ("/run", "/tmp:size=1m,mode=1777"),
+    "read_only": True,
+    "ulimits": {"nofile": (100, 200)},
+    "oom_score_adj": 500,
+    "sysctls": {"net.core.somaxconn": "99"},
+    "no_new_privileges": False,
+    "cap_add": ("NET_ADMIN",),
+    "cap_drop": ("MKNOD", "CHOWN"),
+    "security_opt": ("seccomp=unconfined",),
+    "privileged": True,
+    "group_add": ("44",),
+    "devices": ("/dev/zero", "/dev/null:/dev/nothing:r"),
+    "gpus": "all",
+    "ipc": "none",
+    "pid": "host",
+    "userns": "host",
+    "runtime": "runsc",
+    "extra_hosts": ("db:10.0.0.5",),
+    "dns": ("10.0.0.2",),
+    "dns_search": ("example.com",),
+    "dns_options": ("ndots:2",),
+    "network_aliases": ("www",),
+    "ip": "172.30.0.10",
+    "ip6": "fd00::10",
+    "mac_address": "02:42:ac:1e:00:0a",
+    "labels": {"team": "shop"},
+    "volume_driver": "local",
+    "log_driver": "local",
+    "log_opts": {"max-size": "1m"},
+}
