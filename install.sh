@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs gitdeploy into the data directory of a Git server, upgrades it there, or takes it out again. It writes nothing
-# anywhere else, and writes there as the owner of the repositories, also when root runs it: that user could put a symbolic link
-# in the place of any file, and gains nothing by it.
+# anywhere else but the timer for scheduled jobs (set_tick), and writes there as the owner of the repositories, also when root
+# runs it: that user could put a symbolic link in the place of any file, and gains nothing by it.
 set -u
 
 usage() {
@@ -18,8 +18,9 @@ usage() {
 ./install.sh --data DIR --uninstall --purge  config, history and logs go, too
 ./install.sh --demo                          all of it in a temporary directory, to look at
 
+--no-timer      no systemd timer or cron line, which start what [apps.X.schedule] says
 --wheels DIR    takes the dependencies from files there, made with the Python version that will run them, in this checkout, by:
-                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2
+                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2 cronsim
 --mode direct   the Git server's hook starts the worker (the default): it needs Python and the Docker socket beside it
 --mode agent    a container does the work, for a Gogs without either: ./install.sh --mode agent --help
 END
@@ -37,7 +38,7 @@ fail() {
 }
 
 checkout=$(cd "$(dirname "$0")" && pwd -P) || exit 3
-data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge='' demo=''
+data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge='' demo='' timer=yes
 
 before=''
 for argument; do
@@ -70,6 +71,7 @@ while [ "$left" -gt 0 ]; do
         --all) all=yes ;;
         --uninstall) uninstall=yes ;;
         --purge) purge=yes ;;
+        --no-timer) timer='' ;;
         --demo) demo=yes ;;
         --help | -h) usage && exit 0 ;;
         *) fail "$option: no such option" "./install.sh --help" 2 ;;
@@ -154,7 +156,7 @@ make_lib() {
     fi
 }
 
-imports='import docker, dulwich, toml, loguru, h2, gitdeploy'
+imports='import docker, dulwich, toml, loguru, h2, cronsim, gitdeploy'
 
 install_program() {
     version=$(step version) || exit
@@ -188,11 +190,105 @@ refresh_hooks() {
     return "$result"
 }
 
+# What starts scheduled jobs: a timer of systemd's or a line of cron's, which looks once a minute whether there is anything to
+# look at, and then runs gitdeploy as the owner of the repositories. GITDEPLOY_ROOT is for tests: what is / else.
+
+set_tick() {
+    tick=gitdeploy-schedules-$(printf %s "$home" | cksum | cut -d ' ' -f 1)
+    units=${GITDEPLOY_ROOT-}/etc/systemd/system/$tick
+    line=${GITDEPLOY_ROOT-}/etc/cron.d/$tick
+    user=$("$python" -I -c 'import pwd, sys; print(pwd.getpwuid(int(sys.argv[1])).pw_name)' "$uid" 2>/dev/null)
+    if [ -z "$timer" ] || [ -n "$uninstall" ]; then
+        remove_tick
+        return
+    fi
+    program="$home/bin/gitdeploy schedule --tick"
+    [ -z "${DOCKER_HOST-}" ] || program="DOCKER_HOST=$DOCKER_HOST $program"
+    case $home${DOCKER_HOST-} in
+        *[!A-Za-z0-9/._+:,=@-]*) unset_tick "systemd and cron could mistake a character in: $program" ;;
+        *) write_tick ;;
+    esac
+}
+
+write_tick() {
+    if [ "$(id -u)" != 0 ]; then
+        command -v crontab >/dev/null || { unset_tick "only root can set up a timer here" && return; }
+        own_crontab || { unset_tick "crontab -l: $said" && return; }
+        said=$({ printf %s "$lines"; cron_line ''; } | LC_ALL=C crontab - 2>&1) || unset_tick "crontab: $said"
+    elif [ -d "${GITDEPLOY_ROOT-}/run/systemd/system" ]; then
+        service | put "$units.service"
+        printf '%s\n' "# $tick" '[Timer]' 'OnCalendar=*-*-* *:*:00' 'AccuracySec=1s' '' '[Install]' 'WantedBy=timers.target' |
+            put "$units.timer"
+        { systemctl daemon-reload && systemctl --quiet enable --now "$tick.timer"; } ||
+            unset_tick "systemd did not take $units.timer"
+    elif [ -d "${line%/*}" ] && { command -v cron || command -v crond; } >/dev/null; then
+        if [ -n "$user" ]; then
+            cron_line "$user " | put "$line"
+        else
+            program="setpriv --reuid=$uid --regid=$gid --groups=$gid env $program" # cron knows users by name alone
+            cron_line 'root ' | put "$line"
+        fi || unset_tick "$line cannot be written"
+    else
+        unset_tick "neither systemd nor cron runs here"
+    fi
+}
+
+# own_crontab [OPTION]…: $lines are those of the user's crontab that are not ours; if it fails, $said is why.
+own_crontab() {
+    if ! lines=$(crontab "$@" -l 2>/dev/null); then
+        said=$(LC_ALL=C crontab "$@" -l 2>&1 >/dev/null)
+        case $said in
+            *'no crontab'* | *"can't open"*'No such file'*) lines='' ;; # the second is busybox's
+            *) return 1 ;;
+        esac
+    fi
+    lines=$(printf '%s\n' "$lines" | grep -v "# $tick\$")
+    [ -z "$lines" ] || lines="$lines
+"
+}
+
+# cron_line USER: a line for cron; what it says would be mailed every minute.
+cron_line() {
+    printf '%s\n' "* * * * * ${1}test ! -e $home/schedules || $program >/dev/null 2>&1 # $tick"
+}
+
+# KillMode: a run outlives the look that starts it. LogLevelMax: else the journal tells of every minute.
+service() {
+    printf '%s\n' "# $tick" '[Unit]' "Description=gitdeploy starts scheduled jobs of $home" "ConditionPathExists=$home/schedules" \
+        '' '[Service]' 'Type=oneshot' "User=$uid" "Group=$gid" 'KillMode=process' 'LogLevelMax=err' "ExecStart=/usr/bin/env $program"
+}
+
+# put FILE: writes it, unless that is in it already.
+put() {
+    new=$(cat)
+    [ "$(cat "$1" 2>/dev/null)" = "$new" ] || { printf '%s\n' "$new" >"$1" && chmod 644 "$1"; }
+}
+
+unset_tick() {
+    say "no timer for scheduled jobs ([apps.X.schedule]): $1"
+    say "    if there are any, have this run every minute: $program"
+}
+
+remove_tick() {
+    if [ -e "$units.timer" ]; then
+        systemctl --quiet disable --now "$tick.timer"
+        rm -f "$units.timer" "$units.service"
+        systemctl daemon-reload
+    fi
+    [ ! -e "$line" ] || rm -f "$line"
+    set --
+    [ "$(id -u)" != 0 ] || set -- -u "${user:-root}" # its owner may have installed it before
+    if crontab "$@" -l 2>/dev/null | grep -q "# $tick\$" && own_crontab "$@"; then
+        printf %s "$lines" | crontab "$@" - || say "take the line out of the crontab of $user that ends with: # $tick"
+    fi
+}
+
 check_usage "$@"
 find_python
 
 if [ -n "$uninstall" ]; then
     step uninstall "$data" "$purge" "$uid" "$gid" || exit
+    set_tick # behind what may be refused: an installation that stays keeps its timer
     rmdir "$home" 2>/dev/null # its owner may not, in a directory of root's
     say "gitdeploy is out of $data; the apps run on"
     exit 0
@@ -207,5 +303,6 @@ elif [ -n "$repo" ]; then
     gitdeploy enrol "$repo" "$@" || exit
 fi
 refresh_hooks || exit
+set_tick
 gitdeploy enrol --later || say "until that is put right, no new repository is enrolled by itself; all else is done"
 say "gitdeploy is in $home. Look whether everything is right: $home/bin/gitdeploy doctor"
