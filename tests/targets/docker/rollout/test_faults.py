@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -86,14 +87,23 @@ def crashes_since(client: docker.DockerClient, app: str, began: float) -> int:
 
 
 def test_a_release_that_crashes_under_traffic(overlapping: Site, docker_client: docker.DockerClient) -> None:
-    """Requests that were in it when it crashed are lost, and no others; its restart policy may let it crash again."""
+    """Requests that were in it when it crashed are lost; its restart policy may let it crash again.
+
+    Once three of HAProxy's checks have failed it answers 503 itself, until requests are led back: how many of those there are
+    is a matter of how slow the machine is, so they are counted apart. A quick one is back before.
+    """
     names, version = overlapping.names(), get(overlapping.url)
     began = time.time()
     with Load(overlapping.port) as load, pytest.raises(StageFailed) as failed:
         overlapping.deploy("2", CRASH_AFTER="5")
     crashes = crashes_since(docker_client, overlapping.app.name, began)
     assert "the new container exited" in failed.value.reason or "HAProxy lost the new container" in failed.value.reason
-    assert sum(sum(errors.values()) for errors in load.lost.values()) <= 4 * crashes
+    lost = Counter[str]()
+    for errors in load.lost.values():
+        lost.update(errors)
+    waited = lost.pop("HTTP 503", 0)
+    assert lost.total() <= 4 * crashes, (lost, waited)
+    assert not waited or load.findings.longest_gap >= 0.5, waited
     assert get(overlapping.url) == version
     assert overlapping.names() == names
     overlapping.deploy("3")
