@@ -33,6 +33,7 @@ class Scene:
     clone: SampleApp
     engine: FakeEngine
     stop: CancelFlag = field(default_factory=CancelFlag)
+    reader: int = -1
     _names: int = 0
 
     def push(self, version: str, trigger: Trigger = "push", commit: str = "") -> PushRecord:
@@ -48,11 +49,13 @@ class Scene:
         subprocess.run([*command, self.clone.path, f"+HEAD:{ref}"], check=True)
 
     def record(self, ref: RefUpdate, trigger: Trigger = "push", console: str = "") -> PushRecord:
-        """Puts a record into the spool; `console` is a word: its FIFO is made."""
+        """Puts a record into the spool; `console` is a word: its FIFO is made, and opened as `reader`."""
         self._names += 1
         name = f"{int(time.time()) + self._names}-{self._names}"
         if console:
-            os.mkfifo(self.site.spool.directory / f"{name}.console")
+            fifo = self.site.spool.directory / f"{name}.console"
+            os.mkfifo(fifo)
+            self.reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)  # a line that nobody can read yet is not kept
         record = PushRecord(name, APP, "", (ref,), user="alice", trigger=trigger, console=f"{name}.console" if console else "")
         self.site.spool.add(record)
         return record

@@ -108,9 +108,9 @@ def test_who_pushes_during_recovery_is_told_what_they_wait_for(scene: Scene, mon
     told: list[bytes] = []
 
     def slow(*_: object, **__: object) -> int:
-        later = scene.record(RefUpdate("0" * 40, scene.row(first).commit_id or "a" * 40, "refs/heads/main"), console="yes")
-        reader = os.open(scene.site.spool.directory / later.console, os.O_RDONLY | os.O_NONBLOCK)
-        wait_until(lambda: b"yours is next" in (told.append(_read(reader)) or b"".join(told)), 10, "a word")
+        scene.record(RefUpdate("0" * 40, scene.row(first).commit_id or "a" * 40, "refs/heads/main"), console="yes")
+        reader = scene.reader
+        wait_until(lambda: b"yours is next" in (told.append(_read(reader)) or b"".join(told)), 20, "a word")
         threading.Thread(target=lambda: (os.set_blocking(reader, True), os.read(reader, 10000)), daemon=True).start()
         return 0
 
