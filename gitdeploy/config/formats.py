@@ -69,6 +69,10 @@ CONSTRAINT = matching(
     r" ?[!=]= ?[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}",
     'a placement constraint such as "node.labels.zone==a" or "node.hostname!=box1"',
 )
+NODE_LABEL = matching(
+    r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127}==[A-Za-z0-9][A-Za-z0-9._:/-]{0,127})?",
+    'a label of machines such as "entry==yes", or ""',
+)
 SPREAD = matching(r"(?:node|engine)\.labels\.[A-Za-z0-9][A-Za-z0-9._-]{0,127}", 'a node label such as "node.labels.zone"')
 RESTART = matching(
     r"no|always|unless-stopped|on-failure(?::[1-9][0-9]{0,3})?",

@@ -169,6 +169,7 @@ _APP = (
     Key("router.mode", choice("http", "tcp"), "http | tcp", "allow"),
     Key("router.proxy_protocol", FLAG, "send the PROXY protocol to the app (tcp mode)", "allow"),
     Key("router.drain_timeout", duration("0s", "1d"), "what running requests get after the switch", "allow"),
+    Key("router.nodes", f.NODE_LABEL, "swarm: each machine with this label has a router", example="entry==yes"),
     Key(
         "router.labels",
         named(f.LABEL, SETTING),

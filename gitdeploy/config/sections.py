@@ -150,6 +150,7 @@ class Router:
         proxy_protocol: send the PROXY protocol to the app (tcp mode).
         drain_timeout: seconds that running requests get after the switch.
         labels: put on the app's containers, for Traefik or Caddy ("external").
+        nodes: "label==value" of the cluster's machines that each have a router; "" for one router, on gitdeploy's own machine.
     """
 
     kind: Literal["haproxy", "external"] = "haproxy"
@@ -158,6 +159,7 @@ class Router:
     proxy_protocol: bool = False
     drain_timeout: float = 30.0
     labels: Mapping[str, str] = field(default_factory=lambda: EMPTY, repr=False)
+    nodes: str = ""
 
 
 @dataclass(frozen=True)

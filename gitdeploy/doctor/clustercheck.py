@@ -54,7 +54,7 @@ def examine_cluster(apps: Iterable[App], engine: Engine, taken: Taken | None) ->
         except StageFailed as error:
             yield from_error("cluster", error, app=app.name)
         yield from judge_placement(app, nodes, _platform(engine, cluster, app, nodes))
-        for part in processes(app):
+        for part in (part for part in processes(app) if not part.router.nodes):  # whose ports may all be on other machines
             yield from judge_ports(part, containers, _has_ports(cluster, part), taken)
 
 

@@ -108,6 +108,7 @@ class ServiceSpec:
         restart: as in `App.restart`.
         constraints: each "node.labels.zone==a"; all must hold.
         spread: node labels over whose values tasks are spread evenly, "node.labels.zone".
+        everywhere: whether each machine that fits has one task, whatever `replicas` says.
     """
 
     name: str
@@ -127,6 +128,7 @@ class ServiceSpec:
     secrets: tuple[SecretFile, ...] = ()
     constraints: tuple[str, ...] = ()
     spread: tuple[str, ...] = ()
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,15 @@ class Cluster(Protocol):
     def resize_service(self, service: str, replicas: int, credentials: Credentials) -> None:
         """Have so many tasks of it; those that stay are not touched. Asked again where the service changed meanwhile."""
 
+    def replace_service(self, service: str, spec: ServiceSpec, credentials: Credentials) -> None:
+        """Make it what the spec says, its name apart; tasks that are not are replaced one after the other, each ends first."""
+
+    def kept_service(self, service: str) -> object:
+        """Return all that a service is, for `restore_service` alone to read. Raises NotFound."""
+
+    def restore_service(self, service: str, kept: object) -> None:
+        """Make a service what it was when `kept_service` was asked."""
+
     def label_service(self, service: str, labels: Mapping[str, str]) -> None:
         """Set these labels of the service, beside those that it has; no task is touched ("" removes one)."""
 
@@ -223,6 +234,9 @@ class Cluster(Protocol):
 
         Raises EngineError where a network of that name is no overlay that containers may join.
         """
+
+    def subnet(self, network: str) -> str:
+        """Return the addresses of an overlay network, "10.0.3.0/24", once the cluster has given it some. Raises EngineError."""
 
     def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         """Keep a secret and return its id; one of that name with these labels, made before, is taken as it is."""

@@ -36,6 +36,9 @@ class ScopedCluster(SwarmCluster):
     def create_service(self, spec: ServiceSpec, credentials: Credentials) -> str:
         return super().create_service(replace(spec, labels=self._scope.marked(spec.labels)), credentials)
 
+    def replace_service(self, service: str, spec: ServiceSpec, credentials: Credentials) -> None:
+        super().replace_service(service, replace(spec, labels=self._scope.marked(spec.labels)), credentials)
+
     def ensure_overlay(self, name: str, labels: Labels) -> str:
         return super().ensure_overlay(name, self._scope.marked(labels))
 

@@ -51,7 +51,7 @@ def service_creation(spec: ServiceSpec) -> dict[str, Any]:
             "Networks": [{"Target": network, "Aliases": _aliases(spec, network)} for network in spec.networks],
             "LogDriver": _log(spec.run),
         },
-        "Mode": {"Replicated": {"Replicas": spec.replicas}},
+        "Mode": {"Global": {}} if spec.everywhere else {"Replicated": {"Replicas": spec.replicas}},
         "EndpointSpec": {"Mode": "dnsrr", "Ports": [_port(port) for port in spec.publish]},
     }
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import copy
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,9 @@ PASSED = "update out of sequence"
 
 ALONE = "not a swarm manager"
 """What the engine says, with HTTP 503, if it is in no cluster or a worker of one. Without a leader it says something else."""
+
+ALLOCATION = 15.0
+"""Seconds for the cluster to give a new network its addresses."""
 
 SILENCE = 5.0
 """Seconds without another byte after which logs are taken for whole: some tasks' may never come."""
@@ -73,6 +77,21 @@ class SwarmCluster:
             spec["Mode"]["Replicated"]["Replicas"] = replicas
 
         self._change(service, resize, credentials)
+
+    def replace_service(self, service: str, spec: ServiceSpec, credentials: Credentials) -> None:
+        wanted = services.service_creation(spec)
+        self._change(service, lambda found: found.update({**wanted, "Name": found["Name"]}), credentials)
+
+    def kept_service(self, service: str) -> object:
+        return self._inspect(service)["Spec"]
+
+    def restore_service(self, service: str, kept: object) -> None:
+        def restore(spec: dict[str, Any]) -> None:
+            assert isinstance(kept, dict)
+            spec.clear()
+            spec.update(kept)
+
+        self._change(service, restore)
 
     def label_service(self, service: str, labels: Mapping[str, str]) -> None:
         def label(spec: dict[str, Any]) -> None:
@@ -122,6 +141,16 @@ class SwarmCluster:
                     return self._overlay(name)
             raise
         return created
+
+    def subnet(self, network: str) -> str:
+        end = time.monotonic() + ALLOCATION
+        while True:
+            pools = (inspect_network(self._api, network).get("IPAM") or {}).get("Config") or ()
+            if found := next((pool["Subnet"] for pool in pools if pool.get("Subnet")), ""):
+                return str(found)
+            if time.monotonic() > end:
+                raise EngineError(f"the cluster gave the network {network} no addresses within {ALLOCATION:.0f} s")
+            time.sleep(0.1)
 
     def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         body = {"Name": name, "Labels": dict(labels), "Data": base64.b64encode(data).decode()}

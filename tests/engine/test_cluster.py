@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ def test_names_ports_and_addresses(place: Place) -> None:
     network = place.name()
     id = place.cluster.ensure_overlay(network, {OWN: place.run})
     assert place.cluster.ensure_overlay(network, {OWN: "another"}) == id
+    assert re.fullmatch(r"10\.[0-9.]+/24", place.cluster.subnet(network))
     web = sh("echo hello >/tmp/index.html; exec httpd -f -h /tmp -p 80", network_aliases=("www",))
     port = Publish("", 18080, 80)
     names = {"networks": (network,), "own_network": network, "aliases": ("shop",), "publish": (port,)}

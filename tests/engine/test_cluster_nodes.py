@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gitdeploy.engine.client import connect
-from gitdeploy.errors import EngineError
-from tests.engine.swarm import OWN, PATIENCE, Place
+from gitdeploy.errors import EngineError, NotFound
+from tests.engine.swarm import OWN, PATIENCE, Place, nobody
 from tests.support.net import wait_until
 
 CHECKOUT = Path(__file__).parent.parent.parent
@@ -26,6 +26,29 @@ def test_a_worker_is_asked_for_nothing(three: Place) -> None:
         worker.cluster().services({})
     assert refused.value.status == 503
     worker.close()
+
+
+def test_a_service_of_each_machine_is_made_another_and_what_it_was(three: Place) -> None:
+    service = three.service(everywhere=True, replicas=0, constraints=("node.hostname!=node1",))
+    names = {node.id: node.name for node in three.cluster.nodes()}
+
+    def where(count: int) -> list[str]:
+        return sorted(names[task.node] for task in three.await_running(service, count))
+
+    assert where(2) == ["node2", "node3"]
+    spec, kept = three.cluster.service(service), three.cluster.kept_service(service)
+    assert spec is not None
+    other = three.spec(everywhere=True, labels={OWN: three.run, "other": "1"}, constraints=("node.hostname==node2",))
+    three.cluster.replace_service(service, other, nobody)
+    now = three.cluster.service(service)
+    assert now is not None
+    assert (now.name, now.labels.get("other")) == (spec.name, "1")
+    assert where(1) == ["node2"]
+    three.cluster.restore_service(service, kept)
+    assert where(2) == ["node2", "node3"]
+    assert three.cluster.service(service) == spec
+    with pytest.raises(NotFound):
+        three.cluster.kept_service(f"{spec.name}-other")
 
 
 @pytest.mark.exhaustive

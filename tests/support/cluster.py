@@ -185,9 +185,16 @@ class SwarmNodes:
 
     def set_availability(self, node: ClusterNode, availability: str) -> None:
         """Has the cluster use a node ("active"), use it for nothing new ("pause"), or empty it ("drain")."""
+        self._specify(node, Availability=availability)
+
+    def label(self, node: ClusterNode, **labels: str) -> None:
+        """Gives a node these labels and no others."""
+        self._specify(node, Labels=labels)
+
+    def _specify(self, node: ClusterNode, **values: object) -> None:
         with self.client() as client:
             found = next(one for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.name)
-            found.update({**found.attrs["Spec"], "Availability": availability})
+            found.update({**found.attrs["Spec"], **values})
 
     def heal(self, timeout: float = 60) -> None:
         """Makes it as it was: every machine and engine runs, every node is ready and takes tasks."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from gitdeploy.config.attachments import Publish
 from gitdeploy.config.model import App
 from gitdeploy.config.runoptions import Run
 from gitdeploy.engine.protocol import Engine
@@ -13,6 +14,9 @@ from gitdeploy.releases.release import APP, ROLE, process_label, target_label
 from gitdeploy.targets.docker.ownership import containers_of
 from gitdeploy.targets.router.haproxy import Haproxy
 from gitdeploy.targets.router.haproxycfg import ALIAS, DIRECTORY, FILE, GIVE_UP, Settings, published, render
+
+Make = Callable[[Engine, str, Settings], Haproxy]
+"""Takes the id of a router's container."""
 
 IMAGE = "gitdeploy.router-image"
 """Label of a router: router.image as it was when it was made. The container itself is made of that image's id."""
@@ -33,6 +37,11 @@ def router_name(app: App) -> str:
     return f"{app.container}.router" if app.target == "docker" else f"{app.container}.{app.target}.router"
 
 
+def router_names(app: App) -> tuple[str, str]:
+    """Return that name, and the one of a router that is made while there is another."""
+    return router_name(app), router_name(app).replace(app.container, f"{app.container}.0", 1)
+
+
 def network_name(app: App) -> str:
     """Return the app's own network, on which the router finds its containers."""
     return f"gitdeploy.{app.container}"
@@ -48,6 +57,11 @@ def find(engine: Engine, app: App) -> list[Container]:
     return sorted(containers_of(engine, app, "router"), key=lambda c: not c.running)
 
 
+def held_ports(app: App) -> tuple[Publish, ...]:
+    """Return the ports of this machine that the app's router container holds. Pure."""
+    return () if app.router.nodes and app.target == "swarm" else published(app)
+
+
 def image_name(router: Container) -> str:
     """Return what router.image was when this router was made. Pure."""
     return router.labels.get(IMAGE) or router.image_ref
@@ -55,7 +69,7 @@ def image_name(router: Container) -> str:
 
 def fits(container: Container, app: App) -> bool:
     """Return whether a router has the ports and the image that the app asks for; neither can be changed later. Pure."""
-    return image_name(container) == app.router.image and set(container.publish) == set(published(app))
+    return image_name(container) == app.router.image and set(container.publish) == set(held_ports(app))
 
 
 def require_image(engine: Engine, app: App, routers: Sequence[Container], credentials: Credentials, output: Output) -> str:
@@ -126,48 +140,50 @@ def check(engine: Engine, app: App, settings: Settings, image: str) -> None:
         engine.remove(container, force=True)
 
 
-def create(engine: Engine, app: App, settings: Settings, image: str, network: str = "") -> Haproxy:
+def create(engine: Engine, app: App, settings: Settings, image: str, *networks: str, make: Make = Haproxy) -> Haproxy:
     """Return a new router of that image, without servers, not started; `settle` gives it its name.
 
-    `network`: one that there is, "" for the app's own bridge, which is made if there is none.
+    `networks`: that there are, none for the app's own bridge, which is made if there is none.
     """
-    if not network:
-        network = network_name(app)
-        engine.ensure_network(network, {APP: app.name})
+    if not networks:
+        networks = (network_name(app),)
+        engine.ensure_network(*networks, {APP: app.name})
     name = _free_name(engine, app)
     engine.remove(name, force=True)
     spec = ContainerSpec(
         name=name,
         image=image,
         command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/{FILE}"),
-        publish=published(app),
-        networks=(network,),
+        publish=held_ports(app),
+        networks=networks,
         aliases=(ALIAS,),
         labels={APP: app.name, ROLE: "router", IMAGE: app.router.image, **process_label(app), **target_label(app)},
         restart=LASTING,
         run=Run(sysctls=GIVE_UP) if settings.services else Run(),
     )
-    router = Haproxy(engine, engine.create(spec), settings)
+    router = make(engine, engine.create(spec), settings)
     router.load(())
     return router
 
 
 def _free_name(engine: Engine, app: App) -> str:
     """Return the name to make a router by: one that no router bears which runs."""
-    between = router_name(app).replace(app.container, f"{app.container}.0", 1)
+    own, between = router_names(app)
     if app.target == "docker":  # which renames it later
         return between
-    there = {name: container for name in (router_name(app), between) if (container := engine.container(name))}
-    unused = [name for name in (router_name(app), between) if name not in there]
+    there = {name: container for name in (own, between) if (container := engine.container(name))}
+    unused = [name for name in (own, between) if name not in there]
     return next(iter([*unused, *(name for name, container in there.items() if not container.running)]), between)
 
 
-def revive(engine: Engine, routers: Sequence[Container], wanted: Settings, output: Output) -> Haproxy | None:
+def revive(
+    engine: Engine, routers: Sequence[Container], wanted: Settings, output: Output, make: Make = Haproxy
+) -> Haproxy | None:
     """Return an app's router, running and answering; None if there is none, or none that can be started."""
     if not routers:
         return None
     container = routers[0]
-    router = Haproxy(engine, container.id, wanted)
+    router = make(engine, container.id, wanted)
     try:
         if container.running:
             router.look()
@@ -195,10 +211,9 @@ def settle(engine: Engine, app: App, container: str) -> None:
         engine.rename(container, router_name(app))
 
 
-def discard(engine: Engine, app: App, network: str = "") -> None:
-    """Remove the app's routers, and its network once no container is on it; "" for the app's own bridge."""
-    network = network or network_name(app)
+def discard(engine: Engine, app: App, *networks: str) -> None:
+    """Remove the app's routers, and its networks once no container is on them; none given: the app's own bridge."""
     for router in find(engine, app):
         engine.remove(router.id, force=True)
-    if network in engine.networks({APP: app.name}):
+    for network in set(networks or [network_name(app)]).intersection(engine.networks({APP: app.name})):
         engine.remove_network(network)

@@ -6,7 +6,6 @@ busybox's or another `nc`, or with bash, can be the router's.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +19,6 @@ from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.targets.router import runtime
 from gitdeploy.targets.router.addressing import addressed
 from gitdeploy.targets.router.haproxycfg import (
-    ADMIN_PORT,
     DIRECTORY,
     FILE,
     PREVIOUS,
@@ -32,16 +30,16 @@ from gitdeploy.targets.router.haproxycfg import (
     render,
     shape,
 )
+from gitdeploy.targets.router.preamble import ADMIN_PORT
 from gitdeploy.targets.router.runtime import Counts
 
-CLIENT = f"""\
-if command -v nc >/dev/null; then printf '%s\\n' "$1" | nc 127.0.0.1 {ADMIN_PORT}
-else exec bash -c 'exec 3<>/dev/tcp/127.0.0.1/{ADMIN_PORT} && printf "%s\\n" "$1" >&3 && cat <&3' bash "$1"
+CLIENT = """\
+if command -v nc >/dev/null; then printf '%s\\n' "$1" | nc "$2" "$3"
+else bash -c 'exec 3<>"/dev/tcp/$2/$3" && printf "%s\\n" "$1" >&3 && cat <&3' bash "$1" "$2" "$3"
 fi"""
-"""Sends one line of commands and prints the answers; HAProxy closes the connection after them."""
+"""Sends one line of commands to a host's port and prints the answers; HAProxy closes the connection after them."""
 
-LINE = 8000
-"""Bytes of commands in one line: HAProxy takes less than tune.bufsize."""
+HERE = ("127.0.0.1", ADMIN_PORT)
 
 ASK = 10.0
 """Seconds for one question to HAProxy: it answers at once, and must not hold the app if it does not."""
@@ -54,6 +52,9 @@ TICK = 0.05
 
 class Haproxy:
     """The router of one app; the app's lock keeps others from using it at the same time."""
+
+    TAKES_OVER = "less than a second"
+    """How long it takes from the release of the ports until it serves, in words."""
 
     def __init__(self, engine: Engine, container: str, settings: Settings) -> None:
         """`container`: id of the router's container, running or not."""
@@ -82,7 +83,7 @@ class Haproxy:
     def look(self) -> None:
         """Ask a running HAProxy for its servers and its configuration. Raises StageFailed if it does not answer."""
         text = self._ask(["show info", runtime.STATE])
-        self._digest = _digest(text.encode())
+        self._digest = runtime.digest(text.encode())
         self._seen = runtime.servers_state(text)
         # All backends agree, unless a change was interrupted.
         slots = self._seen.get(health_backend(self.settings)) or next(iter(self._seen.values()), {})
@@ -104,7 +105,7 @@ class Haproxy:
         for _ in range(2):  # the second time if HAProxy was started again since it was looked at
             text = self._ask([*runtime.changes(ports, self._seen, self._table), runtime.STATE])
             self._seen = runtime.servers_state(text)
-            if all(_essence(self._seen.get(name, {})) == _essence(self._table) for name in ports):
+            if all(runtime.essence(self._seen.get(name, {})) == runtime.essence(self._table) for name in ports):
                 return
         raise StageFailed("HAProxy did not take over its servers", tail=[line for line in text.splitlines() if line][-5:])
 
@@ -117,7 +118,10 @@ class Haproxy:
 
     def slots(self) -> dict[str, list[Counts]]:
         """Return the same for each slot of an alias: one of a container; several of a service, each of a task or of nobody."""
-        found = runtime.statistics(self._ask([runtime.STATISTICS]))
+        return self._sorted(self._ask([runtime.STATISTICS]))
+
+    def _sorted(self, statistics: str) -> dict[str, list[Counts]]:
+        found = runtime.statistics(statistics)
         order = sorted(found, key=lambda name: name != health_backend(self.settings))  # whose checks count comes first
         together: dict[str, list[Counts]] = {}
         for slot, server in sorted(self._table.items()):
@@ -130,14 +134,24 @@ class Haproxy:
         slots = self.slots()
         return sum(counts.reached for alias in aliases for counts in slots.get(alias, ()))
 
+    def prepare(self) -> None:
+        """Do what can be done of a start while something else still holds the ports. Raises EngineError, StageFailed."""
+
     def start(self) -> None:
         """Start the container and wait until HAProxy answers. Raises EngineError for a taken port, StageFailed."""
         self.engine.start(self.container)
         self._await_answer("start")
 
+    def stop(self) -> None:
+        """Stop serving at once. Raises EngineError."""
+        self.engine.stop(self.container, 0)
+
+    def give_up(self) -> None:
+        """Let go of what else there is but the container, before that is removed. Raises EngineError."""
+
     def restart(self) -> None:
         """End HAProxy at once, if it runs, and start it with its file as it is. Raises EngineError, StageFailed."""
-        self.engine.stop(self.container, 0)
+        self.stop()
         self.start()
 
     def file(self, name: str = FILE) -> bytes:
@@ -166,17 +180,17 @@ class Haproxy:
         self.engine.put_files(self.container, DIRECTORY, {FILE: addressed(previous, known)})
         if _alive(self.engine.container(self.container)):
             self.engine.signal(self.container, "HUP")
-            self._await_answer("read its old configuration", _digest(previous))
+            self._await_answer("read its old configuration", runtime.digest(previous))
         else:
             self.restart()
         self.engine.put_files(self.container, DIRECTORY, {FILE: previous})
 
     def mend(self) -> None:
         """Put the file back that a running HAProxy has read, if a crash came between a new file and the reload."""
-        if _digest(self.file()) == self._digest:
+        if runtime.digest(self.file()) == self._digest:
             return
         with suppress(StageFailed):
-            if _digest(previous := self.file(PREVIOUS)) == self._digest:
+            if runtime.digest(previous := self.file(PREVIOUS)) == self._digest:
                 self.engine.put_files(self.container, DIRECTORY, {FILE: previous})
 
     def _write(self, servers: Iterable[Backend], more: Mapping[str, bytes]) -> None:
@@ -201,13 +215,16 @@ class Haproxy:
             time.sleep(TICK)
         raise StageFailed(f"HAProxy did not {what}: {silence}", tail=self.engine.logs(self.container, 10))
 
-    def _ask(self, commands: Sequence[str]) -> str:
-        """Return the answers to these commands, together. Raises StageFailed if HAProxy is not there to answer."""
-        answers = [self._ask_line(line) for line in _lines(commands)]
+    def _ask(self, commands: Sequence[str], whom: tuple[str, int] = HERE) -> str:
+        """Return the answers to these commands, together. Raises StageFailed if HAProxy is not there to answer.
+
+        `whom`: address and port, as the router's own container reaches it.
+        """
+        answers = [self._ask_line(line, whom) for line in runtime.lines(commands)]
         return "".join(answers)
 
-    def _ask_line(self, line: str) -> str:
-        code, output = self._exec(["sh", "-c", CLIENT, "sh", line])
+    def _ask_line(self, line: str, whom: tuple[str, int]) -> str:
+        code, output = self._exec(["sh", "-c", CLIENT, "sh", line, whom[0], str(whom[1])])
         if code != 0 or not output:
             raise StageFailed(f"HAProxy does not answer: {output.decode(errors='replace').strip() or f'exit code {code}'}")
         return output.decode(errors="replace")
@@ -222,26 +239,5 @@ class Haproxy:
             raise StageFailed(f"the router {container.name} is {container.state}: {error.reason}", "deploy again") from error
 
 
-def _essence(table: Mapping[int, Backend]) -> dict[int, tuple[str, int]]:
-    """Without addresses, which Docker's DNS may have corrected meanwhile."""
-    return {slot: (server.alias, server.weight) for slot, server in table.items()}
-
-
-def _digest(text: bytes) -> str:
-    """Return the digest of a configuration file, or of an answer to `show info`."""
-    found = re.search(rb"^\s*description:? ([0-9a-f]+)$", text, re.MULTILINE)
-    return found[1].decode() if found else ""
-
-
 def _alive(container: Container | None) -> bool:
     return container is not None and container.running
-
-
-def _lines(commands: Sequence[str]) -> list[str]:
-    """Return the commands in lines short enough for HAProxy."""
-    lines = [""]
-    for command in commands:
-        if lines[-1] and len(lines[-1]) + len(command) > LINE:
-            lines.append("")
-        lines[-1] += f"{';' if lines[-1] else ''}{command}"
-    return lines

@@ -20,12 +20,10 @@ from gitdeploy.config.model import App
 from gitdeploy.config.sections import Health, Router
 from gitdeploy.errors import StageFailed
 from gitdeploy.targets.check import Check
+from gitdeploy.targets.router.preamble import control_section, defaults_section, global_section, resolvers_section
 
 LISTEN = 8000
 """First port in the router's container, one more for each further port of the app: no privilege is needed for any of them."""
-
-ADMIN_PORT = 7999
-"""Of the runtime API, on the loopback interface of the router's own network namespace: only `docker exec` gets there."""
 
 FILE = "gitdeploy-haproxy.cfg"
 PREVIOUS = f"{FILE}.previous"
@@ -70,6 +68,7 @@ class Settings:
         slots: how many servers there may be.
         http_check: whether HAProxy asks what the deployment asked, instead of a TCP connect.
         services: whether aliases are those of Swarm services, whose tasks come, go and move to other machines.
+        control: the control network where there are routers on several machines, "10.0.3.0/24"; else "".
     """
 
     app: str
@@ -80,6 +79,7 @@ class Settings:
     slots: int
     http_check: bool
     services: bool = False
+    control: str = ""
 
 
 def settings(app: App, check: Check, servers: int, *, services: bool = False) -> Settings:
@@ -124,80 +124,16 @@ def render(s: Settings, table: Table) -> bytes:
 
 
 def _lines(s: Settings, table: Table, digest: str) -> list[str]:
-    lines = [*_global(s, digest), *_defaults(s), *_resolvers(s)]
+    lines = [*global_section(s, digest), *defaults_section(s), *resolvers_section(s)]
     for number, port in enumerate(s.ports):
         lines += [*_frontend(number, port), *_backend(s, port)]
         lines += [_server(s, port, slot, table.get(slot)) for slot in range(1, s.slots + 1)]
-    return lines
+    return lines + (control_section(s) if s.control else [])
 
-
-def _global(s: Settings, digest: str) -> list[str]:
-    return [
-        f"# {s.app}: made by gitdeploy, which overwrites changes",
-        "global",
-        f"    description {digest}",
-        "    log stdout format raw local0 notice",
-        f"    stats socket ipv4@127.0.0.1:{ADMIN_PORT} level admin",
-        "    stats timeout 10s",
-        "    fd-hard-limit 20000",  # else memory is set aside for a million connections where the engine allows that many
-        "    tune.bufsize 32768",  # limits the size of request headers, to what application servers take
-        f"    hard-stop-after {_milliseconds(s.router.drain_timeout)}",
-    ]
-
-
-_MANY_MACHINES = [f"    {line}" for line in ("srvtcpka-idle 5s", "srvtcpka-intvl 5s", "srvtcpka-cnt 1")]
-"""A machine that is gone ends no connection: what waits for it is to fail, and be repeated elsewhere if it may, not hang."""
 
 GIVE_UP = {"net.ipv4.tcp_retries2": "5"}
 """The same for what it never acknowledged: after 13 s instead of 15 minutes; HAProxy 2.6 heeds no `tcp-ut` of a server that DNS
 tells the address of. Of the container's own network."""
-
-
-def _defaults(s: Settings) -> list[str]:
-    """Timeouts long enough that what worked without a router works with one."""
-    common = [
-        "defaults",
-        f"    mode {s.router.mode}",
-        f"    timeout connect {'2s' if s.services else '5s'}",
-        "    timeout client 1h",
-        "    timeout server 1h",
-        "    timeout tunnel 1d",
-        f"    timeout check {_milliseconds(s.health.timeout)}",
-        "    option clitcpka",
-        "    option srvtcpka",
-        "    retries 3",
-        "    option redispatch 1",
-        "    default-server check inter 500ms fastinter 250ms downinter 250ms fall 3 rise 1",
-        f"    default-server init-addr {'none' if s.services else 'libc,none'} resolvers docker resolve-prefer ipv4",
-        *(_MANY_MACHINES if s.services else []),
-    ]
-    if s.router.mode == "tcp":
-        return [*common, "    balance leastconn"]
-    return [
-        *common,
-        "    balance roundrobin",
-        "    timeout http-keep-alive 10m",
-        "    option forwardfor",
-        "    option idle-close-on-response",  # a reload must not close a connection on which a request is on its way
-        "    retry-on conn-failure empty-response",
-    ]
-
-
-def _resolvers(s: Settings) -> list[str]:
-    """Docker's DNS. A name it does not know for a while leaves a server as it is: the checks tell whether it serves.
-
-    An address that an answer no longer has is let go at once (hold obsolete is 0): another container may be given it.
-    """
-    return [
-        "resolvers docker",
-        "    nameserver docker 127.0.0.11:53",
-        *(["    accepted_payload_size 8192"] if s.services else []),  # 512 bytes hold few tasks
-        "    resolve_retries 3",
-        "    timeout resolve 1s",
-        "    timeout retry 1s",
-        "    hold valid 1s",
-        *(f"    hold {why} 30s" for why in ("nx", "other", "refused", "timeout")),
-    ]
 
 
 def _frontend(number: int, port: int) -> list[str]:
@@ -244,7 +180,3 @@ def quoted(text: str) -> str:
     if not text.isprintable():
         raise StageFailed(f"[apps.X.health]: expected printable text, found {text!r}", "correct it, commit and push")
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{max(1, round(seconds * 1000))}ms"

@@ -6,7 +6,8 @@ Commands and columns: https://docs.haproxy.org/2.6/management.html#9.3 ("set ser
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -18,6 +19,9 @@ STATISTICS = "show stat -1 4 -1"
 
 NOWHERE = "255.255.255.255"
 """Stands for an address that Docker's DNS is yet to tell: what the slot had last could answer the checks in its place."""
+
+LINE = 8000
+"""Bytes of commands in one line: HAProxy takes less than tune.bufsize."""
 
 _MAINTENANCE = 0x01 | 0x02
 """Bits of srv_admin_state: by command, inherited. Without an address (0x20) a server is still in its slot."""
@@ -147,6 +151,27 @@ def statistics(text: str) -> dict[str, dict[int, Counts]]:
             check=" ".join(filter(None, ((row.get("check_status") or "").removeprefix("* "), row.get("last_chk")))),
             passed=_number(row, "check_health") > _number(row, "check_rise"),  # has no more than that without a check
         )
+    return found
+
+
+def essence(table: Mapping[int, Backend]) -> dict[int, tuple[str, int]]:
+    """Return a table without addresses, which Docker's DNS may have corrected meanwhile."""
+    return {slot: (server.alias, server.weight) for slot, server in table.items()}
+
+
+def digest(text: bytes) -> str:
+    """Return the digest of a configuration file, or of an answer to `show info`."""
+    found = re.search(rb"^\s*description:? ([0-9a-f]+)$", text, re.MULTILINE)
+    return found[1].decode() if found else ""
+
+
+def lines(commands: Sequence[str]) -> list[str]:
+    """Return the commands in lines short enough for HAProxy."""
+    found = [""]
+    for command in commands:
+        if found[-1] and len(found[-1]) + len(command) > LINE:
+            found.append("")
+        found[-1] += f"{';' if found[-1] else ''}{command}"
     return found
 
 

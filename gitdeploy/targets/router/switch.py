@@ -188,12 +188,12 @@ class ByStart:
 
     def commit(self, new: Sequence[Backend]) -> float | None:
         self.router.load([replace(server, weight=FULL) for server in new])
-        held = self.old_router is not None or self.held
-        if held:
-            self.output.line("the router takes over the ports: connections are cut once, for less than a second")
+        self.router.prepare()
+        if held := self.old_router is not None or self.held:
+            self.output.line(f"the router takes over the ports: connections are cut once, for {self.router.TAKES_OVER}")
         began = self.clock()
         if self.old_router:
-            self.engine.stop(self.old_router.container, 0)
+            self.old_router.stop()
         self.free()
         try:
             self.router.start()
@@ -208,6 +208,7 @@ class ByStart:
 
     def _remove_router(self) -> None:
         """Remove the new router; if that fails it is at least ended, for it may hold the ports."""
+        self.router.give_up()
         let_go(self.engine, self.app, self.router.container)
         self.engine.remove(self.router.container, force=True)
 

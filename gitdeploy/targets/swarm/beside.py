@@ -13,14 +13,13 @@ from functools import partial
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import RELEASE, label_number
-from gitdeploy.targets.router.container import discard, has_router
 from gitdeploy.targets.router.haproxycfg import FULL, Backend
 from gitdeploy.targets.router.runtime import Counts
 from gitdeploy.targets.strategies import draining
 from gitdeploy.targets.strategies.canary import weights
 from gitdeploy.targets.strategies.together import left_to_the_next
 from gitdeploy.targets.swarm.clusterrollout import ClusterRollout
-from gitdeploy.targets.swarm.gateway import open_gateway
+from gitdeploy.targets.swarm.gateway import open_gateway, tidy_gateway
 from gitdeploy.targets.swarm.readiness import progress
 from gitdeploy.targets.swarm.services import (
     DIRECT,
@@ -28,7 +27,6 @@ from gitdeploy.targets.swarm.services import (
     alias_of_service,
     live_labels,
     look,
-    overlay_name,
     servers_of,
     slots,
     version_of_service,
@@ -218,5 +216,4 @@ class Beside:
             for other in look(r.cluster, app).services:
                 if other.name not in kept:
                     remove_release(r.cluster, app, other.name)
-            if not has_router(app):
-                discard(r.engine, app, overlay_name(app))
+            tidy_gateway(r)

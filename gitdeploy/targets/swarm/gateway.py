@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.cluster import ClusterService
@@ -10,10 +12,13 @@ from gitdeploy.engine.ports import port_taken_by
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP
-from gitdeploy.targets.router.container import check, create, find, fits, has_router, require_image, revive
+from gitdeploy.targets.router.container import Make, check, create, discard, find, fits, has_router, require_image, revive
+from gitdeploy.targets.router.haproxy import Haproxy
 from gitdeploy.targets.router.haproxycfg import settings
 from gitdeploy.targets.router.switch import ByOthers, ByReload, ByStart, ByWeight, Switch
 from gitdeploy.targets.swarm.clusterrollout import ClusterRollout
+from gitdeploy.targets.swarm.entrance import Entrance, entry_image
+from gitdeploy.targets.swarm.entryservice import EntryService, control_network
 from gitdeploy.targets.swarm.services import DIRECT, alias_of_service, overlay_name, slots
 
 
@@ -38,26 +43,65 @@ def open_gateway(
     app = r.release.app
     if not has_router(app):
         return ByOthers()
-    network = overlay_name(app)
-    r.cluster.ensure_overlay(network, {APP: app.name})
+    networks = _networks(r)
     routers = find(r.engine, app)
     image = require_image(r.engine, app, routers, r.credentials, r.output)
     wanted = settings(app, r.check, tasks, services=True)
-    router = revive(r.engine, routers, wanted, r.output)
+    entries = EntryService(r.cluster, app, r.credentials)
+    make: Make = Haproxy
+    if app.router.nodes:
+        entries.image = entry_image(r.engine, app, image)
+        wanted = replace(wanted, control=r.cluster.subnet(networks[1]))
+        make = partial(Entrance, service=entries)
+    there = partial(Entrance, service=entries) if routers and entries.find() else make
+    router = revive(r.engine, routers, wanted, r.output, there)
     container = r.engine.container(router.container) if router else None
     if router is None or container is None or not fits(container, app):
-        require_ports(r.engine, app, {c.id for c in routers})
+        if not app.router.nodes:
+            require_ports(r.engine, app, {c.id for c in routers})
         check(r.engine, app, wanted, image)
-        new = create(r.engine, app, wanted, image, network)
+        new = create(r.engine, app, wanted, image, *networks, make=make)
         direct = bool(live and live.labels.get(DIRECT) and live.replicas)
         way = (r.engine, app, new, r.clock, r.output)
-        return ByStart(*way, old_router=router, held=direct, free=free, back=[back] if direct else [])
+        # The service is one: what makes it anew must not end it with the old router of this machine.
+        old = Haproxy(r.engine, router.container, wanted) if router and app.router.nodes else router
+        return ByStart(*way, old_router=old, held=direct, free=free, back=[back] if direct else [])
     if not router.up_to_date:
         check(r.engine, app, wanted, container.image)
         return ByReload(router, app)
     if live and {server.alias for server in router.servers if server.weight} != {alias_of_service(live.name)}:
         router.apply(slots(live.name, live.replicas))
     return ByWeight(router, app)
+
+
+def _networks(r: ClusterRollout) -> tuple[str, ...]:
+    """Return the networks of the app's routers, which are made if there are none."""
+    app = r.release.app
+    names = (overlay_name(app), *([control_network(app)] if app.router.nodes else []))
+    for name in names:
+        r.cluster.ensure_overlay(name, {APP: app.name})
+    return names
+
+
+def tidy_gateway(r: ClusterRollout) -> None:
+    """Remove what the app's routers do not need, or all of them where it has none any more. Raises EngineError."""
+    app = r.release.app
+    entries = EntryService(r.cluster, app)
+    if app.router.nodes and has_router(app):
+        entries.drop_files()
+    elif has_router(app):
+        if entries.find():
+            entries.remove()
+            r.engine.remove_network(control_network(app))
+    else:
+        close_gateway(r)
+
+
+def close_gateway(r: ClusterRollout) -> None:
+    """Remove all routers of the app, with their networks. Raises EngineError."""
+    app = r.release.app
+    EntryService(r.cluster, app).remove()
+    discard(r.engine, app, overlay_name(app), control_network(app))
 
 
 def require_ports(engine: Engine, app: App, own: set[str]) -> None:

@@ -9,10 +9,10 @@ from gitdeploy.config.model import App
 from gitdeploy.engine.cluster import ClusterService
 from gitdeploy.errors import EngineGone, GitdeployError
 from gitdeploy.releases.release import RELEASE, label_number
-from gitdeploy.targets.router.container import discard, find, has_router, settle
+from gitdeploy.targets.router.container import find, has_router, settle
 from gitdeploy.targets.router.leading import lead_to
 from gitdeploy.targets.swarm.clusterrollout import ClusterRollout
-from gitdeploy.targets.swarm.gateway import open_gateway
+from gitdeploy.targets.swarm.gateway import close_gateway, open_gateway, tidy_gateway
 from gitdeploy.targets.swarm.services import (
     DIRECT,
     LIVE,
@@ -21,7 +21,6 @@ from gitdeploy.targets.swarm.services import (
     Fleet,
     live_labels,
     look,
-    overlay_name,
     servers_of,
     slots,
     version_of_service,
@@ -48,7 +47,7 @@ def recover_services(r: ClusterRollout, *, onto: int = 0, but: int = 0) -> int:
             r.output.line(f"removing what was left over: {service.name}")
             remove_release(r.cluster, app, service.name)
         drop_secrets(r.cluster, app)
-        discard(r.engine, app, overlay_name(app))
+        close_gateway(r)
         return 0
     rest = [s for s in fleet.services if s.id != chosen.id and not held(app, chosen, s, r.now())]
     try:
@@ -84,19 +83,19 @@ def _make_whole(r: ClusterRollout, service: ClusterService) -> None:
     if label_number(service.labels, WANTED) or not service.replicas:
         r.output.line(f"{version_of_service(service)} serves again")
         if service.labels.get(DIRECT):
-            for router in find(r.engine, app):
-                r.engine.stop(router.id, 0)
+            close_gateway(r)
         if not label_number(service.labels, WANTED):
             r.cluster.label_service(service.id, {WANTED: str(1 if service.labels.get(DIRECT) else app.replicas)})
         put_back(r.cluster, service, r.credentials, r.patient)
     if service.labels.get(DIRECT) or not has_router(app):
-        discard(r.engine, app, overlay_name(app))
+        close_gateway(r)
         return
     now = r.cluster.service(service.id) or service
     tasks = servers_of(r.cluster, app, now.id, slots(now.name, now.replicas))
     lead_to(open_gateway(r, None, now.replicas), tasks, r.clock)
     if routers := find(r.engine, app):
         settle(r.engine, app, routers[0].id)
+    tidy_gateway(r)
 
 
 def held(app: App, live: ClusterService, service: ClusterService, now: float) -> bool:

@@ -87,7 +87,8 @@ def describe(task: ServiceTask, nodes: dict[str, Node]) -> str:
     where = f" on {nodes[task.node].name}" if task.node in nodes else ""
     code = f" (exit code {task.exit_code})" if task.exit_code and str(task.exit_code) not in task.error else ""
     does = DONE.get(task.state, f"is {task.state}")
-    return f"task {task.slot}{where} {does}{code}" + (f": {task.error}" if task.error else "")
+    number = f" {task.slot}" if task.slot else ""  # a machine's only one has none
+    return f"task{number}{where} {does}{code}" + (f": {task.error}" if task.error else "")
 
 
 class _Look:

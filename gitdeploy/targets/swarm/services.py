@@ -24,6 +24,9 @@ SINCE = "gitdeploy.since"
 WANTED = "gitdeploy.wanted"
 """With how many tasks a service had before it was brought to none, by a deployment or `gitdeploy stop`."""
 
+ENTRY = "gitdeploy.entry"
+"""Of a service that is the app's routers: what they were made by."""
+
 DIRECT = "gitdeploy.direct"
 """Of a service that has ports of its own."""
 
@@ -53,7 +56,7 @@ class Fleet:
 def look(cluster: Cluster, app: App) -> Fleet:
     """Ask the cluster for the services of the process that `app` describes."""
     own = [s for s in cluster.services({APP: app.name}) if process_of(s.labels) == app.process]
-    return sort_out(own)
+    return sort_out(s for s in own if ENTRY not in s.labels)
 
 
 def sort_out(services: Iterable[ClusterService]) -> Fleet:

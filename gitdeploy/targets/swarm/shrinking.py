@@ -9,7 +9,7 @@ from gitdeploy.engine.cluster import Cluster, ClusterService
 from gitdeploy.engine.types import Credentials
 from gitdeploy.releases.release import APP, RELEASE, label_number, process_of
 from gitdeploy.targets.swarm.readiness import TaskWaiter
-from gitdeploy.targets.swarm.services import WANTED, look, version_of_service
+from gitdeploy.targets.swarm.services import ENTRY, WANTED, look, version_of_service
 
 ENDING = 60.0
 """Seconds for machines to end a task, beyond the time that it has itself."""
@@ -66,5 +66,6 @@ def drop_secrets(cluster: Cluster, app: App) -> None:
     """Remove the secrets of a process's releases that have no service, or got none. Raises EngineError."""
     used = {label_number(service.labels, RELEASE) for service in look(cluster, app).services}
     for secret in cluster.secrets({APP: app.name}):
-        if process_of(secret.labels) == app.process and label_number(secret.labels, RELEASE) not in used:
+        own = process_of(secret.labels) == app.process and ENTRY not in secret.labels
+        if own and label_number(secret.labels, RELEASE) not in used:
             cluster.remove_secret(secret.id)

@@ -11,6 +11,7 @@ from gitdeploy.engine.cluster import Cluster, Membership, Node
 from gitdeploy.engine.serviceoptions import unsupported, unsupported_attachments
 from gitdeploy.errors import StageFailed
 from gitdeploy.targets.router.container import has_router
+from gitdeploy.targets.swarm.entryservice import entry_nodes
 
 LOOPBACK = ("localhost", "127.", "[::1]")
 
@@ -59,28 +60,38 @@ def require_services(app: App, nodes: Sequence[Node], api_version: str) -> None:
     """Raise StageFailed if an app asks for what a cluster's services do not have; before any build."""
     for part in processes(app):
         whose = app.name if part is app else f"process {part.process} of {app.name}"
-        own_ports = part.publish if part.strategy == "recreate" or not has_router(part) else ()
+        own_ports = part.publish if part.strategy == "recreate" or not has_router(part) or part.router.nodes else ()
         lacking = [f"run.{name}" for name in unsupported(part.run, api_version)]
         if lacking := [*lacking, *unsupported_attachments(part.volumes, own_ports)]:
             hint = 'take that out in config.toml, or use target = "docker" there'
             if "run.no_new_privileges" in lacking:
                 hint = "engines before 25 take it for services by daemon.json alone: run.no_new_privileges = false does without"
             raise StageFailed(f"a service of a cluster cannot have {', '.join(lacking)} ({whose})", hint)
+        if part.router.nodes and has_router(part):
+            _require_entry(part, nodes)
     if len(nodes) > 1:
         _require_many(app)
 
 
 def _require_many(app: App) -> None:
     """Raise StageFailed for what works on one machine and not on several."""
-    found = parse(app.image)
-    if found and found.domain.startswith(LOOPBACK):
-        raise StageFailed(
-            f"image = {app.image!r}: every machine of the cluster would look for that registry on itself",
-            "name the registry by an address that all of them reach, and list it in their insecure-registries if it has no TLS",
-        )
+    for key, image in (("image", app.image), *([("router.image", app.router.image)] if app.router.nodes else [])):
+        if (found := parse(image)) and found.domain.startswith(LOOPBACK):
+            raise StageFailed(
+                f"{key} = {image!r}: every machine of the cluster would look for that registry on itself",
+                "name it by an address that all of them reach, and list it in their insecure-registries if it has no TLS",
+            )
     kept = [volume for part in processes(app) for volume in part.volumes if not volume.read_only]
     if kept and not any(c.partition("==")[0].strip() in PINS for c in app.swarm.constraints):
         raise StageFailed(
             f"volumes: {kept[0]} is on one machine, and the cluster may start the app on another one, where it is empty",
             'say which machine has it: [apps.X.swarm] constraints = ["node.hostname==box1"]',
         )
+
+
+def _require_entry(app: App, nodes: Sequence[Node]) -> None:
+    """Raise StageFailed if no machine is to have a router."""
+    if not entry_nodes(app, nodes):
+        label = app.router.nodes.replace("==", "=", 1)
+        hint = f"docker node update --label-add {label} NAME; docker node ls has the names"
+        raise StageFailed(f"router.nodes: no machine that is there has the label {app.router.nodes}", hint)

@@ -8,6 +8,7 @@ from gitdeploy.config.model import WEB, App
 from gitdeploy.engine.cluster import Cluster, Node
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.targets.router.container import find, has_router
+from gitdeploy.targets.swarm.entryservice import EntryService
 from gitdeploy.targets.swarm.readiness import describe, progress
 from gitdeploy.targets.swarm.services import DIRECT, look
 from gitdeploy.targets.target import Strength
@@ -31,4 +32,6 @@ def strength_of(engine: Engine, cluster: Cluster, nodes: Sequence[Node], app: Ap
         wrong = "; ".join([f"{running} of its {wanted} {whose}tasks run", *[*waiting, *failed][:2]])
     elif has_router(app) and not live.labels.get(DIRECT) and not any(router.running for router in find(engine, app)):
         wrong = "nothing reaches it without its router, which does not run"
+    elif app.router.nodes and has_router(app) and (lacking := EntryService(cluster, app).lacking()):
+        wrong = f"no router runs on {', '.join(node.name for node in lacking)}"
     return Strength(app.process, running, app.replicas, wrong, where)

@@ -12,12 +12,13 @@ from gitdeploy.engine.cluster import ClusterService
 from gitdeploy.engine.types import Container
 from gitdeploy.releases.release import address
 from gitdeploy.targets.docker.probe import OutOfReachError, ask_http, ask_tcp, engine_host
-from gitdeploy.targets.router.container import discard, find
+from gitdeploy.targets.router.container import find
 from gitdeploy.targets.router.haproxycfg import published
 from gitdeploy.targets.strategies.together import left_to_the_next
 from gitdeploy.targets.swarm.clusterrollout import ClusterRollout
-from gitdeploy.targets.swarm.gateway import require_ports
-from gitdeploy.targets.swarm.services import DIRECT, live_labels, look, overlay_name, version_of_service
+from gitdeploy.targets.swarm.entryservice import EntryService
+from gitdeploy.targets.swarm.gateway import close_gateway, require_ports
+from gitdeploy.targets.swarm.services import DIRECT, live_labels, look, version_of_service
 from gitdeploy.targets.swarm.shrinking import end_release, put_back, remove_release, stand_aside
 from gitdeploy.targets.target import Outcome
 from gitdeploy.targets.undo import Undo
@@ -43,7 +44,7 @@ def swap(r: ClusterRollout) -> Outcome:
         for other in look(r.cluster, app).services:
             if other.id != service:
                 remove_release(r.cluster, app, other.name)
-        discard(r.engine, app, overlay_name(app))
+        close_gateway(r)
     return Outcome(outage, place=_place(r, service))
 
 
@@ -63,6 +64,9 @@ def _exchange(
     app = r.release.app
     for router in routers:
         undo.add(f"starting {router.name} again", partial(r.engine.start, router.id), traffic=True)
+    entries = EntryService(r.cluster, app)
+    if kept := entries.kept():
+        undo.add("starting the routers of other machines again", partial(entries.restore, kept), traffic=True)
     undo.add("starting the old release again", partial(put_back, r.cluster, live, r.credentials, r.patient), traffic=True)
     ending = partial(end_release, r.cluster, app, r.name, r.credentials, r.patient)
     undo.add("ending the new release", ending, traffic=True)
@@ -71,6 +75,7 @@ def _exchange(
         r.output.line(f"stopping {app.container} {version_of_service(live)}")
     for router in routers:
         r.engine.stop(router.id, 0)
+    entries.pause()
     stand_aside(r.cluster, live, r.credentials, r.patient, app.stop_timeout)
     replicas = 1 if app.publish else app.replicas
     r.output.line(f"starting {app.container} {r.release.version}" + (f" (x{replicas})" if replicas > 1 else ""))
@@ -119,4 +124,4 @@ def take_process_away(r: ClusterRollout) -> None:
     app = r.release.app
     for service in look(r.cluster, app).services:
         remove_release(r.cluster, app, service.name)
-    discard(r.engine, app, overlay_name(app))
+    close_gateway(r)

@@ -24,6 +24,7 @@ from gitdeploy.targets.strategies.confirm import confirm
 from gitdeploy.targets.strategies.together import Ways, bring_all_live, to_run
 from gitdeploy.targets.swarm.beside import Beside
 from gitdeploy.targets.swarm.clusterrollout import ClusterRollout
+from gitdeploy.targets.swarm.entryservice import EntryService
 from gitdeploy.targets.swarm.mending import hold_left, recover_services
 from gitdeploy.targets.swarm.readiness import PULL, TaskWaiter
 from gitdeploy.targets.swarm.services import LIVE, WANTED, look
@@ -149,6 +150,7 @@ class SwarmReleases:
             for router in find(self._engine, part):
                 self._engine.set_restart(router.id, STAYS_DOWN)
                 self._engine.stop(router.id, 0)
+            EntryService(self._cluster, part).remove()
             waiter = TaskWaiter(self._cluster, NEVER.wait, self._around.clock, lambda _: None)
             for service in look(self._cluster, part).services:
                 stand_aside(self._cluster, service, self._around.credentials(part), waiter, part.stop_timeout)

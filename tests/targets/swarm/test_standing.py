@@ -54,6 +54,9 @@ def test_it_takes_more_than_half(states: str, decide: bool) -> None:
         assert all(f"m{n}" in hint for n, state in enumerate(states) if state != "u")
 
 
+SPREAD = replace(APP, publish=(Publish("", 8080, 80),), router=Router(nodes="entry==yes"))
+
+
 @pytest.mark.parametrize(
     ("app", "nodes", "api", "said"),
     [
@@ -85,6 +88,16 @@ def test_it_takes_more_than_half(states: str, decide: bool) -> None:
         (replace(APP, image="127.0.0.1:5000/shop"), [BOX1, BOX2], NEW, "look for that registry on itself"),
         (replace(APP, image="localhost:5000/shop"), [BOX1, BOX2], NEW, "look for that registry on itself"),
         (replace(APP, image="6ain/shop"), [BOX1, BOX2], NEW, ""),
+        (SPREAD, [BOX1, BOX2], NEW, "router.nodes: no machine that is there has the label entry==yes"),
+        (SPREAD, [BOX1, replace(BOX2, labels={"entry": "yes"})], NEW, ""),
+        (SPREAD, [BOX1, replace(BOX2, labels={"entry": "yes"}, state="down")], NEW, "no machine that is there"),
+        (replace(SPREAD, publish=(Publish("10.0.0.1", 80, 80),)), [BOX1], NEW, "cannot have 10.0.0.1:80:80"),
+        (
+            replace(SPREAD, router=replace(SPREAD.router, image="127.0.0.1:5000/haproxy:3")),
+            [BOX1, replace(BOX2, labels={"entry": "yes"})],
+            NEW,
+            "router.image = '127.0.0.1:5000/haproxy:3': every machine",
+        ),
         (replace(APP, volumes=(DATA,)), [BOX1], NEW, ""),
         (replace(APP, volumes=(DATA,)), [BOX1, BOX2], NEW, "volumes: shop-data:/data is on one machine"),
         (replace(APP, volumes=(replace(DATA, read_only=True),)), [BOX1, BOX2], NEW, ""),
