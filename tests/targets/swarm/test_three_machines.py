@@ -11,6 +11,7 @@ import pytest
 from gitdeploy.config.sections import Canary, Health, Swarm
 from gitdeploy.errors import StageFailed
 from tests.support.net import wait_until
+from tests.targets.docker.rollout.clients import Load
 from tests.targets.docker.rollout.site import answers
 from tests.targets.swarm.fleet import ClusterSite
 
@@ -36,6 +37,12 @@ def when(
 
     monkeypatch.setattr(site.output, "line", line)
     return done
+
+
+def lost(load: Load) -> set[str]:
+    """What went wrong for clients of a machine that died; nobody can give them the rest of an answer that had begun."""
+    kinds = {kind for errors in load.lost.values() for kind in errors}
+    return {kind for kind in kinds if not kind.startswith("IncompleteRead")}
 
 
 def test_no_strategy_loses_a_request(wide: ClusterSite) -> None:
@@ -64,7 +71,7 @@ def test_a_machine_dies(wide: ClusterSite) -> None:
         wait_until(lambda: "of its 3 tasks run" in wide.condition(), PATIENCE, "that the death is noticed")
         assert wide.where()[:2] == ["node1", "node2"]
         wait_until(lambda: wide.condition() == "", PATIENCE, "a task in the place of that which died")
-    assert load.lost == {}
+    assert lost(load) == set()
     assert "node3" not in wide.where()
     assert wide.deploy("2").outage == 0.0
     assert wide.live() == ["2"]
@@ -96,7 +103,7 @@ def test_a_machine_dies_during_a_deployment(
         assert struck
         assert wide.live() == [serves]
         wait_until(lambda: wide.condition() == "", PATIENCE, "all tasks on the machines that are left")
-    assert load.lost == {}
+    assert lost(load) == set()
     assert set(wide.where()) == {"node1", "node2"}
     assert answers(wide.url, serves)
 
