@@ -34,7 +34,7 @@ from gitdeploy.targets.router.preamble import ADMIN_PORT
 from gitdeploy.targets.router.runtime import Counts
 
 CLIENT = """\
-if command -v nc >/dev/null; then printf '%s\\n' "$1" | nc "$2" "$3"
+if command -v nc >/dev/null; then printf '%s\\n' "$1" | nc -w 5 "$2" "$3"
 else bash -c 'exec 3<>"/dev/tcp/$2/$3" && printf "%s\\n" "$1" >&3 && cat <&3' bash "$1" "$2" "$3"
 fi"""
 """Sends one line of commands to a host's port and prints the answers; HAProxy closes the connection after them."""

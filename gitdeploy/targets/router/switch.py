@@ -188,7 +188,8 @@ class ByStart:
 
     def commit(self, new: Sequence[Backend]) -> float | None:
         self.router.load([replace(server, weight=FULL) for server in new])
-        self.router.prepare()
+        if not self.held:
+            self.router.prepare()
         if held := self.old_router is not None or self.held:
             self.output.line(f"the router takes over the ports: connections are cut once, for {self.router.TAKES_OVER}")
         began = self.clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import reduce
 from operator import add
 
@@ -51,10 +52,14 @@ class Entrance(Haproxy):
         self._tell()
 
     def slots(self) -> dict[str, list[Counts]]:
-        """See `Haproxy`: numbers are those of all; a server is reached if each of them reaches it."""
+        """See `Haproxy`: numbers are those of all; a server is reached if each of them reaches it.
+
+        One that does not answer is left out: its machine may have died. None is before it has been told what all are told.
+        """
         each = [super().slots()]
         for address in self._addresses().values():
-            each.append(self._sorted(self._ask([runtime.STATISTICS], (address, CONTROL_PORT))))
+            with suppress(StageFailed):
+                each.append(self._sorted(self._ask([runtime.STATISTICS], (address, CONTROL_PORT))))
         return together(each)
 
     def prepare(self) -> None:

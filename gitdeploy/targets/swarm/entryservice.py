@@ -16,7 +16,7 @@ from gitdeploy.releases.release import APP, ROLE, SERVICE, process_label, proces
 from gitdeploy.targets.router.container import router_names
 from gitdeploy.targets.router.haproxycfg import ALIAS, FILE, GIVE_UP, Settings, published, render, shape
 from gitdeploy.targets.router.preamble import CONTROL_PORT
-from gitdeploy.targets.swarm.readiness import TaskWaiter
+from gitdeploy.targets.swarm.readiness import TICK, TaskWaiter
 from gitdeploy.targets.swarm.services import ENTRY, overlay_name, secret_name
 from gitdeploy.targets.swarm.shrinking import ENDING
 
@@ -134,12 +134,15 @@ class EntryService:
         return self.cluster.kept_service(found.id) if found else None
 
     def restore(self, kept: object) -> None:
-        """Make it what it was; None: nothing. Raises EngineError."""
+        """Make it what it was and wait until its tasks run; None: nothing. Raises EngineError."""
         found = self.find()
         if found and kept is None:
             self.remove()
         elif found:
             self.cluster.restore_service(found.id, kept)
+            end = time.monotonic() + ENDING
+            while self.lacking() and time.monotonic() < end:
+                time.sleep(TICK)
 
     def remove(self) -> None:
         """Remove it with what it has; its ports may be held for a moment longer. Raises EngineError."""
@@ -185,7 +188,7 @@ class EntryService:
             command=others,
             sysctls=GIVE_UP,
             stop_signal="SIGUSR1",
-            no_new_privileges=False,
+            no_new_privileges=app.run.no_new_privileges,
         )
         return ServiceSpec(
             name=name,

@@ -53,8 +53,8 @@ def open_gateway(
         entries.image = entry_image(r.engine, app, image)
         wanted = replace(wanted, control=r.cluster.subnet(networks[1]))
         make = partial(Entrance, service=entries)
-    there = partial(Entrance, service=entries) if routers and entries.find() else make
-    router = revive(r.engine, routers, wanted, r.output, there)
+    fit = bool(routers) and fits(routers[0], app)
+    router = revive(r.engine, routers, wanted, r.output, make if fit else Haproxy)
     container = r.engine.container(router.container) if router else None
     if router is None or container is None or not fits(container, app):
         if not app.router.nodes:
@@ -63,9 +63,9 @@ def open_gateway(
         new = create(r.engine, app, wanted, image, *networks, make=make)
         direct = bool(live and live.labels.get(DIRECT) and live.replicas)
         way = (r.engine, app, new, r.clock, r.output)
-        # The service is one: what makes it anew must not end it with the old router of this machine.
-        old = Haproxy(r.engine, router.container, wanted) if router and app.router.nodes else router
-        return ByStart(*way, old_router=old, held=direct, free=free, back=[back] if direct else [])
+        if router and not app.router.nodes and entries.find():  # else what makes the service anew must not end it before
+            router = Entrance(r.engine, router.container, wanted, entries)
+        return ByStart(*way, old_router=router, held=direct, free=free, back=[back] if direct else [])
     if not router.up_to_date:
         check(r.engine, app, wanted, container.image)
         return ByReload(router, app)

@@ -18,13 +18,13 @@ from gitdeploy.targets.docker.dockerreleases import patience_of
 from gitdeploy.targets.docker.ownership import releases_of, require_own
 from gitdeploy.targets.docker.rollout.leaving import without
 from gitdeploy.targets.docker.service import NEVER as STAYS_DOWN
-from gitdeploy.targets.router.container import find
+from gitdeploy.targets.router.container import find, has_router
 from gitdeploy.targets.strategies import OVERLAPPING
 from gitdeploy.targets.strategies.confirm import confirm
 from gitdeploy.targets.strategies.together import Ways, bring_all_live, to_run
 from gitdeploy.targets.swarm.beside import Beside
 from gitdeploy.targets.swarm.clusterrollout import ClusterRollout
-from gitdeploy.targets.swarm.entryservice import EntryService
+from gitdeploy.targets.swarm.entryservice import EntryService, entry_name
 from gitdeploy.targets.swarm.mending import hold_left, recover_services
 from gitdeploy.targets.swarm.readiness import PULL, TaskWaiter
 from gitdeploy.targets.swarm.services import LIVE, WANTED, look
@@ -169,6 +169,8 @@ class SwarmReleases:
         live = [service for part in to_run(app) if (service := look(self._cluster, part).live)]
         down = [service.name for service in live if label_number(service.labels, WANTED) or not service.replicas]
         down += [router.name for part in to_run(app) for router in find(self._engine, part) if not router.running]
+        entries = [part for part in to_run(app) if part.router.nodes and has_router(part)]
+        down += [entry_name(part) for part in entries if live and EntryService(self._cluster, part).find() is None]
         if down:
             output.line(f"starting what should run: {', '.join(down)}")
             self.bring_back(app, output)

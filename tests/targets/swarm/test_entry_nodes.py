@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from gitdeploy.config.sections import Canary
+from gitdeploy.config.sections import Canary, Swarm
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP
 from gitdeploy.targets.router.runtime import Counts
@@ -22,6 +22,7 @@ from tests.support.targets import target_on
 from tests.targets.docker.rollout.clients import Load
 from tests.targets.docker.rollout.site import answers
 from tests.targets.swarm.fleet import ClusterSite
+from tests.targets.swarm.test_three_machines import IMPATIENT
 
 PATIENCE = 90
 
@@ -109,6 +110,28 @@ def test_moves_to_other_machines_and_back_to_the_manager(wide: ClusterSite, entr
     assert serve(wide, [wide.swarm.manager], "5")
     assert len(wide.services()) == 1
     assert len(wide.engine.networks({APP: wide.app.name})) == 1
+
+
+@pytest.mark.exhaustive
+def test_comes_from_a_machines_own_port_and_goes_back_there(wide: ClusterSite, entries: list[ClusterNode]) -> None:
+    """Old and new want the same port of the same machine."""
+    spread = replace(wide.app, swarm=Swarm(constraints=("node.hostname==node2",)), replicas=1)
+    alone = replace(spread, strategy="recreate")
+    wide.app = alone
+    wide.deploy("1")
+    assert serve(wide, entries[:1], "1")
+    wide.app = spread
+    wide.deploy("2")
+    assert serve(wide, entries, "2")
+    wide.app = replace(alone, health=IMPATIENT)
+    with pytest.raises(StageFailed, match="not healthy"):
+        wide.deploy("3", PORTS="")
+    wait_until(lambda: serve(wide, entries, "2"), PATIENCE, "the routers again")
+    wide.app = alone
+    wide.deploy("4")
+    assert serve(wide, entries[:1], "4")
+    assert len(wide.services()) == 1
+    assert wide.engine.networks({APP: wide.app.name}) == []
 
 
 @pytest.mark.exhaustive
