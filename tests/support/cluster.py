@@ -204,9 +204,15 @@ class SwarmNodes:
             elif not node.serving:
                 node.start()
             self.cut(node, again=True)
-        wait_until(lambda: self.states() == dict.fromkeys(self.states(), "ready"), timeout, "a whole cluster")
+        wait_until(self._whole, timeout, "a whole cluster")
         for node in self.nodes:
             self.set_availability(node, "active")
+
+    def _whole(self) -> bool:
+        try:
+            return set(self.states().values()) == {"ready"}
+        except docker.errors.APIError:  # there is no leader yet
+            return False
 
     def states(self) -> dict[str, str]:
         """Host name → state of each node, as the first one sees it."""
