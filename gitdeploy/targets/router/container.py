@@ -1,4 +1,4 @@
-"""The life of an app's router: made, checked by HAProxy itself, put right when it is not what the configuration asks for."""
+"""The life of an app's router: made, and put right when it is not what the configuration asks for."""
 
 from __future__ import annotations
 
@@ -13,23 +13,13 @@ from gitdeploy.errors import EngineError, RegistryError, StageFailed
 from gitdeploy.releases.release import APP, ROLE, process_label, target_label
 from gitdeploy.targets.docker.ownership import containers_of
 from gitdeploy.targets.router.haproxy import Haproxy
-from gitdeploy.targets.router.haproxycfg import ALIAS, DIRECTORY, FILE, GIVE_UP, Settings, published, render
+from gitdeploy.targets.router.haproxycfg import ALIAS, DIRECTORY, FILE, GIVE_UP, Settings, published
 
 Make = Callable[[Engine, str, Settings], Haproxy]
 """Takes the id of a router's container."""
 
 IMAGE = "gitdeploy.router-image"
 """Label of a router: router.image as it was when it was made. The container itself is made of that image's id."""
-
-CHECK_LIMIT = 30.0
-"""Seconds for HAProxy's check of a configuration."""
-
-NO_CLIENT = 70
-"""Exit code of CHECK for an image that gitdeploy cannot speak to."""
-
-CHECK = f"""\
-command -v nc >/dev/null || command -v bash >/dev/null || exit {NO_CLIENT}
-exec haproxy -c -f {DIRECTORY}/{FILE}"""
 
 
 def router_name(app: App) -> str:
@@ -55,6 +45,11 @@ def has_router(app: App) -> bool:
 def find(engine: Engine, app: App) -> list[Container]:
     """Return the app's router containers, running ones first; more than one only after a crash while one was replaced."""
     return sorted(containers_of(engine, app, "router"), key=lambda c: not c.running)
+
+
+def _find_all(engine: Engine, app: App) -> list[Container]:
+    """Return the same with a `Scout`, if there is one."""
+    return [*find(engine, app), *containers_of(engine, app, "check")]
 
 
 def held_ports(app: App) -> tuple[Publish, ...]:
@@ -112,32 +107,6 @@ def _pull(engine: Engine, name: str, credentials: Credentials, output: Output) -
     except (RegistryError, EngineError) as error:
         hint = "load that image into the engine, or set router.image to one that it has or can pull"
         raise StageFailed(f"the router's image {name} is missing and cannot be pulled: {error.reason}", hint) from error
-
-
-def check(engine: Engine, app: App, settings: Settings, image: str) -> None:
-    """Let the router's own image check the configuration in a container of no consequence. Raises StageFailed."""
-    name = f"{app.container}.0.check"
-    engine.remove(name, force=True)
-    spec = ContainerSpec(
-        name=name, image=image, command=("sh", "-c", CHECK), labels={APP: app.name, ROLE: "check", **process_label(app)}
-    )
-    container = engine.create(spec)
-    hint = "the official haproxy images work: set router.image to one of them"
-    try:
-        engine.put_files(container, DIRECTORY, {FILE: render(settings, {})})
-        engine.start(container)
-        code = engine.wait(container, CHECK_LIMIT)
-        if code == 0:
-            return
-        if code == NO_CLIENT:
-            raise StageFailed(f"the router's image {app.router.image} has neither nc nor bash to speak to HAProxy with", hint)
-        how = f"exit code {code}" if code is not None else f"no answer in {CHECK_LIMIT:.0f} s"
-        reason = f"HAProxy of {app.router.image} refused the generated configuration ({how})"
-        raise StageFailed(reason, hint, engine.logs(container, 15))
-    except EngineError as error:
-        raise StageFailed(f"the router's image {app.router.image} cannot run: {error.reason}", hint) from error
-    finally:
-        engine.remove(container, force=True)
 
 
 def create(engine: Engine, app: App, settings: Settings, image: str, *networks: str, make: Make = Haproxy) -> Haproxy:
@@ -203,7 +172,7 @@ def revive(
 
 def settle(engine: Engine, app: App, container: str) -> None:
     """Make this the app's only router, under the router's name."""
-    for other in find(engine, app):
+    for other in _find_all(engine, app):
         if other.id != container:
             engine.remove(other.id, force=True)
     found = engine.container(container)
@@ -213,7 +182,7 @@ def settle(engine: Engine, app: App, container: str) -> None:
 
 def discard(engine: Engine, app: App, *networks: str) -> None:
     """Remove the app's routers, and its networks once no container is on them; none given: the app's own bridge."""
-    for router in find(engine, app):
+    for router in _find_all(engine, app):
         engine.remove(router.id, force=True)
     for network in set(networks or [network_name(app)]).intersection(engine.networks({APP: app.name})):
         engine.remove_network(network)

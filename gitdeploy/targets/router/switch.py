@@ -23,6 +23,7 @@ from gitdeploy.targets.router.container import settle
 from gitdeploy.targets.router.haproxy import Haproxy
 from gitdeploy.targets.router.haproxycfg import FULL, Backend
 from gitdeploy.targets.router.runtime import Counts
+from gitdeploy.targets.router.scout import Scout
 from gitdeploy.targets.router.takeover import let_go
 from gitdeploy.targets.undo import attempts
 
@@ -35,7 +36,7 @@ class Switch(Protocol):
 
     Attributes:
         gradual: whether old and new can share the requests.
-        verifies: whether the router tells if it reaches a container that has no requests yet.
+        verifies: whether there is a router, which tells if it reaches a container that has no requests yet.
     """
 
     gradual: bool
@@ -70,19 +71,19 @@ class ByWeight:
     verifies = True
 
     def __init__(self, router: Haproxy, app: App) -> None:
-        self._router = router
+        self._router = self._asked = router
         self._app = app
         self._before = router.servers
 
     def introduce(self, new: Sequence[Backend]) -> None:
-        known = Counter(server.alias for server in self._router.servers)
+        known = Counter(server.alias for server in self._asked.servers)
         added = []
         for server in new:
             if known[server.alias] > 0:
                 known[server.alias] -= 1
             else:
                 added.append(replace(server, weight=0))
-        self._router.apply([*self._router.servers, *added])
+        self._asked.apply([*self._asked.servers, *added])
 
     def weigh(self, weights: Mapping[str, int]) -> None:
         self._router.apply([replace(s, weight=weights.get(s.alias, s.weight)) for s in self._router.servers])
@@ -124,41 +125,45 @@ class ByWeight:
         self._router.apply(kept)
 
     def counts(self) -> Mapping[str, Counts]:
-        return self._router.counts()
+        return self._asked.counts()
 
     def reached(self, aliases: Iterable[str]) -> int:
-        return self._router.reached(aliases)
+        return self._asked.reached(aliases)
 
 
 class ByReload(ByWeight):
-    """Through a running router that has to read a new configuration first, so nobody gets a share before."""
+    """Through a running router that has to read a new configuration first, so nobody gets a share before; a scout is asked."""
 
     gradual = False
-    verifies = False
 
     def __init__(self, router: Haproxy, app: App) -> None:
         super().__init__(router, app)
+        self._asked = self._scout = Scout(router, app)
         self._file = router.file()
         self._known = router.known
         self._began = False
 
-    def introduce(self, new: Sequence[Backend]) -> None:
-        """Nobody is told: the running configuration does not fit them."""
-
     def commit(self, new: Sequence[Backend]) -> float | None:
+        self._scout.start()  # which it was not where fewer of the same are to serve
         self._began = True
         self._router.reload([replace(server, weight=FULL) for server in new], self._file)
+        self._asked = self._router
         return 0.0
 
     def revert(self) -> None:
         restore = partial(self._router.restore, self._file, self._known)
-        if self._began and attempts(restore):
-            restore()  # once more: nothing else brings the old configuration back
+        again = [restore] if self._began and attempts(restore) else []  # nothing else brings the old configuration back
+        if failed := attempts(*again, self._scout.remove):
+            raise StageFailed("; ".join(failed))
+
+    def keep(self, known: Mapping[str, int]) -> None:
+        super().keep(known)
+        self._scout.remove()
 
 
 @dataclass
-class ByStart:
-    """By starting a router that was made for it, once the ports are free.
+class ByStart(ByWeight):
+    """By starting a router that was made for it, once the ports are free; until then a scout is asked.
 
     Attributes:
         router: made and not started.
@@ -177,16 +182,14 @@ class ByStart:
     held: bool = False
     free: Callable[[], object] = lambda: None
     back: Sequence[Callable[[], object]] = ()
-    gradual: bool = False
-    verifies: bool = False
+    gradual = False
 
-    def introduce(self, new: Sequence[Backend]) -> None:
-        """Nobody is there to be told."""
-
-    def weigh(self, weights: Mapping[str, int]) -> None:
-        """Nobody shares anything."""
+    def __post_init__(self) -> None:
+        super().__init__(self.router, self.app)
+        self._asked = self._scout = Scout(self.router, self.app)
 
     def commit(self, new: Sequence[Backend]) -> float | None:
+        self._scout.start()
         self.router.load([replace(server, weight=FULL) for server in new])
         if not self.held:
             self.router.prepare()
@@ -200,11 +203,12 @@ class ByStart:
             self.router.start()
         except EngineError as error:
             raise StageFailed(f"the router could not be started: {error.reason}", error.hint) from error
+        self._asked = self.router
         return self.clock() - began if held else None
 
     def revert(self) -> None:
         old = [self.old_router.start] if self.old_router else []
-        if failed := attempts(self._remove_router, *old, *self.back):
+        if failed := attempts(self._remove_router, *old, *self.back, self._scout.remove):
             raise StageFailed("; ".join(failed))
 
     def _remove_router(self) -> None:
@@ -215,12 +219,6 @@ class ByStart:
 
     def keep(self, known: Mapping[str, int]) -> None:
         settle(self.engine, self.app, self.router.container)
-
-    def counts(self) -> Mapping[str, Counts]:
-        return self.router.counts()
-
-    def reached(self, aliases: Iterable[str]) -> int:
-        return self.router.reached(aliases)
 
 
 class ByOthers:

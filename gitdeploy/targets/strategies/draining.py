@@ -12,7 +12,8 @@ WATCH = 1.0
 """Seconds for which the old release stays after the switch at least, to come back if the new one breaks under traffic."""
 
 FOLLOW = 2.5
-"""The same where the router did not try the new replicas before the switch, or another proxy has to notice them first."""
+"""The same where nobody counts what the old release still has: it came through HAProxy before a reload, or through another
+proxy, which has to notice the new replicas first, too."""
 
 TICK = 0.05
 """Seconds between two looks at the new replicas."""

@@ -13,7 +13,7 @@ from functools import partial
 
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import RELEASE, label_number
-from gitdeploy.targets.router.haproxycfg import FULL, Backend
+from gitdeploy.targets.router.haproxycfg import Backend
 from gitdeploy.targets.router.runtime import Counts
 from gitdeploy.targets.strategies import draining
 from gitdeploy.targets.strategies.canary import weights
@@ -123,20 +123,18 @@ class Beside:
         return batch
 
     def _make_ready(self) -> None:
-        self.switch.introduce(self._servers(0))
-        self._await_tasks(routed=self.switch.verifies)
+        self.switch.introduce(slots(self._name, len(self.new), 0))
+        self._await_tasks()
 
-    def _await_tasks(self, *, routed: bool) -> None:
+    def _await_tasks(self) -> None:
         r = self.r
-        reached = self._reached if routed else None
+        reached = self._reached if self.switch.verifies else None
         waits = (self._service, len(self.new), r.release.app.health.patience)
         r.waiter.wait(*waits, steady=r.steady, known=self._known, reached=reached)
 
-    def _servers(self, weight: int = FULL) -> list[Backend]:
-        """Return the new tasks as the router knows them; a router that reads its file anew needs their addresses at once."""
-        if self.switch.verifies:
-            return slots(self._name, len(self.new), weight)
-        return servers_of(self.r.cluster, self.r.release.app, self._service, slots(self._name, len(self.new), weight))
+    def _servers(self) -> list[Backend]:
+        """Return the new tasks as the router knows them, with addresses: one that reads its file anew needs them at once."""
+        return servers_of(self.r.cluster, self.r.release.app, self._service, slots(self._name, len(self.new)))
 
     def _reached(self) -> int:
         """Return how many of the new tasks the router reaches."""
@@ -180,15 +178,15 @@ class Beside:
         """See `SideBySide`."""
         outage = self.switch.commit(self._servers())
         self._moved = True
-        if not self.switch.verifies and self.switch.counts():
-            self._await_tasks(routed=True)
+        if not self.switch.gradual:  # this router asks for the first time
+            self._await_tasks()
         self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves")
         return outage if self._live else None
 
     def drain(self, leaving: Sequence[int]) -> None:
         """See `SideBySide`."""
         if leaving and self._moved and self._live:
-            watch = draining.WATCH if self.switch.verifies else draining.FOLLOW
+            watch = draining.WATCH if self.switch.gradual and self.switch.verifies else draining.FOLLOW
             draining.drain(self.r, watch, lambda: None, self._running)
 
     def _running(self) -> int:

@@ -12,7 +12,7 @@ from gitdeploy.engine.ports import port_taken_by
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import APP
-from gitdeploy.targets.router.container import Make, check, create, discard, find, fits, has_router, require_image, revive
+from gitdeploy.targets.router.container import Make, create, discard, find, fits, has_router, require_image, revive
 from gitdeploy.targets.router.haproxy import Haproxy
 from gitdeploy.targets.router.haproxycfg import settings
 from gitdeploy.targets.router.switch import ByOthers, ByReload, ByStart, ByWeight, Switch
@@ -59,7 +59,6 @@ def open_gateway(
     if router is None or container is None or not fits(container, app):
         if not app.router.nodes:
             require_ports(r.engine, app, {c.id for c in routers})
-        check(r.engine, app, wanted, image)
         new = create(r.engine, app, wanted, image, *networks, make=make)
         direct = bool(live and live.labels.get(DIRECT) and live.replicas)
         way = (r.engine, app, new, r.clock, r.output)
@@ -67,7 +66,6 @@ def open_gateway(
             router = Entrance(r.engine, router.container, wanted, entries)
         return ByStart(*way, old_router=router, held=direct, free=free, back=[back] if direct else [])
     if not router.up_to_date:
-        check(r.engine, app, wanted, container.image)
         return ByReload(router, app)
     if live and {server.alias for server in router.servers if server.weight} != {alias_of_service(live.name)}:
         router.apply(slots(live.name, live.replicas))

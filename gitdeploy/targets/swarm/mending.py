@@ -92,7 +92,7 @@ def _make_whole(r: ClusterRollout, service: ClusterService) -> None:
         return
     now = r.cluster.service(service.id) or service
     tasks = servers_of(r.cluster, app, now.id, slots(now.name, now.replicas))
-    lead_to(open_gateway(r, None, now.replicas), tasks, r.clock)
+    lead_to(open_gateway(r, None, now.replicas), tasks, r.clock, r.output)
     if routers := find(r.engine, app):
         settle(r.engine, app, routers[0].id)
     tidy_gateway(r)

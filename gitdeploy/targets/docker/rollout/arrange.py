@@ -10,11 +10,11 @@ from gitdeploy.engine.types import Container
 from gitdeploy.errors import StageFailed
 from gitdeploy.targets.docker.rollout.found import Found, Group, active, carries, look_to_deploy, room, servers, serving
 from gitdeploy.targets.docker.rollout.incoming import Rollout
-from gitdeploy.targets.router.container import check, create, fits, has_router, require_image, revive
+from gitdeploy.targets.router.container import create, fits, has_router, require_image, revive
 from gitdeploy.targets.router.haproxycfg import FULL, Settings, settings
+from gitdeploy.targets.router.leading import lead_to
 from gitdeploy.targets.router.switch import ByOthers, ByReload, ByStart, ByWeight, Switch
 from gitdeploy.targets.router.takeover import free_ports, put_back
-from gitdeploy.targets.undo import Undo
 
 
 def arrange(r: Rollout) -> tuple[Group | None, Switch]:
@@ -35,11 +35,9 @@ def arrange(r: Rollout) -> tuple[Group | None, Switch]:
         return now, _without_router(r, found, now, wanted, image)
     container = r.engine.container(router.container)
     if container is None or not fits(container, app):
-        check(r.engine, app, wanted, image)
         new = create(r.engine, app, wanted, image)
         return now, ByStart(r.engine, app, new, r.clock, r.output, old_router=router)
     if not router.up_to_date:
-        check(r.engine, app, wanted, container.image)
         return now, ByReload(router, app)
     if now and now.routed and not (carries(router.servers, now) and (r.reuse or len(router.servers) == len(now.aliases))):
         router.apply(servers(app, now.containers, FULL))
@@ -60,7 +58,6 @@ def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Setting
     app = r.release.app
     direct = [c for group in found.groups if not group.routed for c in group.containers]
     require_free_ports(r, direct)
-    check(r.engine, app, wanted, image)
     router = create(r.engine, app, wanted, image)
     running = [c for c in direct if c.running]
     switch = ByStart(
@@ -72,11 +69,7 @@ def _without_router(r: Rollout, found: Found, now: Group | None, wanted: Setting
     if now is None or not now.routed:
         return switch
     r.output.line(f"the router is gone: a new one takes {now.version} to the ports again")
-    undo = Undo(r.output)
-    undo.add("taking the new router away again", switch.revert, traffic=True)
-    with undo.on_failure():
-        switch.commit(servers(app, now.containers, FULL))
-        switch.keep(dict.fromkeys(now.aliases, 1))
+    lead_to(switch, servers(app, now.containers, FULL), r.clock, r.output)
     return ByWeight(router, app)
 
 

@@ -109,13 +109,12 @@ class Overlap(Watched):
         self.switch.introduce(servers(self.r.release.app, batch, 0))
         for container in batch:
             self.r.wait_healthy(container.id, lambda c=container: self._verdict(c))  # type: ignore[misc]
-        if self.switch.verifies:
-            self._await_router(batch, self.r.release.app.health.patience)
+        self._await_router(batch, self.r.release.app.health.patience)
 
     def _verdict(self, container: Container) -> str:
         """Return what the router says of a container that cannot be asked from here, "" for good."""
         if not self.switch.verifies:
-            return ""  # it has no say before the switch, and is listened to after it
+            return ""  # nobody has a say
         counts = self.switch.counts().get(alias(container))
         return "" if counts and counts.up else f"HAProxy: {counts.check if counts else 'no check yet'}"
 
@@ -149,7 +148,7 @@ class Overlap(Watched):
     def move_all(self) -> float | None:
         """Send all requests to the new containers; return the outage in seconds, None if nothing served before."""
         outage = self.switch.commit(servers(self.r.release.app, self.new, FULL))
-        if not self.switch.verifies:
+        if not self.switch.gradual:  # this router asks for the first time
             self._await_router(self.new, min(TRY, self.r.release.app.health.patience))
         self.r.output.line(f"{self.r.release.app.container} {self.r.release.version} serves")
         return outage if self.old else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
@@ -20,12 +21,11 @@ from gitdeploy.targets.docker.rollout.held import hold_left
 from gitdeploy.targets.docker.rollout.names import take_name
 from gitdeploy.targets.docker.rollout.serving import router_settings
 from gitdeploy.targets.docker.rollout.stopping import remove_all, stop_all
-from gitdeploy.targets.router.container import check as check_config
-from gitdeploy.targets.router.container import create, discard, has_router, require_image, settle
+from gitdeploy.targets.router.container import create, discard, find, has_router, require_image, settle
 from gitdeploy.targets.router.haproxy import Haproxy
 from gitdeploy.targets.router.haproxycfg import FULL
 from gitdeploy.targets.router.leading import lead_to
-from gitdeploy.targets.router.switch import ByReload, ByWeight
+from gitdeploy.targets.router.switch import ByReload, ByStart, ByWeight
 from gitdeploy.targets.router.takeover import put_back, serves_directly
 
 
@@ -153,7 +153,7 @@ def _require_healthy(r: Recovery, group: Group) -> None:
 
 def _free_the_ports(r: Recovery, found: Found, group: Group) -> None:
     """Stop whoever holds the ports that the group needs."""
-    for router in found.routers:
+    for router in find(r.engine, r.app):
         r.engine.stop(router.id, 0)
     others = [c for g in found.groups if not g.routed and g is not group for c in g.containers]
     stop_all(r.engine, others, r.app.stop_timeout)
@@ -161,20 +161,20 @@ def _free_the_ports(r: Recovery, found: Found, group: Group) -> None:
 
 def _route(r: Recovery, found: Found, group: Group, router: Haproxy | None) -> None:
     """Make the router send all requests to the group."""
-    now = [c for c in (r.engine.container(c.id) for c in group.containers) if c]
     if router is None:
         r.output.line(f"a new router takes {group.version} to the ports")
-        _free_the_ports(r, found, group)
         image = require_image(r.engine, r.app, found.routers, r.credentials, r.output)
-        wanted = router_settings(r.engine, r.app, found)
-        check_config(r.engine, r.app, wanted, image)
-        router = create(r.engine, r.app, wanted, image)
-        router.load(servers(r.app, now, FULL))
-        router.start()
+        router = create(r.engine, r.app, router_settings(r.engine, r.app, found), image)
+        free = partial(_free_the_ports, r, found, group)
+        switch: ByWeight = ByStart(r.engine, r.app, router, r.clock, r.output, free=free)
     elif not carries(router.servers, group):
         r.output.line(f"all requests go to {group.version}")
         switch = ByWeight(router, r.app) if router.up_to_date else ByReload(router, r.app)
-        lead_to(switch, servers(r.app, now, FULL), r.clock)
+    else:
+        settle(r.engine, r.app, router.container)
+        return
+    now = [c for c in (r.engine.container(c.id) for c in group.containers) if c]
+    lead_to(switch, servers(r.app, now, FULL), r.clock, r.output)
     settle(r.engine, r.app, router.container)
 
 
@@ -201,6 +201,7 @@ def _clear(r: Recovery, found: Found) -> None:
 
 
 def _remove(r: Recovery, containers: list[Container]) -> None:
+    containers = [c for c in containers if r.engine.container(c.id)]  # a scout goes with what is left of routers
     if containers:
         r.output.line(f"removing what was left over: {', '.join(c.name for c in containers)}")
     remove_all(r.engine, containers, r.app.stop_timeout)

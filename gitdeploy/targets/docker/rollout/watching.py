@@ -54,7 +54,8 @@ class Watched:
     def drain(self, leaving: Sequence[Container]) -> None:
         """Wait until what runs in `leaving` has ended, with an eye on the new containers. Raises StageFailed if they break."""
         if leaving:
-            watch = (draining.WATCH if self.switch.verifies else draining.FOLLOW) if self._followed else 0.0
+            counted = self.switch.gradual and self.switch.verifies
+            watch = (draining.WATCH if counted else draining.FOLLOW) if self._followed else 0.0
             draining.drain(self.r, watch, lambda: self.require_alive(self.new), lambda: self._report(leaving))
 
     def _report(self, leaving: Sequence[Container]) -> int:
