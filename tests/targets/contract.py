@@ -21,6 +21,7 @@ from gitdeploy.targets.accessory import WantedAccessory
 from gitdeploy.targets.errand import Errand, TaskEnd
 from gitdeploy.targets.target import Outcome, Target
 from tests.support.net import wait_until
+from tests.support.prober import Prober
 
 STRATEGIES = ("recreate", "rolling", "blue-green", "canary")
 
@@ -46,6 +47,11 @@ class Place(ABC):
     @abstractmethod
     def answer(self) -> str:
         """Return the version that answers a request, "" if nothing does."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is answered."""
 
     @abstractmethod
     def image(self) -> str:
@@ -155,6 +161,17 @@ class TargetContract:
             place.deploy("2", release=2, healthy=False)
         assert caught.value.reason
         assert (place.target.serving(place.app), place.answer()) == (1, "1")
+
+    def test_one_with_other_settings_of_its_router_is_asked_before_the_switch(self, place: Place) -> None:
+        place.app = replace(place.app, strategy="blue-green")
+        place.deploy("1", release=1)
+        place.app = replace(place.app, router=replace(place.app.router, drain_timeout=4.0))
+        with Prober(place.url, pause=0.01) as prober:
+            with pytest.raises(StageFailed):
+                place.deploy("2", release=2, healthy=False)
+            place.deploy("3", release=3)
+        assert (prober.findings.errors, set(prober.findings.bodies)) == ({}, {"1", "3"})
+        assert place.answer() == "3"
 
     def test_a_first_one_that_never_gets_healthy_leaves_nothing(self, place: Place) -> None:
         with pytest.raises(StageFailed):

@@ -6,6 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ from gitdeploy.releases.release import APP, RELEASE
 from tests.support.net import wait_until
 from tests.support.params import sample
 from tests.support.targets import target_on
-from tests.targets.docker.rollout.interposed import Count, Interposed, KillAt, Killed, changes
+from tests.targets.docker.rollout.interposed import Count, Interposed, KillAt, Killed, changes, kill_before
 from tests.targets.docker.rollout.site import answers
 from tests.targets.swarm.fleet import ClusterSite
 
@@ -96,6 +97,20 @@ def killed_then_recovered(site: ClusterSite, point: int, *, broken: bool) -> Non
         engine.after = lambda name, arguments: done.append(name) if changes(name, arguments) else None
         assert target_on(site.engine).recover(site.app, site.output, release) == live
     assert set(done) <= {"put_files"}, f"a second run changes nothing, but writes the router's file, {told}"
+
+
+def test_a_scout_that_was_left_goes(site: ClusterSite) -> None:
+    site.configure(swarm=Swarm(secret_files=("TOKEN",)))
+    deploy(site, 1)
+    site.configure(router=replace(site.app.router, drain_timeout=4.0))
+    with watched(site) as engine:
+        kill_before(engine, "signal")
+        with pytest.raises(Killed):
+            deploy(site, 2)
+    assert leavings(site)["check"] == 1
+    assert target_on(site.engine).recover(site.app, site.output, 2) == 1
+    wait_until(lambda: leavings(site) == tidy(site, 1), 20, f"{tidy(site, 1)} instead of {leavings(site)}")
+    assert answers(site.url, "1")
 
 
 def test_a_first_deployment_that_died_leaves_nothing(site: ClusterSite) -> None:

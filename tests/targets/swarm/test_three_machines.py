@@ -201,15 +201,16 @@ def test_what_does_not_get_healthy_leaves_the_old_release(wide: ClusterSite) -> 
     assert set(wide.where()) == {"node2", "node3"}
 
 
-@pytest.mark.exhaustive
-@pytest.mark.xfail(
-    strict=True, reason="nothing but the router reaches tasks, and one that reads other settings is switched first"
-)
 def test_what_does_not_get_healthy_brings_other_settings_of_the_router(wide: ClusterSite) -> None:
     wide.configure(replicas=3)
     wide.deploy("1")
     wide.configure(health=IMPATIENT)
-    with wide.load() as load, pytest.raises(StageFailed):
-        wide.deploy("2", PORTS="")
-    assert wide.live() == ["1"]
+    with wide.load() as load:
+        with pytest.raises(StageFailed, match="the router reaches 0 of 3"):
+            wide.deploy("2", PORTS="")
+        assert wide.live() == ["1"]
+        assert wide.containers("check") == []
+        wide.deploy("3")
     assert load.lost == {}
+    assert wide.live() == ["3"]
+    assert wide.containers("check") == []

@@ -81,3 +81,15 @@ class KillAt:
             self._left -= 1
         if self.where:
             raise Killed
+
+
+def kill_before(engine: Interposed, wanted: str) -> None:
+    """Kills the deployment right before the first call of that name."""
+    dead = []
+
+    def strike(name: str, arguments: tuple[Any, ...]) -> None:
+        dead.extend([name] if name == wanted else [])
+        if dead:
+            raise Killed
+
+    engine.before = strike

@@ -38,9 +38,13 @@ class SitePlace(Place):
 
     def answer(self) -> str:
         try:
-            return get(self._site.url, timeout=2.0)
+            return get(self.url, timeout=2.0)
         except (OSError, http.client.HTTPException):
             return ""
+
+    @property
+    def url(self) -> str:
+        return self._site.url
 
     def image(self) -> str:
         return self.found_image().id

@@ -20,7 +20,6 @@ from gitdeploy.config.attachments import Publish
 from gitdeploy.config.sections import Canary, Health
 from gitdeploy.errors import Cancelled, GitdeployError, RegistryError, StageFailed
 from gitdeploy.releases.release import APP
-from gitdeploy.targets.strategies import draining
 from tests.support.images import BaseImages
 from tests.support.net import get, wait_until
 from tests.support.params import sample
@@ -29,7 +28,6 @@ from tests.targets.docker.rollout.conftest import build
 from tests.targets.docker.rollout.interposed import Interposed
 from tests.targets.docker.rollout.site import Site, answers
 
-FOLLOW = draining.FOLLOW
 CRASHED = "3"
 """What the test's server exits with when it crashes."""
 
@@ -188,15 +186,20 @@ def firewall() -> Iterator[None]:
             setting.write_text(before)
 
 
-@pytest.mark.parametrize("first", sample([True, False], False))
-def test_the_router_does_not_reach_what_this_machine_reaches(site: Site, monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
-    monkeypatch.setattr(draining, "FOLLOW", FOLLOW)
+@pytest.mark.parametrize("router", sample(["new", "running", "with other settings"], "new", "with other settings"))
+def test_the_router_does_not_reach_what_this_machine_reaches(site: Site, router: str) -> None:
+    """It is told before any request is sent there."""
     site.configure(health=Health(start_period=2.0, interval=0.2, retries=2, timeout=1.0))
-    if not first:
+    if router != "new":
         site.deploy("1")
+    before = site.names()
+    if router == "with other settings":
+        site.configure(router=replace(site.app.router, drain_timeout=4.0))
     with firewall(), pytest.raises(StageFailed) as failed:
         site.deploy("2")
-    assert "HAProxy" in failed.value.reason
+    assert failed.value.reason.startswith("HAProxy does not reach")
+    assert "2 serves" not in site.output.text
+    assert site.names() == before
     assert f"containers on the network gitdeploy.{site.app.container} do not reach one another" in failed.value.hint
     assert "nft list ruleset" in failed.value.hint
     site.deploy("3")

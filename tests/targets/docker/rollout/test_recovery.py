@@ -17,7 +17,7 @@ from gitdeploy.targets.docker.rollout.serving import serving_release
 from tests.support.net import free_port as find_free_port
 from tests.support.net import get, wait_until
 from tests.support.prober import Prober
-from tests.targets.docker.rollout.interposed import Count, Interposed, KillAt, Killed
+from tests.targets.docker.rollout.interposed import Count, Interposed, KillAt, Killed, kill_before
 from tests.targets.docker.rollout.site import Site, answers
 
 SAMPLE = 0.3, 0.7
@@ -134,6 +134,20 @@ def test_nothing_is_done_where_all_is_well(site: Site) -> None:
     kill = KillAt(engine, 0)
     assert recover(engine, site.app, site.output, time.monotonic) == 1  # type: ignore[arg-type]
     assert kill.where == ""
+
+
+def test_a_scout_that_was_left_goes(site: Site) -> None:
+    site.deploy("1", release=1)
+    other_settings(site)
+    real, site.engine = site.engine, Interposed(site.engine)  # type: ignore[assignment]
+    kill_before(site.engine, "signal")  # type: ignore[arg-type]
+    with pytest.raises(Killed):
+        site.deploy("2", release=2)
+    site.engine = real
+    assert [c.running for c in site.containers("check")] == [True]
+    assert recover(real, site.app, site.output, time.monotonic) == 1
+    assert site.names() == {site.app.container: "running", f"{site.app.container}.router": "running"}
+    assert get(site.url) == "1"
 
 
 def test_a_first_deployment_that_died_leaves_nothing(site: Site) -> None:
