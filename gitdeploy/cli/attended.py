@@ -111,7 +111,7 @@ def whats_live(site: Site, wanted: Wanted) -> LiveApp:
 def how(wanted: Wanted) -> Attended:
     """Return how we are attached to the command. Raises UsageError for -t without a terminal."""
     if wanted.terminal and not os.isatty(0):
-        hint = "leave out -t, -i alone passes input on; in agent mode: docker exec -it gitdeploy gitdeploy …"
+        hint = "leave out -t, -i alone passes input on; in agent mode docker exec needs -it, too"
         raise UsageError("-t: the input device is not a terminal", hint)
     return Attended(wanted.terminal, wanted.interactive, terminal_size() if wanted.terminal else (0, 0))
 

@@ -80,7 +80,7 @@ def judge_queue(queue: Queue, spool: Path, mode: Mode) -> Iterator[Finding]:
     """Yield what waits in vain. Pure."""
     program = spool.parent / "bin" / "gitdeploy"
     start = (
-        "see whether the agent runs: docker logs gitdeploy (a service: journalctl -u gitdeploy)"
+        "see whether the agent runs: docker logs gitdeploy; docker service logs gitdeploy; or journalctl -u gitdeploy"
         if mode == "agent"
         else f"{program} worker --once"
     )

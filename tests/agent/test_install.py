@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,20 +34,7 @@ def install(
     """Runs install.sh --mode agent with these options; its exit status must be `check`. Returns all its output."""
 
     def run(*options: str, check: int = 0) -> str:
-        script = agents.CHECKOUT / "gitdeploy/agent/install.sh"
-        offline = ["--base", agents.BASE, "--wheels", str(wheels)] if "--uninstall" not in options else []
-        done = subprocess.run(
-            ["sh", script, "--mode", "agent", "--name", name, *options, *offline],
-            check=False,
-            env={**os.environ, "DOCKER_HOST": engine_url},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=240,
-        )
-        assert done.returncode == check, done.stdout
-        return done.stdout
+        return agents.install(engine_url, wheels, "--name", name, *options, check=check)
 
     yield run
     for container in docker_client.containers.list(all=True, filters={"name": name}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -56,6 +57,24 @@ def build(client: docker.DockerClient, wheels: Path) -> None:
         rm=True,
         buildargs={"BASE": BASE, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/src"},
     )
+
+
+def install(engine_url: str, wheels: Path, *options: str, check: int = 0) -> str:
+    """Runs install.sh --mode agent with these options, offline; its exit status must be `check`. Returns all its output."""
+    script = CHECKOUT / "gitdeploy/agent/install.sh"
+    offline = ["--base", BASE, "--wheels", str(wheels)] if "--uninstall" not in options else []
+    done = subprocess.run(
+        ["sh", script, "--mode", "agent", *options, *offline],
+        check=False,
+        env={**os.environ, "DOCKER_HOST": engine_url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == check, done.stdout
+    return done.stdout
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
