@@ -86,7 +86,8 @@ check_usage() {
     error=$(docker version 2>&1 >/dev/null) || fail "Docker does not answer: $error" "start it, or run this as root"
     node=$(docker info --format '{{.Swarm.NodeID}}' 2>/dev/null)
     [ -z "$(tasks)" ] || is_service ||
-        fail "a task of the service $name runs here, and this machine cannot end it" "on a manager: docker service rm $name"
+        fail "a task of the service $name runs here, and this machine cannot end it: ${said##*daemon: }" \
+            "see: docker node ls; on a manager that others reach: docker service rm $name"
     [ -z "$swarm" ] || [ -n "$uninstall" ] || check_swarm
     if [ -n "$volume" ]; then
         docker volume inspect "$volume" >/dev/null 2>&1 || fail "there is no volume $volume" "see: docker volume ls" 2
@@ -99,16 +100,18 @@ check_usage() {
 # check_swarm: a service can start here. It is asked before anything is built or stopped.
 check_swarm() {
     said=$(docker node inspect --format '{{.Spec.Availability}}' self 2>&1) ||
-        fail "--swarm: this machine is no manager that can start a service: $said" "leave --swarm out for a plain container"
+        fail "--swarm: this machine is no manager that can start a service: ${said##*daemon: }" \
+            "leave --swarm out for a plain container"
     [ "$said" = active ] ||
         fail "--swarm: this machine takes no tasks: its availability is $said" "docker node update --availability active self"
     ! docker service inspect "$name" >/dev/null 2>&1 || is_service ||
         fail "--swarm: the cluster has a service $name that is not this machine's agent" "choose another name by --name"
 }
 
-# is_service: whether the service of that name is this machine's agent: names are the whole cluster's.
+# is_service: whether the service of that name is this machine's agent: names are the whole cluster's. Sets $said.
 is_service() {
-    case $(docker service inspect --format '{{.Spec.TaskTemplate.Placement.Constraints}}' "$name" 2>/dev/null) in
+    said=$(docker service inspect --format '{{.Spec.TaskTemplate.Placement.Constraints}}' "$name" 2>&1)
+    case $said in
         "[node.id==$node]") ;;
         *) return 1 ;;
     esac

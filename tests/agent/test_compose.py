@@ -63,7 +63,8 @@ def test_the_agent_is_as_install_sh_makes_it() -> None:
     script = (CHECKOUT / "gitdeploy/agent/install.sh").read_text()
     assert AGENT["container_name"] == "gitdeploy"
     assert "name=gitdeploy " in script
-    assert f"--restart {AGENT['restart']} --init --network {AGENT['network_mode']}" in script
+    assert f" --init --network {AGENT['network_mode']} " in script
+    assert f"docker run --restart {AGENT['restart']} " in script
     assert AGENT["init"] is True
     assert f"--time {AGENT['stop_grace_period'].removesuffix('s')} " in script
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -58,11 +59,31 @@ def tasks(client: docker.DockerClient, name: str) -> list[Any]:
     return found
 
 
-def lives(client: docker.DockerClient, name: str, since: int) -> list[str]:
-    """What the engine says of the agent's containers, in either form: when they started and when they died."""
-    filters = {"type": "container", "event": ["start", "die"]}
-    events = client.events(since=since, until=int(time.time()) + 1, filters=filters, decode=True)
-    return [event["Action"] for event in events if event["Actor"]["Attributes"]["name"].split(".")[0] == name]
+def leaderless(client: docker.DockerClient) -> bool:
+    """Whether the cluster cannot decide, as far as this manager knows."""
+    try:
+        client.services.list()
+    except docker.errors.APIError as error:
+        return "leader" in str(error)
+    return False
+
+
+@pytest.fixture
+def lives(lone_node: SwarmNodes, name: str, tmp_path: Path) -> Iterator[Callable[[], list[str]]]:
+    """Returns when the agent's containers, in either form, started and when they died, in the engine's order."""
+    told = tmp_path / "events"
+    shown = ["--filter", "event=start", "--filter", "event=die", "--format", "{{.Action}} {{.Actor.Attributes.name}}"]
+    with told.open("wb") as file:
+        command = ["docker", "--host", lone_node.manager.url, "events", "--since", str(int(time.time())), *shown]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file)
+
+    def found() -> list[str]:
+        pairs = (line.split(" ", 1) for line in told.read_text().splitlines())
+        return [action for action, container in pairs if container.split(".")[0] == name]
+
+    yield found
+    process.terminate()
+    process.wait()
 
 
 def given(container: Any) -> tuple[Any, ...]:
@@ -81,10 +102,11 @@ def test_pushes_deploy_through_upgrades_and_both_forms(
     open_path: Path,
     sample_app: SampleApp,
     free_port: int,
+    lives: Callable[[], list[str]],
 ) -> None:
     lone_node.image("python")
     agents.build_base(manager)
-    gogs, data, begun = gogs_dir_of_git, str(gogs_dir_of_git.data), int(time.time())
+    gogs, data = gogs_dir_of_git, str(gogs_dir_of_git.data)
     app = f"devops/{name}-app"
     gogs.create_repository(app)
     options = ["--image", f"{lone_node.registry.host}/{app}", "--publish", f"{free_port}:80", "--container", f"app-of-{name}"]
@@ -134,8 +156,34 @@ def test_pushes_deploy_through_upgrades_and_both_forms(
     assert manager.services.list(filters={"name": name}) == tasks(manager, name) == []
     assert manager.volumes.list(filters={"name": name}) == []
     assert not (gogs.data / "gitdeploy").exists()
-    assert lives(manager, name, begun) == ["start", "die"] * 4
+    wait_until(lambda: len(lives()) >= 8, 20, "the engine's word of four agents")
+    assert lives() == ["start", "die"] * 4
     manager.containers.get(f"app-of-{name}").remove(force=True)
+
+
+@pytest.mark.exhaustive
+def test_cluster_that_cannot_decide(wheels: Path, name: str, isolated_environment: None, pytestconfig: pytest.Config) -> None:
+    options = pytestconfig.getoption("--engine-root"), tuple(pytestconfig.getoption("--engine-feature"))
+    with SwarmNodes(3, *options, managers=2) as swarm, swarm.client() as client:
+
+        def refused(number: int, *options: str) -> str:
+            return agents.install(swarm.nodes[number].url, wheels, "--name", name, "--data", "/", *options, check=3)
+
+        here = [f"node.id=={client.info()['Swarm']['NodeID']}"]
+        client.services.create(swarm.image("busybox"), ["sleep", "1000"], name=name, constraints=here)
+        wait_until(lambda: tasks(client, name), 60, "a service in the agent's place")
+        assert f"the cluster has a service {name} that is not this machine's agent" in refused(1, "--swarm")
+        assert "Worker nodes can't be used" in refused(2, "--swarm")
+        swarm.kill(swarm.nodes[1])
+        reason = "cannot end it: rpc error"
+        wait_until(lambda: leaderless(client), 90, "the cluster's word that it has no leader")
+        assert reason in refused(0)
+        assert reason in refused(0, "--swarm")
+        assert reason in refused(0, "--uninstall")
+        assert "no manager that can start a service: rpc error" in agents.install(
+            swarm.manager.url, wheels, "--name", f"{name}-2", "--data", "/", "--swarm", check=3
+        )
+        assert [container.status for container in tasks(client, name)] == ["running"]
 
 
 def test_machine_that_takes_no_tasks(install: Install, lone_node: SwarmNodes) -> None:
