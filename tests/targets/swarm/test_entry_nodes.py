@@ -140,7 +140,7 @@ def test_machines_that_cannot(wide: ClusterSite, entries: list[ClusterNode]) -> 
     alone = replace(wide.app.router, nodes="")
     wide.configure(router=replace(alone, nodes="entry==no"))
     with pytest.raises(StageFailed, match=r"no machine that is there has the label entry==no") as failed:
-        wide.deploy("1")
+        target_on(wide.engine).require_fit(wide.app, wide.app)
     assert failed.value.hint.startswith("docker node update --label-add entry=no NAME")
     wide.configure(router=alone)
     wide.deploy("2")
