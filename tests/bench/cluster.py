@@ -5,7 +5,8 @@
 The same image with 6 replicas, which every machine has, goes live by rolling with max_surge 6 and by blue-green; and by an
 update of a plain service, start-first, with the same health check as a HEALTHCHECK, one task at a time (the default) and six.
 A service counts as live when all of its new tasks run, gitdeploy's when it says so. Then wrk, through the app's router, with
-its only task on the router's machine and on another one. Prints medians, and the ratios.
+its only task on the router's machine and on another one; and blue-green again among 100 services and 1,000 secrets of others.
+Prints medians, and the ratios.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from docker.types import EndpointSpec, Healthcheck, ServiceMode, UpdateConfig
 
 from gitdeploy.config.sections import Swarm
 from gitdeploy.engine.client import connect
+from gitdeploy.engine.cluster import ServiceSpec
+from gitdeploy.releases.release import APP, RELEASE, ROLE, SERVICE
+from gitdeploy.targets.swarm.services import LIVE
 from tests.bench.rollout import Timed, wrk
+from tests.engine.swarm import nobody
 from tests.support.cluster import SwarmNodes
 from tests.support.net import free_port, isolate_network, wait_until
 from tests.targets.docker.rollout.interposed import Interposed
@@ -31,6 +36,7 @@ from tests.targets.swarm.conftest import images
 from tests.targets.swarm.fleet import ClusterSite
 
 REPLICAS = 6
+OTHERS = 100
 SECOND = 10**9
 
 
@@ -108,6 +114,20 @@ def rate(site: ClusterSite, machine: str) -> float:
     return float(found[1]) if found else 0.0
 
 
+def among_others(site: ClusterSite, runs: int) -> tuple[float, float]:
+    """The median of the seconds until a release serves, without and with 100 services of others, and their 1,000 secrets."""
+    site.configure(swarm=Swarm())
+    alone = by_gitdeploy(site, "blue-green", runs)
+    for number in range(OTHERS):
+        labels = {APP: f"bench/other-{number}", ROLE: SERVICE, RELEASE: "1", LIVE: "1"}
+        site.cluster.create_service(
+            ServiceSpec(f"other-{number}", site.swarm.image("busybox"), replicas=0, labels=labels), nobody
+        )
+        for secret in range(10):
+            site.cluster.create_secret(f"other-{number}-{secret}", b"hush", {APP: f"bench/other-{number}"})
+    return alone, by_gitdeploy(site, "blue-green", runs)
+
+
 def main(runs: int) -> None:
     """Runs all of it."""
     with SwarmNodes(3) as swarm, swarm.client() as client:
@@ -123,15 +143,17 @@ def main(runs: int) -> None:
         }
         seconds = {name: way() for name, way in ways.items()}
         for name, median in seconds.items():
-            ratio = median / seconds["start-first, 6 at a time"]
-            print(f"{name:<26}{median:>8.2f} s  {ratio:>6.2f} of start-first, 6 at a time", flush=True)
+            ratios = [f"{median / seconds[way]:>6.2f} of {way}" for way in list(seconds)[2:]]
+            print(f"{name:<26}{median:>8.2f} s {', '.join(ratios)}", flush=True)
         print("what it asks in a first deployment and a second one:")
         with asked(site) as calls:
             by_gitdeploy(site, "rolling", 1)
         for name, each in sorted(calls.items(), key=lambda call: -sum(call[1])):
             print(f"    {name:<22}{len(each):>4} calls, {sum(each):>6.2f} s, median {statistics.median(each):.3f} s")
         own, other = rate(site, "node1"), rate(site, "node2")
-        print(f"tasks on another machine: {other:.0f} of {own:.0f} requests/s: {other / own:.2f}")
+        print(f"tasks on another machine: {other:.0f} of {own:.0f} requests/s: {other / own:.2f}", flush=True)
+        alone, among = among_others(site, runs)
+        print(f"among {OTHERS} services of others: {among:.2f} s, alone {alone:.2f} s: {among / alone:.2f}")
         print(f"engine {client.version()['Version']}, {runs} runs of each")
         site.remove()
         engine.close()
