@@ -32,10 +32,13 @@ def test_a_service_of_each_machine_is_made_another_and_what_it_was(three: Place)
     service = three.service(everywhere=True, replicas=0, constraints=("node.hostname!=node1",))
     names = {node.id: node.name for node in three.cluster.nodes()}
 
-    def where(count: int) -> list[str]:
-        return sorted(names[task.node] for task in three.await_running(service, count))
+    def await_on(*machines: str) -> None:
+        def there() -> bool:
+            return tuple(sorted(names[task.node] for task in three.running(service))) == machines
 
-    assert where(2) == ["node2", "node3"]
+        wait_until(there, PATIENCE, f"tasks on {machines} alone")
+
+    await_on("node2", "node3")
     spec, kept = three.cluster.service(service), three.cluster.kept_service(service)
     assert spec is not None
     other = three.spec(everywhere=True, labels={OWN: three.run, "other": "1"}, constraints=("node.hostname==node2",))
@@ -43,9 +46,9 @@ def test_a_service_of_each_machine_is_made_another_and_what_it_was(three: Place)
     now = three.cluster.service(service)
     assert now is not None
     assert (now.name, now.labels.get("other")) == (spec.name, "1")
-    assert where(1) == ["node2"]
+    await_on("node2")
     three.cluster.restore_service(service, kept)
-    assert where(2) == ["node2", "node3"]
+    await_on("node2", "node3")
     assert three.cluster.service(service) == spec
     with pytest.raises(NotFound):
         three.cluster.kept_service(f"{spec.name}-other")

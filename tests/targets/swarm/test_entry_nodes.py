@@ -72,6 +72,7 @@ def test_all_are_told_the_same(wide: ClusterSite, entries: list[ClusterNode]) ->
     assert wide.condition() == ""
 
 
+@pytest.mark.exhaustive
 def test_a_machine_with_a_router_dies_and_comes_back(wide: ClusterSite, entries: list[ClusterNode]) -> None:
     wide.deploy("1")
     stays, dies = entries
