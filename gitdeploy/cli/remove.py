@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _no_newcomers(site: Site, environ: Mapping[str, str]) -> None:
     """No repository is enrolled by its first push any more."""
     server = read_server(site.data)
-    if site.load_config().server.new_repositories:
+    if has_config(site) and site.load_config().server.new_repositories:
         edit_server(site, "new_repositories", "")
         audit_config(site, environ, "remove", reason="what is made from now on")
     forget_newcomers(server)
@@ -96,10 +96,15 @@ def _end_runs(site: Site, name: str) -> None:
             print(f"{name}: ended: {', '.join(f'run {run.id} of {run.name}' for run in runs)}")
 
 
+def has_config(site: Site) -> bool:
+    """Return whether anything was ever enrolled: that is what makes config.toml."""
+    return (site.home / "config.toml").exists()
+
+
 def enrolled(site: Site) -> list[tuple[str, Path]]:
     """Return every enrolled app with its repository: those of Gogs, and plain ones that config.toml names."""
     found = dict(read_server(site.data).enrolled()) if has_server(site.data) else {}
-    for name, app in site.load_config().apps.items():
+    for name, app in (site.load_config().apps.items() if has_config(site) else ()):
         if app.bare and name in enrolled_apps(app.bare):
             found[name] = app.bare
     return sorted(found.items())

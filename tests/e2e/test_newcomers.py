@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.conftest import Deployable
 from tests.support import guards
 from tests.support.apps import SampleApp
+from tests.support.installed import Installed
 
 
 @pytest.fixture
@@ -80,3 +81,10 @@ def test_removed_nothing_is_left_of_it(all_enrolled: Deployable) -> None:
     made: Path = gogs.create_repository(f"{all_enrolled.name}-last")
     assert not (made / "gitdeploy.conf").exists()
     assert 'new_repositories = ""' in (all_enrolled.site.home / "config.toml").read_text()
+
+
+def test_where_nothing_was_ever_enrolled_there_is_nothing_to_remove(installed: Installed) -> None:
+    installed.gogs.create_repository("bob/tool")
+    (installed.home / "config.toml").unlink(missing_ok=True)
+    assert installed.run("remove", "--all").stdout == ""
+    assert not (installed.home / "config.toml").exists()
