@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -22,7 +23,7 @@ from tests.support.targets import target_on
 from tests.targets.docker.rollout.clients import Load
 from tests.targets.docker.rollout.site import answers
 from tests.targets.swarm.fleet import ClusterSite
-from tests.targets.swarm.test_three_machines import IMPATIENT
+from tests.targets.swarm.test_three_machines import IMPATIENT, lost
 
 PATIENCE = 90
 
@@ -84,6 +85,25 @@ def test_a_machine_with_a_router_dies_and_comes_back(wide: ClusterSite, entries:
         wide.deploy("3")
     assert serve(wide, entries, "3")
     assert lasting.lost == {}
+
+
+@pytest.mark.exhaustive
+def test_gitdeploys_own_machine_dies_and_comes_back(wide: ClusterSite, entries: list[ClusterNode]) -> None:
+    """The only manager, and the router through which the others are told."""
+    wide.deploy("1")
+    manager = wide.swarm.manager
+    with load(wide, entries) as loads:
+        wide.swarm.kill(manager)
+        time.sleep(20)  # long enough for all that asks it to notice
+        assert serve(wide, entries, "1")
+    for each in loads:
+        assert lost(each) == set()
+    wide.swarm.power_on(manager)
+    wide.swarm.heal()
+    wait_until(lambda: wide.condition() == "", PATIENCE, "all of it again")
+    wait_until(lambda: serve(wide, entries, "1"), PATIENCE, "the routers")
+    wide.deploy("2")
+    assert serve(wide, entries, "2")
 
 
 @pytest.mark.exhaustive
