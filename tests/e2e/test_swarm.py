@@ -208,3 +208,22 @@ def test_a_worker_that_is_killed_in_a_move(app: Clustered, there: str, words: st
     else:
         assert (app.services(), app.containers()) == ([], ["", ".2.2", ".router"])
     assert len(app.networks()) == 1
+
+
+def test_routers_of_machines_with_a_label(app: Clustered, lone_node: SwarmNodes) -> None:
+    app.configure("swarm", 'router.nodes = "entry==yes"')
+    refused = app.push("1.0.0")
+    assert "router.nodes: no machine that is there has the label entry==yes" in refused
+    assert "docker node update --label-add entry=yes NAME" in refused
+    assert "FAILED at Build" in refused  # before anything is built
+    lone_node.label(lone_node.manager, entry="yes")
+    try:
+        assert "1.0.1 is live" in app.push("1.0.1")
+        assert app.get() == "1.0.1"
+        assert "-entry" in app.services()
+        assert f"{app.name}: web 2 of 2 (node1 ×2)" in app.site.run("status").stdout
+        app.configure("swarm")
+        assert "connections are cut once" in app.push("1.0.2")
+        assert (app.get(), app.services()) == ("1.0.2", ["-r3"])
+    finally:
+        lone_node.label(lone_node.manager)
