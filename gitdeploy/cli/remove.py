@@ -104,7 +104,7 @@ def has_config(site: Site) -> bool:
 def enrolled(site: Site) -> list[tuple[str, Path]]:
     """Return every enrolled app with its repository: those of Gogs, and plain ones that config.toml names."""
     found = dict(read_server(site.data).enrolled()) if has_server(site.data) else {}
-    for name, app in (site.load_config().apps.items() if has_config(site) else ()):
+    for name, app in site.load_config().apps.items() if has_config(site) else ():
         if app.bare and name in enrolled_apps(app.bare):
             found[name] = app.bare
     return sorted(found.items())

@@ -24,6 +24,9 @@ TELL = 5.0
 GETTING = ("accepted", "assigned", "preparing")
 """States of a task whose machine is getting it ready: pulling its image, most of all."""
 
+HOLDING = (*GETTING, "ready", "starting", "running")
+"""States of a task whose machine keeps its ports for it; one that is to begin again after a failure is "ready" for a while."""
+
 DONE = {"complete": "ended", "failed": "failed", "rejected": "was refused"}
 """What tasks did that are over, for people."""
 
@@ -197,11 +200,11 @@ class TaskWaiter:
                 raise Cancelled(f"cancelled while waiting for {self.whose} to get healthy")
 
     def await_end(self, service: str, timeout: float) -> None:
-        """Wait until no task of it runs on a machine that is there, for `timeout` seconds at most. Raises StageFailed."""
+        """Wait until no task of it holds ports of a machine that is there, for `timeout` seconds at most. Raises StageFailed."""
         end = self.clock() + timeout
         while True:
             ready = {node.id for node in self.cluster.nodes() if node.ready}
-            left = [t for t in self.cluster.tasks([service]) if t.node in ready and t.state in ("starting", "running")]
+            left = [t for t in self.cluster.tasks([service]) if t.node in ready and t.state in HOLDING]
             if not left:
                 return
             if self.clock() > end:

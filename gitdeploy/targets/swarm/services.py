@@ -99,7 +99,7 @@ def servers_of(cluster: Cluster, app: App, service: str, servers: Sequence[Backe
 
 def live_labels(deployment: int, now: float) -> dict[str, str]:
     """Return the labels of a service that a deployment has just brought live; takes seconds since the epoch."""
-    return {LIVE: str(deployment), SINCE: str(round(now))}
+    return {LIVE: str(deployment), SINCE: str(int(now))}
 
 
 def version_of_service(service: ClusterService) -> str:

@@ -122,3 +122,13 @@ def test_a_first_deployment_that_died_leaves_nothing(site: ClusterSite) -> None:
     assert kill.where
     assert target_on(site.engine).recover(site.app, site.output, 1) == 0
     assert leavings(site) == Counter()
+
+
+def test_one_that_ends_at_once_gives_its_port_back(site: ClusterSite) -> None:
+    """Its next attempt, which waits for its turn, holds the machine's port by then."""
+    site.configure(strategy="recreate", replicas=1, swarm=Swarm(secret_files=("TOKEN",)))
+    deploy(site, 1)
+    with pytest.raises(GitdeployError, match="non-zero exit"):
+        deploy(site, 2, broken=True)
+    assert target_on(site.engine).serving(site.app) == 1
+    wait_until(lambda: answers(site.url, "1"), 20, "the old release")
