@@ -200,11 +200,11 @@ class TaskWaiter:
                 raise Cancelled(f"cancelled while waiting for {self.whose} to get healthy")
 
     def await_end(self, service: str, timeout: float) -> None:
-        """Wait until no task of it holds ports of a machine that is there, for `timeout` seconds at most. Raises StageFailed."""
+        """Wait until no task of it holds a port of a machine that is there, `timeout` seconds at most. Raises StageFailed."""
         end = self.clock() + timeout
         while True:
             ready = {node.id for node in self.cluster.nodes() if node.ready}
-            left = [t for t in self.cluster.tasks([service]) if t.node in ready and t.state in HOLDING]
+            left = [t for t in self.cluster.tasks([service]) if _holds(t, ready)]
             if not left:
                 return
             if self.clock() > end:
@@ -214,6 +214,13 @@ class TaskWaiter:
     def _failure(self, service: str, reason: str) -> StageFailed:
         log = [f"log: {line}" for line in self.cluster.service_logs(service, LOG_LINES)]
         return StageFailed(reason, _hint(reason, bool(log)), log)
+
+
+def _holds(task: ServiceTask, ready: Collection[str]) -> bool:
+    """Return whether a task holds the ports of one of these machines, or is about to: nobody has told it to end yet."""
+    if task.wanted in ("ready", "running") and not task.node:
+        return True
+    return task.node in ready and (task.state in HOLDING or (task.wanted in ("ready", "running") and task.state not in DONE))
 
 
 def _hint(reason: str, said: bool) -> str:
