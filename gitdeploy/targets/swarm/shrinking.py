@@ -44,14 +44,13 @@ def put_back(
 
 
 def end_release(cluster: Cluster, app: App, name: str, credentials: Credentials, waiter: TaskWaiter) -> None:
-    """Remove a release once its tasks have ended: a machine's port that a removed service still holds is never given again.
+    """End a release's tasks. Its service is to be removed once another one has got the machine's port.
 
-    Engine 20.10 leaves the next service's task pending for good then, without a word.
+    Engine 20.10 never gives a port again that a removed service still held, and leaves the next task pending, without a word.
     """
     if service := cluster.service(name):
         cluster.resize_service(service.id, 0, credentials)
         waiter.await_end(service.id, app.stop_timeout + ENDING)
-        remove_release(cluster, app, name)
 
 
 def remove_release(cluster: Cluster, app: App, name: str) -> None:
