@@ -27,6 +27,9 @@ GETTING = ("accepted", "assigned", "preparing")
 HOLDING = (*GETTING, "ready", "starting", "running")
 """States of a task whose machine keeps its ports for it; one that is to begin again after a failure is "ready" for a while."""
 
+UNPLACED = ("new", "pending", *GETTING)
+"""States of a task on its way to a machine."""
+
 DONE = {"complete": "ended", "failed": "failed", "rejected": "was refused"}
 """What tasks did that are over, for people."""
 
@@ -209,6 +212,14 @@ class TaskWaiter:
                 return
             if self.clock() > end:
                 raise StageFailed(f"{len(left)} tasks of the old release did not end within {timeout:.0f} s")
+            self.cancelled(TICK)
+
+    def await_placed(self, service: str, timeout: float) -> None:
+        """Wait until each attempt of it has its machine, `timeout` seconds at most."""
+        end = self.clock() + timeout
+        while self.clock() < end and any(
+            task.wanted in ("ready", "running") and task.state in UNPLACED for task in self.cluster.tasks([service])
+        ):
             self.cancelled(TICK)
 
     def _failure(self, service: str, reason: str) -> StageFailed:

@@ -11,6 +11,9 @@ from gitdeploy.releases.release import APP, RELEASE, label_number, process_of
 from gitdeploy.targets.swarm.readiness import TaskWaiter
 from gitdeploy.targets.swarm.services import ENTRY, WANTED, look, version_of_service
 
+PLACING = 5.0
+"""Seconds for a task to get to its machine."""
+
 ENDING = 60.0
 """Seconds for machines to end a task, beyond the time that it has itself."""
 
@@ -46,9 +49,11 @@ def put_back(
 def end_release(cluster: Cluster, app: App, name: str, credentials: Credentials, waiter: TaskWaiter) -> None:
     """End a release's tasks. Its service is to be removed once another one has got the machine's port.
 
-    Engine 20.10 never gives a port again that a removed service still held, and leaves the next task pending, without a word.
+    Engine 20.10 never gives a port again that a removed service still held, or a task that was taken back on its way to its
+    machine, and leaves the next task pending, without a word.
     """
     if service := cluster.service(name):
+        waiter.await_placed(service.id, PLACING)
         cluster.resize_service(service.id, 0, credentials)
         waiter.await_end(service.id, app.stop_timeout + ENDING)
 
