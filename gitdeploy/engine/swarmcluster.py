@@ -19,7 +19,7 @@ from gitdeploy.engine.demultiplexer import Demultiplexer
 from gitdeploy.engine.inside import joined
 from gitdeploy.engine.lines import Lines
 from gitdeploy.engine.mapping import Json, label_filter, moment
-from gitdeploy.engine.networks import inspect_network
+from gitdeploy.engine.networks import LOOK, inspect_network
 from gitdeploy.engine.registries import authorization
 from gitdeploy.engine.servicelogs import told
 from gitdeploy.engine.transport import Api, TimedOut, part
@@ -150,7 +150,7 @@ class SwarmCluster:
                 return str(found)
             if time.monotonic() > end:
                 raise EngineError(f"the cluster gave the network {network} no addresses within {ALLOCATION:.0f} s")
-            time.sleep(0.1)
+            time.sleep(LOOK)
 
     def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         body = {"Name": name, "Labels": dict(labels), "Data": base64.b64encode(data).decode()}

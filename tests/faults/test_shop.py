@@ -10,9 +10,9 @@ import pytest
 from tests.faults.conftest import MakeTiny, Tiny
 from tests.faults.faulty import Point
 from tests.faults.test_crash import PARTS, WHAT, Trial, changing, points, sample
+from tests.support import params
 from tests.support import shop as shops
 from tests.support.images import BaseImages
-from tests.support.params import sample as some
 from tests.support.shop import Shop
 from tests.support.summary import Summary
 
@@ -80,7 +80,7 @@ def make_shop(make_tiny: MakeTiny, base_images: BaseImages, shop_images_loaded: 
 
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("part", [pytest.param(n, marks=pytest.mark.exhaustive if n else ()) for n in range(PARTS)])
-@pytest.mark.parametrize("victim", some(("child", "group"), "group"))
+@pytest.mark.parametrize("victim", params.sample(("child", "group"), "group"))
 def test_kill_while_a_release_follows(
     victim: str, part: int, make_shop: MakeShop, summary: Summary, pytestconfig: pytest.Config
 ) -> None:

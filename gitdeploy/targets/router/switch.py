@@ -208,12 +208,11 @@ class ByStart(ByWeight):
 
     def revert(self) -> None:
         old = [self.old_router.start] if self.old_router else []
-        if failed := attempts(self._remove_router, *old, *self.back, self._scout.remove):
+        if failed := attempts(self.router.give_up, self._remove_router, *old, *self.back, self._scout.remove):
             raise StageFailed("; ".join(failed))
 
     def _remove_router(self) -> None:
         """Remove the new router; if that fails it is at least ended, for it may hold the ports."""
-        self.router.give_up()
         let_go(self.engine, self.app, self.router.container)
         self.engine.remove(self.router.container, force=True)
 

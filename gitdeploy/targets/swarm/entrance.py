@@ -18,12 +18,10 @@ from gitdeploy.targets.router.haproxycfg import Backend, Settings, Table, backen
 from gitdeploy.targets.router.preamble import CONTROL_PORT
 from gitdeploy.targets.router.runtime import Counts
 from gitdeploy.targets.swarm.entryservice import EntryService, control_network
-from gitdeploy.targets.swarm.readiness import describe
+from gitdeploy.targets.swarm.readiness import TICK, describe
 
 PATIENCE = 60.0
 """Seconds for all of them to be told: the cluster does not notice at once that a machine is dead."""
-
-TICK = 0.2
 
 
 class Entrance(Haproxy):
@@ -37,8 +35,6 @@ class Entrance(Haproxy):
     def __init__(self, engine: Engine, container: str, settings: Settings, service: EntryService) -> None:
         super().__init__(engine, container, settings)
         self._service = service
-        self._before: tuple[object] | None = None
-        """What the service was before this changed it."""
         self._prepared = False
 
     @property
@@ -64,41 +60,37 @@ class Entrance(Haproxy):
 
     def prepare(self) -> None:
         """See `Haproxy`: start all but that of this machine, whose ports something else may hold. Raises as `start` does."""
-        super().start()
-        self._before = (self._service.kept(),)
-        self._service.bring_up(self.settings)
+        self._begin()
         self._tell(everywhere=True, but=self._service.cluster.membership().node)
         self._prepared = True
 
     def start(self) -> None:
         """See `Haproxy`; wait for one on each machine that is there."""
-        if self._before and not self._prepared:  # they were stopped
-            super().start()
-            self._bring_back()
-        elif not self._prepared:
-            self.prepare()
+        if not self._prepared:
+            self._begin()
         self._tell(everywhere=True)
+
+    def _begin(self) -> None:
+        super().start()
+        if not self._service.restore():  # they were not stopped
+            self._service.bring_up(self.settings)
 
     def restart(self) -> None:
         """See `Haproxy`: the others run on."""
         super().stop()
-        self._before, self._prepared = None, False
         self.start()
 
     def stop(self) -> None:
         """See `Haproxy`."""
-        self._before = (self._service.kept(),)
         self._service.pause()
         super().stop()
 
     def give_up(self) -> None:
         """See `Haproxy`."""
-        if self._before:
-            self._bring_back()
+        self._service.restore()
 
     def reload(self, servers: Iterable[Backend], previous: bytes) -> None:
         """See `Haproxy`; the others start anew, one after the other, and take no requests meanwhile."""
-        self._before = (self._service.kept(),)
         super().reload(servers, previous)
         self._service.bring_up(self.settings)
         self._tell(everywhere=True)
@@ -106,14 +98,8 @@ class Entrance(Haproxy):
     def restore(self, previous: bytes, known: Table) -> None:
         """See `Haproxy`."""
         super().restore(previous, known)
-        if self._before:
-            self._bring_back()
+        self._service.restore()
         self._tell(digest=runtime.digest(previous), everywhere=True)
-
-    def _bring_back(self) -> None:
-        if self._before:
-            self._service.restore(*self._before)
-        self._before = None
 
     def _tell(self, *, digest: str = "", everywhere: bool = False, but: str = "") -> None:
         """Bring the others to the servers of this one, and look whether they have them.

@@ -20,6 +20,9 @@ from gitdeploy.targets.swarm.readiness import TICK, TaskWaiter
 from gitdeploy.targets.swarm.services import ENTRY, overlay_name, secret_name
 from gitdeploy.targets.swarm.shrinking import ENDING
 
+UNCHANGED = object()
+"""Stands for what the service was before it was changed; None: there was none."""
+
 NOWHERE = "node.id==none"
 """A constraint that no machine fulfils."""
 
@@ -84,7 +87,7 @@ def entry_nodes(app: App, nodes: Sequence[Node]) -> list[Node]:
 
 @dataclass
 class EntryService:
-    """The routers' service of one app.
+    """The routers' service of one app. What it was before the first change that was asked for here can be brought back.
 
     Attributes:
         credentials: with which machines pull the image; only making the service needs them.
@@ -95,6 +98,7 @@ class EntryService:
     app: App
     credentials: Credentials = lambda _: None
     image: str = ""
+    _before: object = UNCHANGED
 
     def find(self) -> ClusterService | None:
         """Return it as it is now, None if there is none."""
@@ -108,9 +112,10 @@ class EntryService:
 
     def bring_up(self, settings: Settings) -> None:
         """Make it what the app asks for, without waiting for its tasks; those that are so already stay. Raises EngineError."""
-        if not self.app.router.nodes or self.fits(settings):
-            return
         found = self.find()
+        self._remember(found)
+        if not self.app.router.nodes or (found and found.labels[ENTRY] == self._made_by(settings)):
+            return
         spec = self._spec(settings)
         if found:
             self.cluster.replace_service(found.id, spec, self.credentials)
@@ -120,6 +125,7 @@ class EntryService:
     def pause(self) -> None:
         """End its tasks, wherever they are, and wait for that: their machines' ports are needed. Raises EngineError."""
         found = self.find()
+        self._remember(found)
         if found is None:
             return
         spec = ServiceSpec(
@@ -128,21 +134,24 @@ class EntryService:
         self.cluster.replace_service(found.id, spec, self.credentials)
         TaskWaiter(self.cluster, NEVER.wait, time.monotonic, lambda _: None).await_end(found.id, ENDING)
 
-    def kept(self) -> object:
-        """Return what `restore` takes, None if it is not there."""
-        found = self.find()
-        return self.cluster.kept_service(found.id) if found else None
+    def _remember(self, found: ClusterService | None) -> None:
+        if self._before is UNCHANGED:
+            self._before = self.cluster.kept_service(found.id) if found else None
 
-    def restore(self, kept: object) -> None:
-        """Make it what it was and wait until its tasks run; None: nothing. Raises EngineError."""
+    def restore(self) -> bool:
+        """Make it what it was, and wait until its tasks run; return whether anything had been changed. Raises EngineError."""
+        if self._before is UNCHANGED:
+            return False
         found = self.find()
-        if found and kept is None:
+        if found and self._before is None:
             self.remove()
         elif found:
-            self.cluster.restore_service(found.id, kept)
+            self.cluster.restore_service(found.id, self._before)
             end = time.monotonic() + ENDING
             while self.lacking() and time.monotonic() < end:
                 time.sleep(TICK)
+        self._before = UNCHANGED
+        return True
 
     def remove(self) -> None:
         """Remove it with what it has; its ports may be held for a moment longer. Raises EngineError."""

@@ -63,8 +63,7 @@ def _exchange(
     """Let the old tasks end and the new ones begin; return the outage in seconds, None if nothing served."""
     app = r.release.app
     entries = EntryService(r.cluster, app)
-    if kept := entries.kept():
-        undo.add("starting the routers of other machines again", partial(entries.restore, kept), traffic=True)
+    undo.add("starting the routers of other machines again", entries.restore, traffic=True)
     for router in routers:
         undo.add(f"starting {router.name} again", partial(r.engine.start, router.id), traffic=True)
     undo.add("starting the old release again", partial(put_back, r.cluster, live, r.credentials, r.patient), traffic=True)
