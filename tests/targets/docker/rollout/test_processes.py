@@ -22,7 +22,7 @@ from gitdeploy.errors import Cancelled, EngineError, GitdeployError, StageFailed
 from gitdeploy.releases.release import process_of
 from gitdeploy.targets.target import Strength
 from tests.support.net import free_port as find_free_port
-from tests.support.net import get
+from tests.support.net import get, wait_until
 from tests.support.prober import Prober
 from tests.support.targets import target_on
 from tests.targets.docker.rollout.interposed import Count, Interposed, KillAt, Killed
@@ -158,7 +158,7 @@ def test_a_process_that_is_no_more_goes_with_the_switch(site: Site, fails: bool)
         with pytest.raises(StageFailed):
             site.deploy("2", release=2)
         settled(site, 1, worker=1, old=1)
-        assert answers(f"http://127.0.0.1:{port}/", "1")
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/", "1"), 20, "the old process's server")
     else:
         site.deploy("2", release=2)
         settled(site, 2, worker=1)
