@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import cast
 
 from gitdeploy.config.attachments import Volume
+from gitdeploy.config.domainchecks import domain_problems
 from gitdeploy.config.formats import CONTAINER, IMAGE, fill_in
 from gitdeploy.config.imagereference import HUB, OFFICIAL, OWN, image_key, is_in, parse
 from gitdeploy.config.keys import MAX_REPLICAS
@@ -38,7 +39,7 @@ Problem = tuple[str, str]
 
 def app_problems(app: App) -> list[Problem]:
     """Return what contradicts itself in one app."""
-    found = [*_names(app), *_routing(app), *_repetitions(app), *run_problems(app)]
+    found = [*_names(app), *domain_problems(app), *_routing(app), *_repetitions(app), *run_problems(app)]
     for name in app.processes:
         part = app.of_process(name)
         found += [
@@ -99,10 +100,11 @@ def _routing(app: App) -> Iterator[Problem]:
         )
     if app.strategy == "canary" and external:
         yield "strategy", '"canary" needs gitdeploy\'s own router to weigh the traffic: use "rolling" with router = "external"'
-    if not overlaps and app.replicas > 1 and app.publish:
+    if not overlaps and app.replicas > 1 and (app.publish or app.led_to):
+        shared = app.publish[0] if app.publish else f"port {app.led_to}"
         yield (
             "replicas",
-            f'{app.replicas} containers cannot share {app.publish[0]} without a router: use "rolling", or replicas = 1',
+            f'{app.replicas} containers cannot share {shared} without a router: use "rolling", or replicas = 1',
         )
     if app.target == "swarm" and not app.push.enabled:
         yield "push.enabled", 'the machines of a cluster pull the image from a registry: expected true with target = "swarm"'

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from gitdeploy.config import formats as f
+from gitdeploy.config.edgekeys import EDGE_APP_KEYS
 from gitdeploy.config.key import Key
 from gitdeploy.config.portformats import PORTS
 from gitdeploy.config.runkeys import RUN_KEYS
@@ -91,6 +92,7 @@ _APP = (
     Key("verify_timeout", duration("1s", "1d"), "limit of that program"),
     Key("require_signed.allowed_signers", f.PATH, "SSH keys: ssh-keygen's file", example="/etc/gitdeploy/allowed_signers"),
     Key("require_signed.keyring", f.PATH, "OpenPGP keys: what gpg --export wrote", example="/etc/gitdeploy/signers.gpg"),
+    *EDGE_APP_KEYS,
     *RUN_KEYS,
     Key("build.dockerfile", f.TREE_PATH, "path in the tree", "yes"),
     Key("build.context", f.TREE_PATH, "directory of the tree that is sent to the build", "yes"),

@@ -24,6 +24,10 @@ BUILT_IN = App(name="", image="{owner}/{repo}", container="{repo}")
 """What an app is with an empty table."""
 
 
+WORDS: Mapping[str, str] = MappingProxyType({"router": "router.kind", "tls": "tls.mode"})
+"""Tables of which one word may stand for the key that matters."""
+
+
 def permit_all(key: Key) -> str:
     """No key is refused."""
     return ""
@@ -73,8 +77,8 @@ def _flatten(
     for name, value in table.items():
         if name in keys and "." not in name:
             yield name, keys[name], value
-        elif name == "router" and name in sections and isinstance(value, str):
-            yield "router.kind", keys["router.kind"], value
+        elif (word := WORDS.get(name, "")) in keys and isinstance(value, str):
+            yield word, keys[word], value
         elif name == "command" and "run.command" in keys:
             yield "run.command", keys["run.command"], value
         elif name in parts:

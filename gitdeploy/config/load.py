@@ -22,6 +22,9 @@ from gitdeploy.config.checks import (
 )
 from gitdeploy.config.configfile import read_config_file
 from gitdeploy.config.document import MAX_CONFIG, MAX_TREE, parse_toml
+from gitdeploy.config.domainchecks import domains_taken, edge_problems
+from gitdeploy.config.edgekeys import EDGE_KEYS
+from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.formats import APP_NAME
 from gitdeploy.config.key import Key
 from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS
@@ -35,7 +38,7 @@ from gitdeploy.config.values import FLAG
 NOBODY = "/"
 """For `app` of `load_config`: no app's mistakes matter. Those that have some are in `Config.mistaken`."""
 
-TABLES = ("server", "notify", "defaults", "apps")
+TABLES = ("server", "notify", "edge", "defaults", "apps")
 
 
 def load_config(path: Path, app: str = "") -> Config:
@@ -74,6 +77,7 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = (), only: 
             problems.unknown([], [name], TABLES)
     server = read_layer(document.get("server", {}), SERVER_KEYS, problems, ["server"])
     notify = read_layer(document.get("notify", {}), NOTIFY_KEYS, problems, ["notify"])
+    edge = read_layer(document.get("edge", {}), EDGE_KEYS, problems, ["edge"])
     defaults = read_layer(document.get("defaults", {}), APP_KEYS, problems, ["defaults"])
     tables, mistaken = _read_apps(document.get("apps", {}), defaults, problems, only)
     apps = {name: build_app(name, [defaults, table]) for name, table in tables.items()}
@@ -82,6 +86,9 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = (), only: 
             problems.add(join_key(["apps", app.name, *key.split(".")]), text)
     for key, text in newcomer_problems(str(server["new_repositories"]), defaults) if server.get("new_repositories") else ():
         problems.add(key, text)
+    front = replaced(EdgeSettings(), edge)
+    for key, text in edge_problems(front, list(apps.values())):
+        problems.add(key, text)
     problems.require_none("correct the file, then run: gitdeploy config check")
     notes = [f"{source}: {join_key(['apps', app.name])}: {note}" for app in apps.values() for note in app_warnings(app)]
     return Config(
@@ -89,6 +96,7 @@ def parse_config(data: bytes, source: Path, warnings: Sequence[str] = (), only: 
         server=replaced(Server(), server),
         notify=replaced(Notify(), notify),
         source=source,
+        edge=front,
         warnings=(*warnings, *notes),
         defaults=defaults,
         tables=MappingProxyType(tables),
@@ -170,11 +178,12 @@ def _tree_problems(app: App, layer: Layer, above: Layer, others: Sequence[App]) 
     found = [*app_problems(app), *pusher_problems(app, layer, above)]
     for other in others:
         found += [(key, text) for _, key, text in pair_problems(other, app)]
+    found += [(key, text) for owner, key, text in domains_taken([*others, app]) if owner is app]
     own = build_app(app.name, [layer])
     found += [
         ("networks", f"{quoted(name)} is a network that gitdeploy makes for one app: only that app is on it")
         for name in own.networks
-        if name.startswith(("gitdeploy.", OWN_NETWORK))
+        if name.startswith(("gitdeploy.", OWN_NETWORK)) or name == "gitdeploy"
     ]
     return found + [("volumes", text) for volume in own.volumes if (text := volume_problem(app, volume, others))]
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from gitdeploy.config.attachments import Publish, Volume
 from gitdeploy.config.dnsname import dns_name
+from gitdeploy.config.edgesections import EdgeSettings, Proxy, Tls
 from gitdeploy.config.jobs import Accessory, Schedule, Task
 from gitdeploy.config.runoptions import Run
 from gitdeploy.config.sections import EMPTY, Build, Canary, Health, Notify, Push, RequireSigned, Retain, Router, Server, Swarm
@@ -43,6 +44,7 @@ class AppProcess:
     """
 
     publish: tuple[Publish, ...] = ()
+    port: int = 0
     overlap: bool = True
     strategy: StrategyName = "rolling"
     replicas: int = 1
@@ -73,6 +75,8 @@ class App:
         image: image reference without a tag.
         container: name of the running container.
         publish: ports of the host; the router holds them for all strategies but recreate.
+        domains: names that lead to it through the edge.
+        port: container port that they lead to, 0 for the first published one.
         strategy: "recreate", or key of `targets.strategies.OVERLAPPING`.
         target: key of `targets.known.TARGETS`: where releases run.
         replicas: how many containers serve at the same time.
@@ -108,6 +112,8 @@ class App:
     paths: tuple[str, ...] = ()
     version_file: str = "VERSION"
     publish: tuple[Publish, ...] = ()
+    domains: tuple[str, ...] = ()
+    port: int = 0
     strategy: StrategyName = "recreate"
     target: TargetName = "docker"
     replicas: int = 1
@@ -131,6 +137,8 @@ class App:
     health: Health = Health()
     canary: Canary = Canary()
     router: Router = Router()
+    tls: Tls = Tls()
+    proxy: Proxy = Proxy()
     swarm: Swarm = Swarm()
     retain: Retain = Retain()
     processes: Mapping[str, AppProcess] = field(default_factory=lambda: MappingProxyType({}))
@@ -151,18 +159,25 @@ class App:
     def of_accessory(self, name: str) -> App:
         """Return what the app would be if it were one of its accessories; a KeyError if there is none."""
         mine = {key: value for key, value in vars(self.accessories[name]).items() if key not in ("image", "backup_hint")}
-        alone = replace(self, strategy="recreate", replicas=1, restart="always", canary=Canary(), router=Router())
+        alone = replace(self, strategy="recreate", replicas=1, restart="always", domains=(), canary=Canary(), router=Router())
         beside = replace(alone, container=f"{self.container}-{name}", networks=(self.own_network,))
         return replace(beside, **mine, processes={}, tasks={}, schedule={}, accessories={})
 
     @property
     def own_network(self) -> str:
-        """The network that this app's containers alone are on, "" for none: where its accessories answer under their names."""
+        """The network that this app's containers alone are on, "" for none: accessories answer there, the edge asks there."""
         whole = self.container if self.process == WEB else self.container.removesuffix(f"-{self.process}")
-        if not self.accessories:
+        if not self.accessories and not self.domains:
             return ""
         name = f"{OWN_NETWORK}{whole}"  # a network of one machine cannot become one of many, so that has another name
         return dns_name(name, "-own") if self.target == "swarm" else name
+
+    @property
+    def led_to(self) -> int:
+        """The container port of this process that the app's domains lead to, 0 for none."""
+        if not self.domains or self.process not in (WEB, *self.proxy.routes.values()):
+            return 0
+        return self.port or next((port.container_port for port in self.publish if port.protocol == "tcp"), 0)
 
     @property
     def joined(self) -> tuple[str, ...]:
@@ -198,6 +213,7 @@ class Config:
     server: Server
     notify: Notify
     source: Path
+    edge: EdgeSettings = EdgeSettings()
     warnings: tuple[str, ...] = ()
     defaults: Layer = field(default_factory=lambda: MappingProxyType({}), repr=False)
     tables: Mapping[str, Layer] = field(default_factory=lambda: MappingProxyType({}), repr=False)

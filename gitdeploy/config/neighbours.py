@@ -8,6 +8,7 @@ from itertools import combinations, product
 from typing import cast
 
 from gitdeploy.config.checks import DERIVED, NOTHING
+from gitdeploy.config.domainchecks import domains_taken
 from gitdeploy.config.imagereference import image_key, path_key
 from gitdeploy.config.model import WEB, App, Layer
 from gitdeploy.config.partchecks import holders
@@ -23,6 +24,7 @@ def cross_problems(apps: Sequence[App], defaults: Layer = NOTHING) -> Iterator[t
         if image := taken.get(image_key(app.image)):
             text = f"{quoted(app.image)} is the repository of {quoted(image)}, a router's or a frontend's image: choose another"
             yield app, "image", text
+    yield from domains_taken(apps)
     yield from _bases_taken(apps, defaults)
     yield from _names_taken(apps)
     for first, second in combinations(apps, 2):

@@ -31,7 +31,7 @@ def _of_app(*paths: str) -> tuple[Key, ...]:
 
 PROCESS_KEYS = (
     Key("overlap", FLAG, "false: the old one ends before the new one starts, as with strategy recreate", "yes"),
-    *_of_app("publish", "strategy", "replicas", "max_surge", "hold", "stop_timeout", "health.", "canary.", "run."),
+    *_of_app("publish", "port", "strategy", "replicas", "max_surge", "hold", "stop_timeout", "health.", "canary.", "run."),
 )
 
 TASK_KEYS = (

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from gitdeploy.config.edgekeys import EDGE_KEYS
+from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.jobs import Accessory, Schedule, Task
 from gitdeploy.config.key import Key
 from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, PUSH_OPTIONS, SERVER_KEYS
@@ -46,6 +48,7 @@ def reference() -> str:
         _HEAD.replace("{options}", ", ".join(PUSH_OPTIONS)),
         _section("[server]", SERVER_KEYS, Server()),
         _section("[notify]", NOTIFY_KEYS, Notify()),
+        _section("[edge]", EDGE_KEYS, EdgeSettings()),
         _DEFAULTS,
     ]
     tables = dict.fromkeys(path.rpartition(".")[0] for path in APP_KEYS)

@@ -18,7 +18,7 @@ CONFIGURED = "config"
 
 def most(app: App) -> int:
     """Return how many containers of a process there may be: one, if it publishes ports that no router holds for it."""
-    return 1 if app.strategy == "recreate" and app.publish else MAX_REPLICAS
+    return 1 if app.strategy == "recreate" and (app.publish or app.led_to) else MAX_REPLICAS
 
 
 def scaled(app: App, counts: Mapping[str, int]) -> App:
@@ -64,7 +64,7 @@ def _count(word: str, known: Mapping[str, App]) -> tuple[str, int | None]:
     if count == 0 and name == WEB:
         raise UsageError("web: expected at least 1, found 0", "gitdeploy stop takes the whole app out of service")
     if count > (limit := most(known[name])):
-        port = known[name].publish[0]
+        port = next(iter(known[name].publish), f"port {known[name].led_to}")
         hint = 'strategy = "rolling" puts a router before them'
         raise UsageError(f"{name}: {count} containers cannot share {port} without a router, expected at most {limit}", hint)
     return name, count

@@ -52,4 +52,5 @@ def pick(health: Health, image: Image, publish: Sequence[Publish]) -> Check:
 def check_of(app: App, image: Image) -> Check:
     """Return the check of one process of an app: what the image says of ports and health, it says of "web". Pure."""
     own = image if app.process == WEB else replace(image, ports=(), healthcheck=False)
-    return pick(app.health, own, app.publish)
+    led = (Publish("", app.led_to, app.led_to),) if app.led_to else ()
+    return pick(app.health, own, (*app.publish, *led))

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gitdeploy.config.edgekeys import EDGE_KEYS
+from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.jobs import Task
 from gitdeploy.config.keys import APP_KEYS, NOTIFY_KEYS, SERVER_KEYS
 from gitdeploy.config.layers import BUILT_IN
@@ -73,7 +75,7 @@ def test_paths_of_secret_files_are_shown() -> None:
 
 def test_the_reference_holds_the_built_in_defaults() -> None:
     config = parse_config(reference().encode(), Path("/c.toml"))
-    assert (config.server, config.notify) == (Server(), Notify())
+    assert (config.server, config.notify, config.edge) == (Server(), Notify(), EdgeSettings())
     assert config.apps == {"devops/dev-app": App("devops/dev-app", "devops/dev-app", "dev-app")}
     assert dict(config.defaults) == {}
 
@@ -94,8 +96,8 @@ def test_the_examples_in_the_reference_are_right() -> None:
 def test_the_reference_explains_every_key() -> None:
     lines = [line for line in reference().splitlines() if re.match(r"(# )?\w+ = ", line)]
     parts = [path for keys in PARTS.values() for path in keys if "." not in path or path == "run.command"]
-    assert len(lines) == len(APP_KEYS) + len(SERVER_KEYS) + len(NOTIFY_KEYS) + len(parts) + 1
-    documented = [key.doc for keys in (APP_KEYS, SERVER_KEYS, NOTIFY_KEYS) for key in keys.values()]
+    assert len(lines) == len(APP_KEYS) + len(SERVER_KEYS) + len(NOTIFY_KEYS) + len(EDGE_KEYS) + len(parts) + 1
+    documented = [key.doc for keys in (APP_KEYS, SERVER_KEYS, NOTIFY_KEYS, EDGE_KEYS) for key in keys.values()]
     assert all(any(line.endswith(doc) for line in lines) for doc in documented)
     assert max(len(line) for line in reference().splitlines()) < 130
 

@@ -77,7 +77,8 @@ def test_who_may_set_what() -> None:
     """A new key has to be put into one of these lists by somebody who thought about it."""
     assert " ".join(SERVER_ONLY) == (
         "image container adopt branch target env_file on_new_push queue paths formerly taken_from repository verify"
-        " verify_timeout require_signed.allowed_signers require_signed.keyring run.hostname run.ulimits run.oom_score_adj"
+        " verify_timeout require_signed.allowed_signers require_signed.keyring tls.mode tls.certificate tls.key"
+        " proxy.basic_auth run.hostname run.ulimits run.oom_score_adj"
         " run.sysctls"
         " run.no_new_privileges run.cap_add run.cap_drop run.security_opt run.privileged run.devices run.gpus"
         " run.ipc run.pid run.userns run.runtime run.network_aliases run.ip run.ip6 run.mac_address run.labels"
@@ -87,7 +88,8 @@ def test_who_may_set_what() -> None:
         " retain.build_cache allow"
     )
     assert " ".join(ALLOWABLE) == (
-        "publish volumes networks restart run.user run.memory run.memory_swap run.memory_reservation run.cpus run.cpu_shares"
+        "publish volumes networks restart domains proxy.routes proxy.canonical proxy.hsts proxy.max_body proxy.timeout"
+        " proxy.maintenance run.user run.memory run.memory_swap run.memory_reservation run.cpus run.cpu_shares"
         " run.cpuset run.pids_limit run.shm_size run.tmpfs run.read_only run.group_add build.engine"
         " push.enabled push.tags push.on_reused_version"
         " router.mode router.proxy_protocol router.drain_timeout retain.releases"

@@ -24,6 +24,7 @@ from gitdeploy.targets.docker.accessoryplan import (
     unfinished,
     volumes_of,
 )
+from gitdeploy.targets.router.container import remove_network
 
 
 def ensure_own_network(engine: Engine, app: App) -> None:
@@ -118,7 +119,7 @@ class DockerAccessories:
         for network in set(there[0].networks) & set(engine.networks({APP: app.name})):
             if not any(network in other.networks for other in left):
                 with suppress(EngineError):  # somebody else's is on it
-                    engine.remove_network(network)
+                    remove_network(engine, network)
         return volumes_of(there[0])
 
     def _found(self, app: App) -> dict[str, tuple[Container | None, Container | None]]:

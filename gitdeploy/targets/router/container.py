@@ -38,8 +38,8 @@ def network_name(app: App) -> str:
 
 
 def has_router(app: App) -> bool:
-    """Return whether an app with an overlapping strategy gets a router of gitdeploy's: one that publishes something does."""
-    return app.router.kind == "haproxy" and bool(app.publish)
+    """Return whether an app with an overlapping strategy gets a router of gitdeploy's: one that answers somewhere does."""
+    return app.router.kind == "haproxy" and bool(app.publish or app.led_to)
 
 
 def find(engine: Engine, app: App) -> list[Container]:
@@ -125,7 +125,7 @@ def create(engine: Engine, app: App, settings: Settings, image: str, *networks: 
         command=("haproxy", "-W", "-db", "-f", f"{DIRECTORY}/{FILE}"),
         publish=held_ports(app),
         networks=networks,
-        aliases=(ALIAS,),
+        aliases=(ALIAS, router_name(app)),  # for the edge, also while it has another name
         labels={APP: app.name, ROLE: "router", IMAGE: app.router.image, **process_label(app), **target_label(app)},
         restart=LASTING,
         run=Run(sysctls=GIVE_UP) if settings.services else Run(),
@@ -185,4 +185,12 @@ def discard(engine: Engine, app: App, *networks: str) -> None:
     for router in _find_all(engine, app):
         engine.remove(router.id, force=True)
     for network in set(networks or [network_name(app)]).intersection(engine.networks({APP: app.name})):
-        engine.remove_network(network)
+        remove_network(engine, network)
+
+
+def remove_network(engine: Engine, network: str) -> None:
+    """Remove a network of an app's own, off which the edge is taken: nothing of the app is on it any more."""
+    for edge in engine.containers({ROLE: "edge"}):
+        if network in edge.addresses:
+            engine.disconnect(network, edge.id)
+    engine.remove_network(network)

@@ -30,6 +30,9 @@ PREVIOUS = f"{FILE}.previous"
 DIRECTORY = "/etc"
 """Docker itself makes /etc in every container, so the file can be put there whatever the image is."""
 
+LED = 7997
+"""Port in the router's container for the edge alone, which says itself whom a request is from."""
+
 ALIAS = "router"
 """The router's own name on the app's network. An unused slot resolves it: any other name would be asked of outside servers."""
 
@@ -68,6 +71,7 @@ class Settings:
         slots: how many servers there may be.
         http_check: whether HAProxy asks what the deployment asked, instead of a TCP connect.
         services: whether aliases are those of Swarm services, whose tasks come, go and move to other machines.
+        led: the one of them that the app's domains lead to, 0 for none.
         control: the control network where there are routers on several machines, "10.0.3.0/24"; else "".
     """
 
@@ -80,6 +84,7 @@ class Settings:
     http_check: bool
     services: bool = False
     control: str = ""
+    led: int = 0
 
 
 def settings(app: App, check: Check, servers: int, *, services: bool = False) -> Settings:
@@ -87,12 +92,14 @@ def settings(app: App, check: Check, servers: int, *, services: bool = False) ->
     slots = -(-servers // SLOTS_STEP) * SLOTS_STEP
     # With one server a failing check could only turn its answers into 503s; but nobody else asks the tasks of a service.
     http_check = check.kind == "http" and (app.replicas > 1 or services)
-    return Settings(app.name, published_ports(app), app.router, check, app.health, slots, http_check, services)
+    ports = published_ports(app)
+    return Settings(app.name, ports, app.router, check, app.health, slots, http_check, services, led=app.led_to)
 
 
 def published_ports(app: App) -> tuple[int, ...]:
-    """Return the container ports behind the router, each once, in the order of the configuration."""
-    return tuple(dict.fromkeys(p.container_port for p in app.publish if p.protocol == "tcp"))
+    """Return the container ports behind the router, each once: those published, in their order, and what domains lead to."""
+    ports = [p.container_port for p in app.publish if p.protocol == "tcp"]
+    return tuple(dict.fromkeys([*ports, *([app.led_to] if app.led_to else [])]))
 
 
 def published(app: App) -> tuple[Publish, ...]:
@@ -126,7 +133,7 @@ def render(s: Settings, table: Table) -> bytes:
 def _lines(s: Settings, table: Table, digest: str) -> list[str]:
     lines = [*global_section(s, digest), *defaults_section(s), *resolvers_section(s)]
     for number, port in enumerate(s.ports):
-        lines += [*_frontend(number, port), *_backend(s, port)]
+        lines += [*_frontend(s, number, port), *_backend(s, port)]
         lines += [_server(s, port, slot, table.get(slot)) for slot in range(1, s.slots + 1)]
     return lines + (control_section(s) if s.control else [])
 
@@ -136,8 +143,13 @@ GIVE_UP = {"net.ipv4.tcp_retries2": "5"}
 tells the address of. Of the container's own network."""
 
 
-def _frontend(number: int, port: int) -> list[str]:
-    return [f"frontend public-{port}", f"    bind :{LISTEN + number}", f"    default_backend {backend(port)}"]
+def _frontend(s: Settings, number: int, port: int) -> list[str]:
+    lines = [f"frontend public-{port}", f"    bind :{LISTEN + number}", f"    default_backend {backend(port)}"]
+    if s.led:
+        lines.append("    option forwardfor")
+    if port == s.led:
+        lines += [f"frontend led-{port}", f"    bind :{LED}", f"    default_backend {backend(port)}"]
+    return lines
 
 
 def _backend(s: Settings, port: int) -> list[str]:

@@ -60,7 +60,7 @@ def defaults_section(s: Settings) -> list[str]:
         *common,
         "    balance roundrobin",
         "    timeout http-keep-alive 10m",
-        "    option forwardfor",
+        *([] if s.led else ["    option forwardfor"]),  # the edge tells of the client itself
         "    option idle-close-on-response",  # a reload must not close a connection on which a request is on its way
         "    retry-on conn-failure empty-response",
     ]

@@ -70,7 +70,7 @@ def canary(sides: SideBySide[Any]) -> Outcome:
     with sides.undone_on_failure():
         sides.bring_up(app.replicas)
         r.require_published()
-        if sides.gradual and sides.old and app.publish:
+        if sides.gradual and sides.old and (app.publish or app.led_to):
             for percent in app.canary.weight:
                 _step(sides, percent)
         else:

@@ -49,7 +49,7 @@ class Watched:
     def _followed(self) -> bool:
         """Whether requests may come to the new containers only now; nothing is sent to a worker."""
         app = self.r.release.app
-        return app.process == WEB or bool(app.publish or app.run.labels)
+        return app.process == WEB or bool(app.publish or app.led_to or app.run.labels)
 
     def drain(self, leaving: Sequence[Container]) -> None:
         """Wait until what runs in `leaving` has ended, with an eye on the new containers. Raises StageFailed if they break."""

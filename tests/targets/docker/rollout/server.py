@@ -48,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
             self.say(self.headers.get("X-Forwarded-For", ""))
         elif verb == "host":
             self.say(self.headers.get("Host", ""), 200 if self.headers.get("Host") == argument else 421)
+        elif verb == "headers":
+            self.say("".join(f"{name}: {value}\n" for name, value in self.headers.items()))
         elif verb == "events":
             self.events()
         elif verb == "socket":

@@ -1,0 +1,203 @@
+"""The one HAProxy for ports 80 and 443, brought to do what is wanted of it; nothing here knows of apps and releases."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.edge import edgecfg
+from gitdeploy.edge.backends import additions, assigned, found_in, removals, up_in
+from gitdeploy.edge.edgecfg import CRT_LIST, DIRECTORY, FILE, ROUTES, SETTINGS, USERS, Backends, path_of
+from gitdeploy.edge.edgecontainer import (
+    FILE_MODE,
+    NAME,
+    NETWORK,
+    edge_spec,
+    find_edge,
+    fits,
+    join,
+    leave,
+    make,
+    require_edge_image,
+)
+from gitdeploy.edge.route import Traffic
+from gitdeploy.edge.runtimeapi import RuntimeApi, digest_of, entries, map_commands, version_of
+from gitdeploy.edge.servedcertificates import certificate_commands, listed_in, sha1_of, stale_commands
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Container, Credentials, Output
+from gitdeploy.errors import EngineError, StageFailed
+
+READY = 20.0
+"""Seconds in which HAProxy has to answer after a start or a reload."""
+
+TRY = 5.0
+"""Seconds for HAProxy's first checks of what is new; after that requests come all the same, and get the page for it."""
+
+TICK = 0.05
+
+
+@dataclass(frozen=True)
+class HaproxyEdge:
+    """The edge on one engine; its lock keeps others from it meanwhile.
+
+    Attributes:
+        settings: `[edge]`.
+        away: the page for what does not serve, b"" for a line of text.
+        credentials: for its image.
+        clock: seconds, monotonic.
+    """
+
+    engine: Engine
+    settings: EdgeSettings
+    credentials: Credentials
+    output: Output
+    clock: Callable[[], float] = time.monotonic
+    away: bytes = b""
+
+    def apply(self, traffic: Traffic) -> None:
+        """Make these routes true, and look whether they are; without any the edge goes.
+
+        What is new comes before what is old goes. Raises StageFailed and EngineError; another `apply` puts it right.
+        """
+        container = find_edge(self.engine)
+        if not traffic.routes:
+            self.remove()
+        elif container is None or not fits(container, self.settings):
+            self._make(container, traffic)
+        elif not container.running or not (answer := self._look(container)):
+            self._start(container, traffic)
+        else:
+            self._change(container, traffic, answer)
+
+    def remove(self) -> None:
+        """Remove the edge and its network, if there is one."""
+        for container in [c for c in self.engine.containers({}) if c.name.startswith(NAME)]:
+            self.engine.remove(container.id, force=True)
+        if self.engine.network(NETWORK) is not None:
+            self.engine.remove_network(NETWORK)
+
+    def _make(self, old: Container | None, traffic: Traffic) -> None:
+        """Make a container, and let it take the ports; if it cannot, the old one has them again."""
+        image = require_edge_image(self.engine, self.settings.image, self.credentials, self.output)
+        backends = assigned({}, traffic.routes)
+        spec = edge_spec(self.settings, image, traffic.networks, f"{NAME}.0" if old else NAME)
+        new = make(self.engine, spec, self._files(traffic, backends))
+        self.output.line(f"making the edge {NAME}: {self.settings.image} on ports {_ports(self.settings)}")
+        if old and old.running:
+            self.engine.stop(old.id, 0)
+        try:
+            self.engine.start(new)
+            self._await(new, traffic, backends)
+        except (EngineError, StageFailed):
+            self.engine.remove(new, force=True)
+            if old and old.running:
+                self.engine.start(old.id)
+            raise
+        if old:
+            self.engine.remove(old.id, force=True)
+            self.engine.rename(new, NAME)
+
+    def _start(self, container: Container, traffic: Traffic) -> None:
+        self.output.line(f"starting the edge {container.name}, which is {container.state}")
+        backends = assigned({}, traffic.routes)
+        self.engine.put_files(container.id, DIRECTORY, self._files(traffic, backends), FILE_MODE)
+        self.engine.stop(container.id, 0)
+        join(self.engine, container, traffic.networks)
+        self.engine.start(container.id)
+        self._await(container.id, traffic, backends)
+
+    def _await(self, container: str, traffic: Traffic, backends: Backends) -> None:
+        digest = edgecfg.shape(self.settings, traffic, edgecfg.rooms_for(backends, 0))
+        self._api(container).await_digest(digest, READY)
+
+    def _look(self, container: Container) -> str:
+        """Return what a running HAProxy says of itself, "" if it does not answer."""
+        try:
+            return self._api(container.id).ask(["show info", "show servers state"])
+        except StageFailed as error:
+            self.output.line(f"the edge does not answer: {error.reason}")
+            return ""
+
+    def _change(self, container: Container, traffic: Traffic, answer: str) -> None:
+        now = found_in(answer)
+        wanted = assigned(now, traffic.routes)
+        rooms = edgecfg.rooms_for(wanted, answer.count(" s1 "))
+        digest = edgecfg.shape(self.settings, traffic, rooms)
+        join(self.engine, container, traffic.networks)
+        files = edgecfg.files(self.settings, traffic, wanted, rooms, self.away)
+        api = self._api(container.id)
+        if digest_of(answer) != digest:
+            self.output.line("the edge reads its new configuration; what runs goes on in its old process")
+            known = edgecfg.addressed(files[FILE], up_in(answer))
+            self.engine.put_files(container.id, DIRECTORY, {**files, FILE: known}, FILE_MODE)
+            self.engine.signal(container.id, "HUP")
+            api.await_digest(digest, READY)
+            self.engine.put_files(container.id, DIRECTORY, {FILE: files[FILE]}, FILE_MODE)
+        else:
+            self.engine.put_files(container.id, DIRECTORY, files, FILE_MODE)
+            self._tell(api, traffic, now, wanted)
+        self._require(api, traffic, wanted)
+        leave(self.engine, container, traffic.networks)
+
+    def _tell(self, api: RuntimeApi, traffic: Traffic, now: Backends, wanted: Backends) -> None:
+        """Bring HAProxy there command by command: servers, certificates, the maps as a whole, then what goes."""
+        if added := list(additions(now, wanted)):
+            api.ask(added)
+            self._await_up(api, {server for n, servers in wanted.items() for server in servers.values()} - _servers(now))
+        there: list[str] = []
+        if traffic.certificates:
+            there = listed_in(api.ask([f"show ssl crt-list {path_of(CRT_LIST)}"]))
+            shown = api.ask([f"show ssl cert {name}" for name in there])
+            if commands := list(certificate_commands(traffic.certificates, there, sha1_of(shown))):
+                api.ask(commands)
+        for name, lines in self._maps(traffic, wanted):
+            path = path_of(name)
+            if entries(api.ask([f"show map {path}"])) != lines:
+                version = version_of(api.ask([f"prepare map {path}"]))
+                api.ask(map_commands(path, lines, version))
+        api.ask([*removals(now, wanted), *stale_commands(traffic.certificates, there)] or ["show version"])
+
+    def _maps(self, traffic: Traffic, backends: Backends) -> tuple[tuple[str, list[str]], ...]:
+        return (
+            (SETTINGS, edgecfg.setting_lines(traffic)),
+            (USERS, edgecfg.user_lines(traffic)),
+            (ROUTES, edgecfg.route_lines(traffic.routes, backends)),
+        )
+
+    def _await_up(self, api: RuntimeApi, servers: set[tuple[str, int]]) -> None:
+        end = self.clock() + TRY
+        while self.clock() < end and not servers <= up_in(api.ask(["show servers state"])).keys():
+            time.sleep(TICK)
+
+    def _require(self, api: RuntimeApi, traffic: Traffic, wanted: Backends) -> None:
+        """Raise StageFailed unless HAProxy has what it was told."""
+        answer = api.ask(["show servers state"])
+        wrong = [] if found_in(answer) == wanted else ["servers"]
+        wrong += [
+            name for name, lines in self._maps(traffic, wanted) if entries(api.ask([f"show map {path_of(name)}"])) != lines
+        ]
+        if traffic.certificates:
+            there = listed_in(api.ask([f"show ssl crt-list {path_of(CRT_LIST)}"]))
+            shown = sha1_of(api.ask([f"show ssl cert {name}" for name in there]))
+            if list(certificate_commands(traffic.certificates, there, shown)) or list(
+                stale_commands(traffic.certificates, there)
+            ):
+                wrong.append("certificates")
+        if wrong:
+            raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
+
+    def _files(self, traffic: Traffic, backends: Backends) -> dict[str, bytes]:
+        return edgecfg.files(self.settings, traffic, backends, edgecfg.rooms_for(backends, 0), self.away)
+
+    def _api(self, container: str) -> RuntimeApi:
+        return RuntimeApi(self.engine, container, self.clock)
+
+
+def _servers(backends: Backends) -> set[tuple[str, int]]:
+    return {server for servers in backends.values() for server in servers.values()}
+
+
+def _ports(settings: EdgeSettings) -> str:
+    return f"{settings.http_port} and {settings.https_port}"

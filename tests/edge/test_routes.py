@@ -1,0 +1,102 @@
+"""Requests come where they belong, by name and path, and what the edge answers itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+from collections.abc import Callable
+from dataclasses import replace
+
+from gitdeploy.edge.route import Rules, Traffic
+from tests.edge.conftest import Stage, route
+
+
+def ask(stage: Stage, host: str, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
+    """Ask the edge; return status, body and headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", stage.settings.http_port, timeout=20)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, headers={"Host": host, **named})
+    answer = connection.getresponse()
+    found = answer.status, answer.read().decode(), {name.lower(): value for name, value in answer.getheaders()}
+    connection.close()
+    return found
+
+
+def test_names_and_paths(stage: Stage, new_name: Callable[[], str]) -> None:
+    one, two, three = (stage.start(new_name()) for _ in range(3))
+    routes = (
+        route("one.example", one),
+        route("two.example", two),
+        route("two.example", three, path="/api"),
+        route("*.three.example", three),
+        route("own.three.example", one),
+    )
+    stage.edge.apply(Traffic(routes))
+    expected = {
+        ("one.example", "/"): one,
+        ("ONE.example.:80", "/any?q=1"): one,
+        ("two.example", "/"): two,
+        ("two.example", "/apis"): two,
+        ("two.example", "/api"): three,
+        ("two.example", "/api/x"): three,
+        ("a.three.example", "/"): three,
+        ("own.three.example", "/"): one,
+    }
+    assert {place: ask(stage, *place)[:2] for place in expected} == {
+        place: (200, upstream.host) for place, upstream in expected.items()
+    }
+    for unknown in ("three.example", "a.b.three.example", "nobody.example", "127.0.0.1"):
+        assert ask(stage, unknown)[0] == 404
+    stage.edge.apply(Traffic())
+    assert stage.client.containers.list(all=True, filters={"name": "gitdeploy.edge"}) == []
+
+
+def test_what_the_edge_answers_itself(stage: Stage, new_name: Callable[[], str]) -> None:
+    app = stage.start(new_name())
+    signed_in = "Basic " + base64.b64encode(b"ann:s3cret pass").decode()
+    plain = Rules(secure=False)
+    routes = (
+        route("www.example", app, rules=replace(plain, canonical="example.com")),
+        route("secure.example", app, rules=Rules(acme=True)),
+        route("closed.example", app, rules=replace(plain, realm="o/r")),
+        route("small.example", app, rules=replace(plain, max_body=10)),
+        route("away.example", app, rules=replace(plain, maintenance=True)),
+        route("dead.example", replace(app, host=new_name())),
+    )
+    users = {"o/r": (hashlib.sha256(signed_in.encode()).hexdigest(),)}
+    stage.edge.apply(Traffic(routes, thumbprint="THUMB", users=users))
+
+    status, _, headers = ask(stage, "www.example", "/a?b=c")
+    assert (status, headers["location"]) == (308, "http://example.com/a?b=c")
+    status, _, headers = ask(stage, "secure.example", "/a?b=c")
+    assert (status, headers["location"]) == (308, "https://secure.example/a?b=c")
+    assert ask(stage, "secure.example", "/.well-known/acme-challenge/a-_1")[:2] == (200, "a-_1.THUMB")
+    assert ask(stage, "secure.example", "/.well-known/acme-challenge/a/b")[0] == 308
+    assert ask(stage, "nobody.example", "/.well-known/acme-challenge/a-_1")[0] == 404
+
+    status, _, headers = ask(stage, "closed.example")
+    assert (status, headers["www-authenticate"]) == (401, 'Basic realm="restricted"')
+    assert ask(stage, "closed.example", Authorization=signed_in + "x")[0] == 401
+    assert ask(stage, "closed.example", Authorization=signed_in)[:2] == (200, app.host)
+
+    assert ask(stage, "small.example", method="POST", Content_Length="10")[0] != 413
+    assert ask(stage, "small.example", method="POST", Content_Length="11")[0] == 413
+    assert [ask(stage, host)[0] for host in ("away.example", "dead.example")] == [503, 503]
+    assert "not available" in ask(stage, "dead.example")[1]
+
+
+def test_what_an_app_hears_of_the_client(stage: Stage, new_name: Callable[[], str]) -> None:
+    app = stage.start(new_name())
+    traffic = Traffic((route("a.example", app),))
+    stage.edge.apply(traffic)
+    told = {"X_Forwarded_For": "192.0.2.1", "X_Forwarded_Proto": "https", "Forwarded": "for=192.0.2.1"}
+    heard = ask(stage, "a.example", "/headers", **told)[1].lower()
+    assert "192.0.2.1" not in heard
+    assert "x-forwarded-proto: http\n" in heard
+    assert "x-forwarded-host: a.example\n" in heard
+    stage.settings = replace(stage.settings, trusted_proxies=("0.0.0.0/0",))
+    stage.edge.apply(traffic)
+    heard = ask(stage, "a.example", "/headers", **told)[1].lower()
+    assert "x-forwarded-for: 192.0.2.1" in heard
+    assert "x-forwarded-proto: https\n" in heard
