@@ -23,6 +23,9 @@ OWNERS = {
     "docker": "gitdeploy.engine",
     "requests": "gitdeploy.engine",
     "h2": "gitdeploy.engine",
+    "acme": "gitdeploy.edge",
+    "josepy": "gitdeploy.edge",
+    "cryptography": "gitdeploy.edge",
     "dulwich": "gitdeploy.source",
     "loguru": "gitdeploy.terminal.console",
     "toml": "gitdeploy.config",
@@ -37,6 +40,7 @@ ROOMS = (
     ("worker",),
     ("pipeline",),
     ("targets",),
+    ("edge",),
     ("intake",),
     ("releases",),
     ("gitserver", "terminal"),
@@ -70,13 +74,15 @@ DECISIONS = (
     "gitdeploy.releases.imagenames",
     "gitdeploy.releases.records",
     "gitdeploy.releases.release",
+    "gitdeploy.edge.certificate",
+    "gitdeploy.edge.renewal",
     "gitdeploy.config",
 )
 READ_CONFIG_FILES = ("gitdeploy.config.configfile", "gitdeploy.config.load", "gitdeploy.config.secretfile")
 EFFECTS = {
     *("asyncio", "concurrent", "fcntl", "glob", "http", "io", "multiprocessing", "os", "random", "secrets", "select"),
     *("shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),
-    *("docker", "dulwich", "h2", "loguru", "requests"),
+    *("acme", "cryptography", "docker", "dulwich", "h2", "josepy", "loguru", "requests"),
 }
 
 
