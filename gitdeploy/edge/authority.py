@@ -5,19 +5,18 @@ Needs the extra gitdeploy[edge], so it is imported where it is used; without the
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from gitdeploy import __version__
 from gitdeploy.edge import pem
+from gitdeploy.edge.acmeaccount import AcmeSettings, enter, register
 from gitdeploy.edge.certificate import Certificate, UnusableCertificate, faults, missing_extra
-from gitdeploy.edge.certstore import AuthorityAccount, CertificateStore
+from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.orderfailed import OrderFailed, one_line, refused, retry_at, unreachable
 from gitdeploy.edge.patient import PatientSession
 
@@ -26,30 +25,9 @@ try:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from josepy.errors import Error as JoseError
     from josepy.jwa import ES256
-    from josepy.jwk import JWK, JWKEC
+    from josepy.jwk import JWKEC
 except ImportError as error:
     raise missing_extra(error) from None
-
-
-@dataclass(frozen=True)
-class AcmeSettings:
-    """An ACME authority, and who we are to it.
-
-    Attributes:
-        directory: the URL of its directory.
-        root: a file with the root certificates that its own certificate leads to; None for those that this machine trusts.
-        email: where it may write to, or "".
-        binding: the identifier of an account that exists there otherwise (external account binding), or "".
-        binding_key: the HMAC key that belongs to it, in base64url.
-        patience: seconds that an order may take as a whole.
-    """
-
-    directory: str
-    root: Path | None = None
-    email: str = ""
-    binding: str = ""
-    binding_key: str = field(default="", repr=False)
-    patience: float = 300
 
 
 class AcmeAuthority:
@@ -73,6 +51,7 @@ class AcmeAuthority:
             clock: seconds since the epoch.
         """
         self.name = settings.directory
+        self._host = urlsplit(settings.directory).netloc or settings.directory
         self._settings = settings
         self._store = store
         self._ready = ready
@@ -109,63 +88,24 @@ class AcmeAuthority:
     def _ordered(self, acme: client.ClientV2, session: PatientSession, request: bytes) -> messages.OrderResource:
         """Order as who we are there; as somebody new, if the authority has lost the account that we had."""
         with self._understood(session, everywhere=True):
-            self._enter(acme)
+            known = enter(acme, self._settings, self._store)
         with self._understood(session):
             try:
                 return acme.new_order(request)
             except messages.Error as error:
-                if error.code != "accountDoesNotExist":
+                # Caddy's says HTTP 500 and no word of an account that it has lost.
+                if error.code not in ("accountDoesNotExist", None):
                     raise
-        with self._understood(session, everywhere=True):
-            self._register(acme)
-        with self._understood(session):
+                if register(acme, self._settings, self._store) == known:
+                    raise error from None
             return acme.new_order(request)
-
-    def _enter(self, acme: client.ClientV2) -> None:
-        """Take the account that we have there, with the email address that is wanted now, or a new one."""
-        known, thumbprint = self._store.account(self.name), pem.thumbprint(self._store.account_key())
-        if not known or known.thumbprint != thumbprint:
-            self._register(acme)
-            return
-        acme.net.account = messages.RegistrationResource(body=messages.Registration(), uri=known.url)
-        if known.email != self._settings.email:
-            contact = messages.Registration.from_data(email=self._settings.email or None, contact=())
-            acme.update_registration(acme.net.account, contact)
-            self._store.keep_account(self.name, AuthorityAccount(known.url, self._settings.email, thumbprint))
-
-    def _register(self, acme: client.ClientV2) -> None:
-        acme.net.account = None
-        new = messages.NewRegistration.from_data(
-            email=self._settings.email or None,
-            terms_of_service_agreed=True,
-            external_account_binding=self._binding(acme),
-        )
-        try:
-            url = str(acme.new_account(new).uri)
-        except errors.ConflictError as error:  # it has one of this key
-            url = error.location
-            acme.net.account = messages.RegistrationResource(body=messages.Registration(), uri=url)
-        thumbprint = pem.thumbprint(self._store.account_key())
-        self._store.keep_account(self.name, AuthorityAccount(url, self._settings.email, thumbprint))
-
-    def _binding(self, acme: client.ClientV2) -> dict[str, Any] | None:
-        settings = self._settings
-        if not settings.binding:
-            return None
-        try:
-            base64.b64decode(settings.binding_key + "==", altchars=b"-_", validate=True)
-        except ValueError:
-            reason = f"the HMAC key of the account at {self.name}: expected base64url, found something else"
-            raise OrderFailed(reason, "copy it anew from the authority's page", everywhere=True) from None
-        public = cast(JWK, cast(JWKEC, acme.net.key).public_key())
-        return dict(messages.ExternalAccountBinding.from_data(public, settings.binding, settings.binding_key, acme.directory))
 
     def _challenge(self, authorization: messages.AuthorizationResource) -> messages.ChallengeBody:
         """Return the one that the edge can answer."""
         body = authorization.body
         found = next((one for one in body.challenges if isinstance(one.chall, challenges.HTTP01)), None)
         if not found:
-            raise OrderFailed(f"{self.name} offers no http-01 challenge for {one_line(str(body.identifier.value))}")
+            raise OrderFailed(f"{self._host} offers no http-01 challenge for {one_line(str(body.identifier.value))}")
         return found
 
     def _validated(self, acme: client.ClientV2, session: PatientSession, asked: messages.AuthorizationResource) -> None:
@@ -180,8 +120,8 @@ class AcmeAuthority:
             # RFC 8555, 8.2: what the authority will try again by itself is "processing"; "pending" waits for us.
             failed = found.error and found.status != messages.STATUS_PROCESSING
             if failed or status not in (messages.STATUS_PENDING, messages.STATUS_PROCESSING):
-                raise refused(self.name, found.error, name)
-        raise OrderFailed(f"{self.name} has not made sure of {name} within {self._settings.patience:g} s")
+                raise refused(self._host, found.error, name)
+        raise OrderFailed(f"{self._host} has not made sure of {name} within {self._settings.patience:g} s")
 
     def _issued(self, acme: client.ClientV2, session: PatientSession, order: messages.OrderResource) -> bytes:
         """Ask for the certificate, and wait for it."""
@@ -200,20 +140,20 @@ class AcmeAuthority:
                     if error.code != "orderNotReady":
                         raise
             if body.status == messages.STATUS_INVALID:
-                raise refused(self.name, body.error)
+                raise refused(self._host, body.error)
             if body.status == messages.STATUS_VALID and body.certificate:
                 return bytes(ask(body.certificate).content)
-        raise OrderFailed(f"{self.name} has not issued the certificate within {self._settings.patience:g} s")
+        raise OrderFailed(f"{self._host} has not issued the certificate within {self._settings.patience:g} s")
 
     def _checked(self, chain: bytes, key: bytes, names: tuple[str, ...]) -> Certificate:
         """Return what was issued, if it is what was ordered."""
         try:
             certificate = pem.parse(chain, key, "the answer", "the order", self.name)
         except UnusableCertificate as error:
-            raise OrderFailed(f"{self.name} issued what cannot be served: {error.reason}") from None
+            raise OrderFailed(f"{self._host} issued what cannot be served: {error.reason}") from None
         if found := faults(certificate, names, self._clock(), "the answer"):
             hint = "is this machine's clock right?" if certificate.covers(names[0]) else ""
-            raise OrderFailed(f"{self.name} issued what cannot be served: {'; '.join(found)}", hint)
+            raise OrderFailed(f"{self._host} issued what cannot be served: {'; '.join(found)}", hint)
         return certificate
 
     def _root(self) -> bool | str:
@@ -230,21 +170,22 @@ class AcmeAuthority:
     @contextmanager
     def _understood(self, session: PatientSession, *, everywhere: bool = False) -> Iterator[None]:
         """Turn whatever comes out of a conversation with the authority into OrderFailed, with the time of the next try."""
+        failed, cause = None, None
         try:
             yield
         except OrderFailed as error:
             failed = error
         except messages.Error as error:
-            failed = refused(self.name, error)
+            failed = refused(self._host, error)
             failed.everywhere = session.status >= 500
         except OSError as error:
-            failed = unreachable(self.name, error)
+            failed = unreachable(self._host, error)
         except (errors.Error, JoseError, ValueError, KeyError, AttributeError, TypeError) as error:
             found = f"HTTP {session.status}, {type(error).__name__}"
             hint = "is the URL that of an ACME directory?"
             failed = OrderFailed(f"{self.name}: expected answers of ACME (RFC 8555), found {found}", hint, everywhere=True)
-        else:
-            return
-        failed.everywhere |= everywhere
-        failed.retry_at = failed.retry_at or retry_at(session.retry_after, self._clock())
-        raise failed from None
+            cause = error
+        if failed:
+            failed.everywhere |= everywhere
+            failed.retry_at = failed.retry_at or retry_at(session.retry_after, self._clock())
+            raise failed from cause

@@ -19,7 +19,7 @@ _HINTS = {
     "unauthorized": "something else answers port 80 of the name: let it lead to this machine, AAAA records too",
     "incorrectResponse": "something else answers port 80 of the name: let it lead to this machine, AAAA records too",
     "caa": "a CAA record of the name or of a domain above it must name this authority",
-    "rejectedIdentifier": "the authority gives no certificate for this name: check its spelling, or take another authority",
+    "rejectedIdentifier": "the authority gives none for this name, or something else answers port 80 of it",
     "externalAccountRequired": "give the key identifier and the HMAC key that the authority handed out",
     "invalidContact": "correct the email address",
     "unsupportedContact": "correct the email address",
@@ -43,13 +43,13 @@ class OrderFailed(GitdeployError):
 
 def refused(authority: str, problem: object, name: str = "") -> OrderFailed:
     """Return what an authority's problem document (RFC 8555, 6.7) says, with those of names within it."""
-    code = str(getattr(problem, "typ", "")).rpartition(":")[2]
-    words = [str(getattr(problem, "detail", None) or getattr(problem, "title", None) or code or "no reason given")]
+    code = str(getattr(problem, "typ", "")).rpartition(":")[2].replace("blank", "")
+    words = [str(getattr(problem, "detail", None) or getattr(problem, "title", None) or "no reason given")]
     for part in getattr(problem, "subproblems", None) or ():
         identifier = getattr(part, "identifier", None)
         words.append(f"{identifier.value}: {part.detail}" if identifier else str(part.detail))
         code = str(part.typ).rpartition(":")[2] if code == "compound" else code
-    said = f"{one_line('; '.join(words))} ({one_line(code, 60)})"
+    said = one_line("; ".join(words)) + (f" ({one_line(code, 60)})" if code else "")
     return OrderFailed(f"{authority} refused {name or 'the order'}: {said}", _HINTS.get(code, ""))
 
 

@@ -17,7 +17,7 @@ from gitdeploy.errors import Cancelled
 
 MAX_ANSWER = 1_000_000
 SILENCE = 30
-"""Seconds that one read may take; so long does an exchange that was given up live on at the most, in a thread of its own."""
+"""Seconds that one read may take; so long does an question that was given up live on at the most, in a thread of its own."""
 
 
 class PatientSession:
@@ -40,22 +40,20 @@ class PatientSession:
     def request(self, method: str, url: str, **options: Any) -> Any:
         """Return the answer; raise OSError for none, TimeoutError at the deadline, Cancelled."""
         self.status, self.retry_after = 0, ""
-        exchange = _Question(self._session, min(SILENCE, max(1.0, self._until - time.monotonic())))
-        thread = Thread(target=exchange.run, args=(method, url, options), daemon=True)
+        self._go_on()
+        question = _Question(self._session, min(SILENCE, max(1.0, self._until - time.monotonic())))
+        thread = Thread(target=question.run, args=(method, url, options), daemon=True)
         thread.start()
         try:
-            while not exchange.done.wait(0.05):
-                if self._cancel.is_set():
-                    raise Cancelled("stopped while a certificate was ordered")
-                if time.monotonic() > self._until:
-                    raise TimeoutError("no answer in time")
+            while not question.done.wait(0.05):
+                self._go_on()
         finally:
-            exchange.given_up.set()
-        if exchange.error:
-            raise exchange.error
-        self.status = exchange.answer.status_code
-        self.retry_after = exchange.answer.headers.get("Retry-After", "")
-        return exchange.answer
+            question.given_up.set()
+        if question.error:
+            raise question.error
+        self.status = question.answer.status_code
+        self.retry_after = question.answer.headers.get("Retry-After", "")
+        return question.answer
 
     def polls(self) -> Iterator[int]:
         """Yield 0, 1, … with a wait before each but the first, as long as the last answer asked for; end at the deadline."""
@@ -65,9 +63,15 @@ class PatientSession:
                 seconds = max(pause, retry_at(self.retry_after, now) - now)
                 if time.monotonic() + seconds > self._until:
                     return
-                if self._cancel.wait(seconds):
-                    raise Cancelled("stopped while a certificate was ordered")
+                self._cancel.wait(seconds)
+                self._go_on()
             yield turn
+
+    def _go_on(self) -> None:
+        if self._cancel.is_set():
+            raise Cancelled("stopped while a certificate was ordered")
+        if time.monotonic() > self._until:
+            raise TimeoutError("no answer in time")
 
     def close(self) -> None:
         """Close its connections."""

@@ -1,85 +1,53 @@
-"""Real apps on networks of their own, and a real HAProxy in front of them."""
+"""Real apps behind a real HAProxy; a store, and a real authority with names that lead to this machine."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
 import pytest
 
 from gitdeploy.config.edgesections import EdgeSettings
-from gitdeploy.edge.haproxyedge import HaproxyEdge
-from gitdeploy.edge.route import Route, Rules, Upstream
+from gitdeploy.edge import pem
+from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.engine.client import connect
-from gitdeploy.engine.protocol import Engine
+from tests.edge.stage import Stage
+from tests.support.acme_authority import Answerer, Authority, answering, serve
 from tests.support.images import BaseImages
 from tests.support.net import free_port
-from tests.targets.docker.rollout import clients
 
-SERVER = Path(clients.__file__).with_name("server.py").read_text()
-PLAIN = Rules(secure=False)
+NAMES = tuple(f"{name}.example.test" for name in ("shop", "www", "blog", "wiki"))
 
 
-class Said:
-    """What the edge said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def progress(self, key: str, text: str) -> None:
-        pass
+@pytest.fixture
+def said() -> list[str]:
+    """What was said, a line each."""
+    return []
 
 
-@dataclass
-class Stage:
-    """An engine with an edge that a test tells what to do.
-
-    Attributes:
-        settings: as they are now.
-        said: what it said.
-    """
-
-    engine: Engine
-    client: docker.DockerClient
-    image: str
-    settings: EdgeSettings
-    said: Said = field(default_factory=Said)
-
-    @property
-    def edge(self) -> HaproxyEdge:
-        """A new one each time, as after a crash."""
-        return HaproxyEdge(self.engine, self.settings, lambda _: None, self.said)
-
-    def start(self, name: str, networks: str = "") -> Upstream:
-        """Start an app that answers its name."""
-        network = networks or f"gitdeploy-{name}"
-        self.engine.ensure_network(network, {"gitdeploy.edge-test": "1"})
-        self.client.containers.run(
-            self.image,
-            ["python3", "-u", "-c", SERVER],
-            name=name,
-            environment={"VERSION": name},
-            network=network,
-            detach=True,
-            labels={"gitdeploy.edge-test": "1"},
-            init=True,
-        )
-        return Upstream(network, name, 80)
-
-    def url(self, path: str = "/") -> str:
-        """The address of the edge without TLS."""
-        return f"http://127.0.0.1:{self.settings.http_port}{path}"
+@pytest.fixture
+def store(tmp_path: Path, said: list[str]) -> CertificateStore:
+    """An empty store in tmp_path/edge."""
+    return CertificateStore(tmp_path / "edge", said.append)
 
 
-def route(domain: str, *upstreams: Upstream, path: str = "", rules: Rules = PLAIN) -> Route:
-    """A route without TLS unless its rules say otherwise."""
-    return Route(domain, path, upstreams, rules)
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    """Caddy, which issues certificates for NAMES that last 12 hours."""
+    if os.geteuid() != 0 or os.environ.get("DOCKER_HOST"):
+        pytest.skip("port 80, and names that only the authority knows, need root and a network of the tests' own")
+    with serve(tmp_path_factory.mktemp("authority") / "caddy", names=NAMES) as running:
+        yield running
+
+
+@pytest.fixture
+def answerer(authority: Authority, store: CertificateStore) -> Iterator[Answerer]:
+    """Who answers challenges of this store's account."""
+    with answering(pem.thumbprint(store.account_key())) as running:
+        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from gitdeploy.edge.route import Route, Traffic
 from gitdeploy.edge.runtimeapi import RuntimeApi
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import GitdeployError, StageFailed
-from tests.edge.conftest import Stage, route
+from tests.edge.stage import Stage, route
 from tests.support.net import wait_until
 from tests.support.prober import Prober
 from tests.targets.docker.rollout.interposed import Interposed, Killed

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gitdeploy.edge.route import Rules, Traffic
-from tests.edge.conftest import Stage, route
+from tests.edge.stage import Stage, route
 
 
 def ask(stage: Stage, host: str, path: str = "/", method: str = "GET", **headers: str) -> tuple[int, str, dict[str, str]]:
