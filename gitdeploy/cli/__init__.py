@@ -38,6 +38,7 @@ VERBS = {
     "exec": "run a command in a running container of an app",
     "schedule": "list the schedules of an app, or run one now",
     "accessory": "start, stop, restart, upgrade or remove a database beside an app, or show what it says",
+    "edge": "show where domains lead and how long certificates last, or put both right",
     "scale": "say how many containers of a process run",
     "config": "check or show the configuration",
     "doctor": "find what is wrong with this installation",

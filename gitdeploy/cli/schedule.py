@@ -23,6 +23,7 @@ from gitdeploy.intake.cancelling import stop_on_sigterm
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
 from gitdeploy.terminal.redact import harmless
+from gitdeploy.worker.edgetick import look_at_edge
 from gitdeploy.worker.schedules import in_force, looking, mark, run_lock, tick, why_not
 from gitdeploy.worker.site import Site
 
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         console.setup(site.home / "logs" / "gitdeploy.log")
         with site.open_state() as state:
             tick(site, state, start)
+            look_at_edge(site, state, start_edge)
         return 0
     with site.open_state() as state:
         live, app = live_app(arguments.app, site, state)
@@ -65,8 +67,17 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def start(number: int) -> None:
     """Start a process that looks after a run, and outlives this one."""
+    _start("schedule", "--run", str(number))
+
+
+def start_edge() -> None:
+    """Start a process that does what is due of the edge, and outlives this one."""
+    _start("edge", "apply", "--tick")
+
+
+def _start(*words: str) -> None:
     subprocess.Popen(
-        [sys.executable, "-s", "-P", "-m", "gitdeploy", "schedule", "--run", str(number)],
+        [sys.executable, "-s", "-P", "-m", "gitdeploy", *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

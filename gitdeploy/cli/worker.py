@@ -132,12 +132,14 @@ def _keep_up(site: Site) -> None:
 
 def _keep_time(site: Site) -> None:
     """Look what is due of schedules, until this process ends."""
-    from gitdeploy.cli.schedule import start  # noqa: PLC0415
+    from gitdeploy.cli.schedule import start, start_edge  # noqa: PLC0415
+    from gitdeploy.worker.edgetick import look_at_edge  # noqa: PLC0415
     from gitdeploy.worker.schedules import each_minute, tick  # noqa: PLC0415
 
     def look() -> None:
         with site.open_state() as state:
             tick(site, state, start)
+            look_at_edge(site, state, start_edge)
 
     each_minute(site, look)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from gitdeploy.edge.certificate import Certificate, UnusableCertificate, faults,
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.orderfailed import OrderFailed, one_line, refused, retry_at, unreachable
 from gitdeploy.edge.patient import PatientSession
+from gitdeploy.engine.types import Cancel
 
 try:
     from acme import challenges, client, crypto_util, errors, messages
@@ -57,7 +57,7 @@ class AcmeAuthority:
         self._ready = ready
         self._clock = clock
 
-    def issue(self, names: tuple[str, ...], cancel: Event) -> Certificate:
+    def issue(self, names: tuple[str, ...], cancel: Cancel) -> Certificate:
         """Order a certificate for the names, with a new key; raise OrderFailed, UnfitError or Cancelled."""
         network = client.ClientNetwork(
             JWKEC(key=load_pem_private_key(self._store.account_key(), None)),

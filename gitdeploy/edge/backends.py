@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gitdeploy.edge.edgecfg import PLACES, Backends, Servers
+from gitdeploy.edge.edgecfg import PLACES
+from gitdeploy.edge.edgemaps import Backends, Servers
 from gitdeploy.edge.route import Route
 
 NOWHERE = "255.255.255.255"

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 from urllib.parse import quote
 
 from gitdeploy.edge.certificate import DAY, Certificate, UnusableCertificate
 from gitdeploy.edge.privatefiles import PrivateFiles
 from gitdeploy.edge.renewal import Setback
+from gitdeploy.engine.types import Cancel
 
 _LONGEST = 180
 """Bytes of a file's name that stand for a name; NAME_MAX is 255."""
@@ -124,7 +124,7 @@ class CertificateStore:
                     root = pem.parse(made, made, _ROOT, _ROOT)
         return root
 
-    def ordering(self, seconds: float, cancel: Event) -> AbstractContextManager[None]:
+    def ordering(self, seconds: float, cancel: Cancel) -> AbstractContextManager[None]:
         """Keep other processes from ordering; raise UnfitError if one does so for longer than these seconds."""
         return self._files.locked("ordering.lock", seconds, cancel)
 

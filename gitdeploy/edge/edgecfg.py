@@ -15,7 +15,19 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from gitdeploy.config.edgesections import EdgeSettings
-from gitdeploy.edge.route import Route, ServedCertificate, Traffic
+from gitdeploy.edge.edgemaps import (
+    FIELDS,
+    PREFIX,
+    Backends,
+    Servers,
+    certificate_file,
+    certificate_line,
+    path_of,
+    route_lines,
+    setting_lines,
+    user_lines,
+)
+from gitdeploy.edge.route import Traffic
 
 ADMIN_PORT = 7999
 """Of the runtime API, on the loopback interface of the edge's own network namespace: only `docker exec` gets there."""
@@ -23,10 +35,6 @@ ADMIN_PORT = 7999
 HTTP_PORT, HTTPS_PORT = 8080, 8443
 """In the container: no privilege is needed for them."""
 
-DIRECTORY = "/etc"
-"""Docker itself makes /etc in every container, so files can be put there whatever the image is."""
-
-PREFIX = "gitdeploy-edge."
 FILE, ROUTES, USERS, SETTINGS, CRT_LIST, AWAY = (f"{PREFIX}{end}" for end in ("cfg", "routes", "users", "set", "crt", "away"))
 
 STEP = 16
@@ -35,25 +43,11 @@ STEP = 16
 PLACES = 2
 """Servers of a backend: what serves, and what is to."""
 
-FIELDS = ("backend", "secure", "acme", "canonical", "hsts", "max", "timeout", "realm", "maintenance")
-"""What a route's value in the map has, between "|"."""
-
-Servers = Mapping[int, tuple[str, int]]
-"""Place in a backend, 1 or 2, to the name and port of an app."""
-
-Backends = Mapping[int, Servers]
-"""Number of a backend, from 1, to what is in it; empty ones are left out."""
-
 AWAY_TEXT = (
     b"<!doctype html><title>503</title><h1>This site is not available right now</h1><p>Please try again in a moment.</p>\n"
 )
 CHALLENGE = r"^/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,200}$"
 EMPTY: Backends = MappingProxyType({})
-
-
-def path_of(name: str) -> str:
-    """Return where a file of the edge is in its container."""
-    return f"{DIRECTORY}/{name}"
 
 
 def files(s: EdgeSettings, t: Traffic, backends: Backends, rooms: int, away: bytes) -> dict[str, bytes]:
@@ -83,49 +77,6 @@ def rooms_for(backends: Backends, there: int) -> int:
 def shape(s: EdgeSettings, t: Traffic, rooms: int) -> str:
     """Return names what only a reload can change."""
     return hashlib.sha256(_text(_config(s, rooms, bool(t.certificates), EMPTY, ""))).hexdigest()[:12]
-
-
-def route_lines(routes: Iterable[Route], backends: Backends) -> list[str]:
-    """Return the lines of the map of routes."""
-    numbers = {server: number for number, servers in backends.items() for server in servers.values()}
-    lines = []
-    for route in routes:
-        number = next((numbers[upstream.server] for upstream in route.upstreams if upstream.server in numbers), 0)
-        rules = route.rules
-        values = {
-            "backend": f"r{number}" if number else "away",
-            "secure": "1" if rules.secure else "",
-            "acme": "1" if rules.acme else "",
-            "canonical": rules.canonical,
-            "hsts": f"max-age={rules.hsts}" if rules.hsts else "",
-            "max": str(rules.max_body or ""),
-            "timeout": str(round(rules.timeout * 1000)),
-            "realm": rules.realm,
-            "maintenance": "1" if rules.maintenance else "",
-        }
-        lines.append(f"{route.key} {'|'.join(values[field] for field in FIELDS)}")
-    return sorted(lines)
-
-
-def user_lines(t: Traffic) -> list[str]:
-    """Return the lines of the map of users."""
-    return sorted(f"{realm}:{digest} 1" for realm, digests in t.users.items() for digest in digests)
-
-
-def setting_lines(t: Traffic) -> list[str]:
-    """Return the lines of the map of what counts for all."""
-    return [f"thumbprint {t.thumbprint}"] if t.thumbprint else []
-
-
-def certificate_file(certificate: ServedCertificate) -> str:
-    """Return the name of a certificate's file, the same for its next one."""
-    whole = "\n".join(certificate.names).encode()
-    return f"{PREFIX}{hashlib.sha256(whole).hexdigest()[:16] if whole else 'default'}.pem"
-
-
-def certificate_line(certificate: ServedCertificate) -> str:
-    """Return its line in the crt-list."""
-    return " ".join([path_of(certificate_file(certificate)), *certificate.names])
 
 
 def _text(lines: Iterable[str]) -> bytes:

@@ -8,7 +8,8 @@ from gitdeploy.config.domainchecks import edge_ports
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.runoptions import Run
 from gitdeploy.edge.backends import UNUSED
-from gitdeploy.edge.edgecfg import DIRECTORY, FILE
+from gitdeploy.edge.edgecfg import FILE
+from gitdeploy.edge.edgemaps import DIRECTORY
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import LASTING, Container, ContainerSpec, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError, StageFailed

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.edge import edgecfg
 from gitdeploy.edge.backends import additions, assigned, found_in, removals, up_in
-from gitdeploy.edge.edgecfg import CRT_LIST, DIRECTORY, FILE, ROUTES, SETTINGS, USERS, Backends, path_of
+from gitdeploy.edge.edgecfg import CRT_LIST, FILE, ROUTES, SETTINGS, USERS
 from gitdeploy.edge.edgecontainer import (
     FILE_MODE,
     NAME,
@@ -22,6 +22,7 @@ from gitdeploy.edge.edgecontainer import (
     make,
     require_edge_image,
 )
+from gitdeploy.edge.edgemaps import DIRECTORY, Backends, path_of, route_lines, setting_lines, user_lines
 from gitdeploy.edge.route import Traffic
 from gitdeploy.edge.runtimeapi import RuntimeApi, digest_of, entries, map_commands, version_of
 from gitdeploy.edge.servedcertificates import certificate_commands, listed_in, sha1_of, stale_commands
@@ -161,9 +162,9 @@ class HaproxyEdge:
 
     def _maps(self, traffic: Traffic, backends: Backends) -> tuple[tuple[str, list[str]], ...]:
         return (
-            (SETTINGS, edgecfg.setting_lines(traffic)),
-            (USERS, edgecfg.user_lines(traffic)),
-            (ROUTES, edgecfg.route_lines(traffic.routes, backends)),
+            (SETTINGS, setting_lines(traffic)),
+            (USERS, user_lines(traffic)),
+            (ROUTES, route_lines(traffic.routes, backends)),
         )
 
     def _await_up(self, api: RuntimeApi, servers: set[tuple[str, int]]) -> None:

@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 from gitdeploy.edge.orderfailed import retry_at
+from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import Cancelled
 
 MAX_ANSWER = 1_000_000
@@ -28,7 +29,7 @@ class PatientSession:
         retry_after: its Retry-After, "" without one.
     """
 
-    def __init__(self, session: Any, until: float, cancel: Event, clock: Callable[[], float]) -> None:
+    def __init__(self, session: Any, until: float, cancel: Cancel, clock: Callable[[], float]) -> None:
         """Args: until: the deadline of everything, by time.monotonic(). clock: seconds since the epoch."""
         self._session = session
         self._until = until

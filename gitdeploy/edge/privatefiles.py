@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event
 
+from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import Cancelled, UnfitError
 from gitdeploy.locks import lock_within
 
@@ -86,7 +86,7 @@ class PrivateFiles:
             self._say(f"{path}: damaged ({reason}); put aside as {path.name}.damaged")
 
     @contextmanager
-    def locked(self, name: str, seconds: float, cancel: Event | None = None) -> Iterator[None]:
+    def locked(self, name: str, seconds: float, cancel: Cancel | None = None) -> Iterator[None]:
         """Hold a lock of the directory; raise UnfitError if another process does so for longer than these seconds."""
         path = self.directory / name
         for directory in (self.directory, self.directory / "certificates", self.directory / "setbacks"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Event
 from typing import Protocol
 
 from gitdeploy.edge.certificate import Certificate, day
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.orderfailed import OrderFailed
 from gitdeploy.edge.renewal import Setback, WantedCertificate, agenda, order_at, set_back
+from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import Cancelled, GitdeployError, understood
 
 PATIENCE = 600
@@ -25,7 +25,7 @@ class Issuer(Protocol):
     def name(self) -> str:
         """The `Certificate.authority` of those it makes."""
 
-    def issue(self, names: tuple[str, ...], cancel: Event) -> Certificate:
+    def issue(self, names: tuple[str, ...], cancel: Cancel) -> Certificate:
         """Return a certificate for the names; raise GitdeployError."""
 
 
@@ -45,7 +45,7 @@ class InternalAuthority:
         """Name the root, so that a new one gives everyone new certificates."""
         return f"internal:{self.root.fingerprint[:16]}"
 
-    def issue(self, names: tuple[str, ...], cancel: Event) -> Certificate:
+    def issue(self, names: tuple[str, ...], cancel: Cancel) -> Certificate:
         """Make a certificate; it needs nobody, so nothing is waited for."""
         from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
 
@@ -70,7 +70,7 @@ class Renewing:
     say: Callable[[str], None]
     clock: Callable[[], float]
 
-    def walk(self, wanted: Sequence[WantedCertificate], cancel: Event) -> float:
+    def walk(self, wanted: Sequence[WantedCertificate], cancel: Cancel) -> float:
         """Order what is due, each whatever comes of the others; return when to look again. Raise Cancelled.
 
         A defect of gitdeploy is raised once all others have been ordered.
@@ -89,14 +89,14 @@ class Renewing:
             raise defects[0]
         return agenda(wanted, self.store.certificates(), self.store.setbacks(), self.clock()).look_at
 
-    def _order(self, wanted: WantedCertificate, cancel: Event) -> None:
+    def _order(self, wanted: WantedCertificate, cancel: Cancel) -> None:
         with self.store.ordering(PATIENCE, cancel):
             certificate = self._issued(wanted, cancel)
         if certificate:
             self.say(f"{wanted.name}: has a certificate from {certificate.authority} until {day(certificate.not_after)}")
             self.installed(wanted.name, certificate)
 
-    def _issued(self, wanted: WantedCertificate, cancel: Event) -> Certificate | None:
+    def _issued(self, wanted: WantedCertificate, cancel: Cancel) -> Certificate | None:
         """Order, and keep what comes of it; None if it has not come, or is not due any more."""
         now, setbacks = self.clock(), self.store.setbacks()
         if order_at(wanted, self.store.certificate(wanted.name), setbacks, now) > now:

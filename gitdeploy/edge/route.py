@@ -82,11 +82,13 @@ class ServedCertificate:
         names: what it is served for, () for whatever has no other.
         fingerprint: SHA-256 of the certificate, in hexadecimal digits.
         pem: it, those behind it, and the key.
+        not_after: when it ends, in seconds since the epoch.
     """
 
     names: tuple[str, ...]
     fingerprint: str
     pem: bytes = field(repr=False)
+    not_after: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from gitdeploy.edge.edgecfg import ADMIN_PORT, DIRECTORY, PREFIX
+from gitdeploy.edge.edgecfg import ADMIN_PORT
+from gitdeploy.edge.edgemaps import DIRECTORY, PREFIX
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import EngineError, StageFailed
 

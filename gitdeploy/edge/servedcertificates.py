@@ -10,7 +10,8 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 
-from gitdeploy.edge.edgecfg import CRT_LIST, certificate_file, certificate_line, path_of
+from gitdeploy.edge.edgecfg import CRT_LIST
+from gitdeploy.edge.edgemaps import certificate_file, certificate_line, path_of
 from gitdeploy.edge.route import ServedCertificate
 
 

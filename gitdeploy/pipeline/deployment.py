@@ -26,6 +26,7 @@ from gitdeploy.pipeline.findrelease import find_release
 from gitdeploy.pipeline.gate import judged_image, run_gate
 from gitdeploy.pipeline.plan import Deadline, Running, Step, follow
 from gitdeploy.pipeline.publish import publish_release
+from gitdeploy.pipeline.routes import admitted, routes
 from gitdeploy.pipeline.signatures import require_signature
 from gitdeploy.pipeline.tasks import left_tasks, tasks
 from gitdeploy.pipeline.tools import Tools
@@ -77,6 +78,7 @@ def plan(way: Way) -> Iterator[Step[Way]]:
         yield Step("Find release", find_release)
         yield from left_tasks(way)
         yield go_live
+        yield from routes(way)
         return
     if job.app.require_signed:
         yield Step("Verify signature", require_signer)
@@ -90,6 +92,7 @@ def plan(way: Way) -> Iterator[Step[Way]]:
     yield from () if tests else (*judged, *beside)
     yield from tasks(way.app, "before-switch")
     yield go_live
+    yield from routes(way)
     yield from tasks(way.app, "after-switch")
 
 
@@ -163,6 +166,7 @@ def build_image(way: Way, stage: Running) -> None:
     """Make the image, or find the one that was made of this tree before."""
     tools, app = way.tools, way.app
     tools.target.require_fit(app, tools.job.app)
+    tools.edge.require_fit(app)
     require_claims(tools.builder, app, way.candidate.references, tools.target.used_by_others)
     way.image = build(way.candidate, way.files, tools, stage)
     if way.recorded.image != way.image.id:
@@ -195,17 +199,17 @@ def roll_out(way: Way, stage: Running) -> None:
     way.require_plain_image()
     if tools.state.stopped(app.name):
         _bring_back(tools, app)
-    way.outcome = tools.target.bring_live(
-        Incoming(
-            release=way.release,
-            image=way.image,
-            env=environment(app, tools),
-            output=tools.console,
-            cancel=stage.cancel,
-            published=lambda: way.await_step("Push"),
-            reuse=tools.job.release,
-        )
+    incoming = Incoming(
+        release=way.release,
+        image=way.image,
+        env=environment(app, tools),
+        output=tools.console,
+        cancel=stage.cancel,
+        published=lambda: way.await_step("Push"),
+        reuse=tools.job.release,
     )
+    with admitted(way, stage):
+        way.outcome = tools.target.bring_live(incoming)
     stage.note = way.outcome.note or app.strategy
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitdeploy.config.model import App, Config
+from gitdeploy.edge.edge import Edge
 from gitdeploy.engine.protocol import Builder
 from gitdeploy.engine.types import Credentials, EngineInfo
 from gitdeploy.intake.cancelling import CancelFlag
@@ -51,6 +52,7 @@ class Tools(ABC):
         config: the server's.
         cancel: set when the deployment is to stop.
         builder: the engine that builds, connected when it is first used.
+        edge: what leads domains to apps.
         target: where the app's releases run.
     """
 
@@ -64,6 +66,10 @@ class Tools(ABC):
     @property
     @abstractmethod
     def builder(self) -> Builder: ...
+
+    @property
+    @abstractmethod
+    def edge(self) -> Edge: ...
 
     @abstractmethod
     def open_repository(self) -> RemoteRepository:

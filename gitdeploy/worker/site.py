@@ -15,6 +15,7 @@ from gitdeploy.releases.state import State
 
 if TYPE_CHECKING:
     from gitdeploy.config.model import App, Config
+    from gitdeploy.edge.edge import Edge
     from gitdeploy.engine.protocol import Engine
     from gitdeploy.engine.types import Credentials
     from gitdeploy.gitserver.gitserver import GitServer
@@ -95,6 +96,24 @@ class Site:
 
         here = Here(self.container, (self.home, self.data))
         return TargetByApp(Surroundings(engine, credentials or self.credentials, here, self.now, self.clock))
+
+    def edge(self, config: Config, state: State, engine: Callable[[], Engine]) -> Edge:
+        """Return what leads domains to apps. Takes all of config.toml."""
+        from gitdeploy.config.model import App  # noqa: PLC0415 - as above
+        from gitdeploy.edge.boxedge import BoxEdge  # noqa: PLC0415
+        from gitdeploy.targets.upstream import ensure_upstream_networks, upstreams  # noqa: PLC0415
+
+        return BoxEdge(
+            home=self.home / "edge",
+            config=config,
+            state=state,
+            engine=engine,
+            credentials=lambda: self.credentials(App("", "", "")),
+            upstreams=upstreams,
+            make_ready=ensure_upstream_networks,
+            now=self.now,
+            clock=self.clock,
+        )
 
     def open_state(self) -> State:
         """Open state.db. A new one goes on counting above the logs that are there, so that no log is written twice."""

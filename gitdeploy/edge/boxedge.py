@@ -1,0 +1,226 @@
+"""The edge of this box: reads the records, brings HAProxy to what follows from them, has certificates ordered."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitdeploy.config import snapshot
+from gitdeploy.config.model import App, Config
+from gitdeploy.edge.applied import Applied, digest_of_traffic, read_applied, write_applied
+from gitdeploy.edge.certstore import CertificateStore
+from gitdeploy.edge.edgecontainer import NAME, find_edge
+from gitdeploy.edge.fronting import Upstreams, app_routes, fronted, git_route, secured, wanted_names
+from gitdeploy.edge.given import error_page, given_certificate, users
+from gitdeploy.edge.handshake import served_fingerprint
+from gitdeploy.edge.haproxyedge import HaproxyEdge
+from gitdeploy.edge.route import Route, ServedCertificate, Traffic
+from gitdeploy.edge.standingnames import StandingName, standing
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Cancel, Credentials, Output
+from gitdeploy.errors import StageFailed
+from gitdeploy.locks import lock_within
+from gitdeploy.releases.state import State
+
+LOCK = "edge.lock"
+PATIENCE = 120.0
+"""Seconds to wait for another process that has the edge: a start may take 20, an app's checks 5."""
+
+STAND_IN = "gitdeploy.invalid"
+"""The name of what is served for names that have no certificate yet."""
+
+DAY = 86400.0
+
+Live = Mapping[str, App]
+"""The configuration of the release of each app that serves, or is taken to serve, by the app's name."""
+
+
+@dataclass(frozen=True)
+class BoxEdge:
+    """See `Edge`.
+
+    Attributes:
+        home: its directory, of gitdeploy's own user alone.
+        config: the server's.
+        upstreams: where one process of a release answers.
+        make_ready: makes the networks on which a release will answer.
+        now: seconds since the epoch.
+        clock: seconds, monotonic.
+    """
+
+    home: Path
+    config: Config
+    state: State
+    engine: Callable[[], Engine]
+    credentials: Callable[[], Credentials]
+    upstreams: Upstreams
+    make_ready: Callable[[Engine, App], None]
+    now: Callable[[], float]
+    clock: Callable[[], float]
+
+    def require_fit(self, app: App) -> None:
+        """See `Edge`."""
+        mine = fronted(self.config, app)
+        if mine.domains:
+            given_certificate(mine, self.now())
+            users(mine)
+            error_page(self.config.edge)
+            if secured(mine):
+                from gitdeploy.edge import pem  # noqa: F401, PLC0415 - raises what says how to install it
+
+    def concerns(self, app: App) -> bool:
+        """See `Edge`."""
+        live = self.live()
+        before, after = self.routes(live), self.routes({**live, app.name: app})
+        return bool(before or after) and self._digest({**live, app.name: app}) != read_applied(self.home).digest
+
+    def admit(self, app: App, output: Output) -> None:
+        """See `Edge`."""
+        live = self.live()
+        serves = app_routes(self.config, live.get(app.name), None, self.upstreams)
+        if any(route.upstreams for route in serves):
+            self.make_ready(self.engine(), app)
+            self._apply(live, output, coming=app)
+
+    def settle(self, app: App, output: Output, cancel: Cancel) -> None:
+        """See `Edge`."""
+        live = {**self.live(), app.name: app}
+        self._apply(live, output)
+        self._order(live, output, cancel, fronted(self.config, app).domains)
+
+    def refresh(self, output: Output, cancel: Cancel, *, anyway: bool = False) -> None:
+        """See `Edge`."""
+        if not anyway and not self.is_due():
+            return
+        live = self.live()
+        self._apply(live, output)
+        self._order(live, output, cancel, ())
+
+    def is_due(self) -> bool:
+        """See `Edge`."""
+        live, applied = self.live(), read_applied(self.home)
+        return applied.digest != self._digest(live) or self.now() >= applied.look_at or not self._runs(live)
+
+    def names(self) -> tuple[StandingName, ...]:
+        """See `Edge`."""
+        live, store = self.live(), self._store()
+        setbacks = store.setbacks()
+        found = []
+        for name in ("", *self.config.apps):
+            app = fronted(self.config, live[name]) if name in live else self.config.apps.get(name)
+            routes = app_routes(self.config, live.get(name, app), None, self.upstreams) if app else git_route(self.config)
+            ends = self._ends(app, store) if app and app.tls.certificate else {}
+            for route in routes:
+                kept = store.certificate(route.domain) if route.rules.secure and not ends else None
+                end = ends.get(route.domain, kept.not_after if kept else 0.0)
+                found.append(standing(route, name, end, setbacks, self.config.edge.acme))
+        return tuple(found)
+
+    def _ends(self, app: App, store: CertificateStore) -> dict[str, float]:
+        """Return when the certificate that config.toml names ends, by domain."""
+        given = given_certificate(app, self.now())
+        return dict.fromkeys(app.domains, given.not_after) if given else {}
+
+    def live(self) -> dict[str, App]:
+        """Return what is live of each app, by name."""
+        rows = ((name, self.state.live(name)) for name in self.config.apps)
+        found = ((name, snapshot.load(row.config)) for name, row in rows if row)
+        return {name: app for name, app in found if app}
+
+    def routes(self, live: Live, coming: App | None = None) -> tuple[Route, ...]:
+        """Return the routes of all apps, and of the Git server."""
+        routes = list(git_route(self.config))
+        for name in self.config.apps:
+            new = coming if coming and coming.name == name else None
+            routes += app_routes(self.config, live.get(name), new, self.upstreams)
+        return tuple(routes)
+
+    def _digest(self, live: Live) -> str:
+        return digest_of_traffic(self.config.edge, self.routes(live), [fronted(self.config, app) for app in live.values()])
+
+    def _runs(self, live: Live) -> bool:
+        container = find_edge(self.engine())
+        return (container is not None and container.running) if self.routes(live) else container is None
+
+    def _apply(self, live: Live, output: Output, coming: App | None = None) -> None:
+        with self._locked():
+            write_applied(self.home, Applied())
+            traffic = self._traffic(live, coming)
+            settings, page = self.config.edge, error_page(self.config.edge)
+            HaproxyEdge(self.engine(), settings, self.credentials(), output, self.clock, page).apply(traffic)
+            if coming is None:
+                write_applied(self.home, Applied(self._digest(live)))
+
+    def _traffic(self, live: Live, coming: App | None) -> Traffic:
+        """Return what the edge is to do. Raises StageFailed for a file of config.toml that cannot be used."""
+        newest = {**live, coming.name: coming} if coming else live
+        apps = [app for release in newest.values() if (app := fronted(self.config, release)).domains]
+        thumbprint = ""
+        if wanted_names(self.config, apps, "auto"):
+            from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
+
+            thumbprint = pem.thumbprint(self._store().account_key())
+        allowed = {app.name: users(app) for app in apps if app.proxy.basic_auth}
+        return Traffic(self.routes(live, coming), self._certificates(apps), thumbprint, allowed)
+
+    def _certificates(self, apps: Sequence[App]) -> tuple[ServedCertificate, ...]:
+        """Return what is served, a self-made one first for names that have none yet; () if nothing has TLS."""
+        if not any(map(secured, apps)) and not self.config.edge.git:
+            return ()
+        from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
+
+        store = self._store()
+        stand_in = store.certificate(STAND_IN)
+        if stand_in is None:
+            stand_in = pem.self_made((STAND_IN,), self.now())
+            store.keep(STAND_IN, stand_in)
+        served = [ServedCertificate((), stand_in.fingerprint, stand_in.pem)]
+        served += [given for app in apps if (given := given_certificate(app, self.now()))]
+        for name in (name for mode in ("auto", "internal") for name in wanted_names(self.config, apps, mode)):
+            found = store.certificate(name)
+            if found and found.covers(name) and found.not_after > self.now():
+                served.append(ServedCertificate((name,), found.fingerprint, found.pem))
+        return tuple(served)
+
+    def _order(self, live: Live, output: Output, cancel: Cancel, must: Sequence[str]) -> None:
+        """Order what is due, and look whether it is served. Raises StageFailed, too, if one of `must` has none in the end."""
+        from gitdeploy.edge.ordering import order  # noqa: PLC0415 - what it takes to order takes time to import
+
+        apps = [fronted(self.config, app) for app in live.values()]
+        names = {mode: wanted_names(self.config, apps, mode) for mode in ("auto", "internal")}
+        look_at, fresh = self.now() + DAY, list[str]()
+        if any(names.values()):
+            look_at, fresh = order(self._store(output.line), self.config.edge, names, output, cancel=cancel, now=self.now)
+        if fresh:
+            self._apply(live, output)
+            self._require_served(fresh)
+        write_applied(self.home, Applied(read_applied(self.home).digest, look_at))
+        store = self._store()
+        for name in must:
+            if name in (*names["auto"], *names["internal"]) and store.certificate(name) is None:
+                setback = store.setbacks().get(name) or store.setbacks().get(self.config.edge.acme)
+                raise StageFailed(f"{name} has no certificate yet: {setback.reason if setback else 'none came'}", "see above")
+
+    def _require_served(self, names: Sequence[str]) -> None:
+        """Raise StageFailed unless HAProxy serves the certificates of these names over TLS."""
+        for name in names:
+            kept = self._store().certificate(name)
+            if kept and (served := served_fingerprint(self.engine(), NAME, name, self.clock)) != kept.fingerprint:
+                raise StageFailed(f"{name}: the edge serves another certificate ({served[:16]}…)", "run gitdeploy edge apply")
+
+    def _store(self, say: Callable[[str], None] = lambda text: None) -> CertificateStore:
+        return CertificateStore(self.home, say)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(self.home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if not lock_within(fd, PATIENCE):
+                raise StageFailed(f"another process has had the edge for {PATIENCE:.0f} s", "run gitdeploy edge apply later")
+            yield
+        finally:
+            os.close(fd)

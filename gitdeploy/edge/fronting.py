@@ -1,0 +1,83 @@
+"""What the edge is to do: from config.toml, what is live of each app, and the certificates that there are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from gitdeploy.config.edgekeys import EDGE_APP_KEYS
+from gitdeploy.config.layers import replaced
+from gitdeploy.config.model import App, Config
+from gitdeploy.config.show import value_of
+from gitdeploy.edge.route import Route, Rules, Upstream, routes_of
+
+Upstreams = Callable[[App], Iterable[Upstream]]
+"""Where one process of a release answers."""
+
+_KEYS = tuple(key.path for key in EDGE_APP_KEYS if key.path != "port")
+
+
+def fronted(config: Config, released: App) -> App:
+    """Return a release with the domains that it has now, and what belongs to them.
+
+    They are the server's to give, so config.toml counts and not what the release came with; but for what it lets the tree say.
+    """
+    server = config.apps.get(released.name)
+    if server is None:
+        return replace(released, domains=())
+    own, table = config.tables.get(released.name, {}), server.allow
+    values = {path: value_of(released if path in table and path not in own else server, path) for path in _KEYS}
+    return replaced(released, values)
+
+
+def app_routes(config: Config, live: App | None, coming: App | None, upstreams: Upstreams) -> tuple[Route, ...]:
+    """Return the routes of an app.
+
+    Args:
+        live: the release that serves.
+        coming: one that is about to take over, whose upstreams come beside.
+    """
+    newest = coming or live
+    if newest is None:
+        return ()
+    app = fronted(config, newest)
+
+    def places(part: App) -> tuple[Upstream, ...]:
+        found = (upstream for release in (live, coming) if release for upstream in upstreams(_part(release, part.process)))
+        return tuple(dict.fromkeys(found))
+
+    return routes_of(app, places)
+
+
+def _part(release: App, process: str) -> App:
+    """Return a release as one process has it; without domains if it had no such process."""
+    return release.of_process(process) if process in (release.process, *release.processes) else replace(release, domains=())
+
+
+def git_route(config: Config) -> tuple[Route, ...]:
+    """Return the route of the Git server, () for none: pushes are long and come in pieces, so nothing is limited."""
+    edge = config.edge
+    if not edge.git:
+        return ()
+    host, _, port = edge.git_address.rpartition(":")
+    return (Route(edge.git, "", (Upstream("", host, int(port)),), Rules(acme=True, timeout=86400.0)),)
+
+
+def secured(app: App) -> bool:
+    """Return whether the app has domains, and TLS for them."""
+    return bool(app.domains) and (app.tls.mode != "off" or app.tls.certificate is not None)
+
+
+def wanted_names(config: Config, apps: Iterable[App], mode: str) -> tuple[str, ...]:
+    """Return the domains that are to have a certificate of this kind, "auto" or "internal"."""
+    names = [name for app in apps if app.tls.mode == mode and not app.tls.certificate for name in app.domains]
+    return tuple(dict.fromkeys([*names, *([config.edge.git] if config.edge.git and mode == "auto" else [])]))
+
+
+def user_digests(users: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the SHA-256 of the Authorization header of each user, in hexadecimal digits (RFC 7617), from name to password."""
+    import base64  # noqa: PLC0415 - few need it
+    import hashlib  # noqa: PLC0415
+
+    headers = (b"Basic " + base64.b64encode(f"{name}:{password}".encode()) for name, password in users.items())
+    return tuple(sorted(hashlib.sha256(header).hexdigest() for header in headers))

@@ -1,0 +1,88 @@
+"""What the edge needs of files that config.toml names: certificates, who is let in, the error page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.config.model import App
+from gitdeploy.config.secretfile import read_secret
+from gitdeploy.edge.fronting import user_digests
+from gitdeploy.edge.route import ServedCertificate
+from gitdeploy.errors import GitdeployError, StageFailed
+
+MAX_PAGE = 16_000
+"""Bytes of the error page: HAProxy answers it from one buffer."""
+
+
+def given_certificate(app: App, now: float) -> ServedCertificate | None:
+    """Return the certificate that config.toml names, None if it names none. Raises StageFailed if it cannot be served.
+
+    Args:
+        app: with the domains that it has now.
+        now: seconds since the epoch.
+    """
+    if not (app.tls.certificate and app.tls.key):
+        return None
+    from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
+    from gitdeploy.edge.certificate import faults  # noqa: PLC0415
+
+    key = read_secret(app.tls.key, f'apps."{app.name}".tls.key')
+    chain = _read(app.tls.certificate, f'apps."{app.name}".tls.certificate')
+    try:
+        found = pem.parse(chain, key, str(app.tls.certificate), str(app.tls.key))
+    except GitdeployError as error:
+        raise StageFailed(error.reason, error.hint) from error
+    if wrong := faults(found, app.domains, now, str(app.tls.certificate)):
+        raise StageFailed("; ".join(wrong), f"the domains of {app.name} need one that fits")
+    return ServedCertificate(app.domains, found.fingerprint, found.pem, found.not_after)
+
+
+def users(app: App) -> tuple[str, ...]:
+    """Return the digests of who is let in, () where everybody is. Raises StageFailed."""
+    path, where = app.proxy.basic_auth, f'apps."{app.name}".proxy.basic_auth'
+    if not path:
+        return ()
+    found: dict[str, str] = {}
+    for number, line in enumerate(read_secret(path, where).decode(errors="replace").splitlines(), 1):
+        name, _, password = line.partition(":")
+        if line.strip() and not line.startswith("#"):
+            if not name or not password:
+                raise StageFailed(f"{where}: {path}, line {number}: expected USER:PASSWORD", "correct the line")
+            found[name] = password
+    if not found:
+        raise StageFailed(f"{where}: {path}: expected USER:PASSWORD lines, found none", "write one")
+    return user_digests(found)
+
+
+def error_page(edge: EdgeSettings) -> bytes:
+    """Return the page for what does not serve, b"" for none. Raises StageFailed."""
+    if edge.error_page is None:
+        return b""
+    page = _read(edge.error_page, "edge.error_page")
+    if len(page) > MAX_PAGE:
+        reason = f"edge.error_page: {edge.error_page}: expected at most {MAX_PAGE:,} bytes, found {len(page):,}"
+        raise StageFailed(reason, "shorten it")
+    return page
+
+
+def changes_of(edge: EdgeSettings, app: App) -> Iterator[tuple[str, int]]:
+    """Yield the files that these name, with when each was last written: nanoseconds, 0 for one that is not there."""
+    for path in (edge.error_page, edge.acme_root, app.tls.certificate, app.tls.key, app.proxy.basic_auth):
+        if path:
+            yield str(path), _written(path)
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StageFailed(f"{where}: {path} cannot be read: {error.strerror}", "correct the path in config.toml") from error
