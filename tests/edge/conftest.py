@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from gitdeploy.engine.client import connect
 from tests.edge.stage import Stage
 from tests.support.acme_authority import Answerer, Authority, answering, serve
 from tests.support.images import BaseImages
-from tests.support.net import free_port
+from tests.support.net import free_port, is_isolated
 
 NAMES = tuple(f"{name}.example.test" for name in ("shop", "www", "blog", "wiki"))
 
@@ -37,7 +36,7 @@ def store(tmp_path: Path, said: list[str]) -> CertificateStore:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
     """Caddy, which issues certificates for NAMES that last 12 hours."""
-    if os.geteuid() != 0 or os.environ.get("DOCKER_HOST"):
+    if not is_isolated():
         pytest.skip("port 80, and names that only the authority knows, need root and a network of the tests' own")
     with serve(tmp_path_factory.mktemp("authority") / "caddy", names=NAMES) as running:
         yield running

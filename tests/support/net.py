@@ -32,6 +32,11 @@ def isolate_network() -> bool:
     return True
 
 
+def is_isolated() -> bool:
+    """Whether this process has a network of its own, in which every port is free."""
+    return bool(_machine_network)
+
+
 def in_machine_network(*command: str) -> list[str]:
     """The command, to be run in the network that this process had before `isolate_network`."""
     if not _machine_network:

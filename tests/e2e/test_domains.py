@@ -1,0 +1,163 @@
+"""Domains from the person's side: a push, and the app answers at https://NAME with a certificate of a real authority."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.e2e.conftest import Deployable
+from tests.support.acme_authority import Authority, serve
+from tests.support.images import BaseImages
+from tests.support.net import free_port, is_isolated, wait_until
+from tests.support.prober import Prober
+
+NAME, WWW, SECOND = "shop.example.test", "www.shop.example.test", "other.example.test"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authority]:
+    """Caddy, which asks port 80 of names that lead to this machine."""
+    if not is_isolated():
+        pytest.skip("port 80, and names that only the authority knows, need root and a network of the tests' own")
+    with serve(tmp_path_factory.mktemp("authority") / "caddy", names=(NAME, WWW, SECOND)) as running:
+        yield running
+
+
+@pytest.fixture
+def https_port(
+    app: Deployable, authority: Authority, base_images: BaseImages, docker_client: docker.DockerClient
+) -> Iterator[int]:
+    """The edge's port for TLS, with the authority of the tests."""
+    port = free_port()
+    app.site.configure(
+        f'\n[edge]\nimage = "{base_images.haproxy}"\nhttps_port = {port}\nacme = "{authority.directory}"\n'
+        f'acme_root = "{authority.root}"\n'
+    )
+    yield port
+    for container in docker_client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"}):
+        container.remove(force=True)
+    for network in docker_client.networks.list(filters={"label": "gitdeploy.role=edge"}):
+        network.remove()
+
+
+def table(app: Deployable, text: str) -> None:
+    """Give the app's table in config.toml these keys in place of its ports."""
+    path = Path(app.site.home, "config.toml")
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("publish")]
+    at = lines.index(f'[apps."{app.name}"]') + 1
+    router = f'router.image = "{BaseImages().haproxy}"'
+    path.write_text("\n".join([*lines[:at], router, *text.splitlines(), *lines[at:], ""]))
+
+
+def https(port: int, name: str, root: Path | None, path: str = "/") -> tuple[int, str, dict[str, str]]:
+    """Ask for a path of a name over TLS; root None takes any certificate."""
+    context = ssl.create_default_context(cafile=str(root) if root else None)
+    if root is None:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 20) as raw, context.wrap_socket(raw, server_hostname=name) as tls:
+        tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        answer = http.client.HTTPResponse(tls)  # type: ignore[arg-type]
+        answer.begin()
+        return answer.status, answer.read().decode().strip(), {key.lower(): value for key, value in answer.getheaders()}
+
+
+def test_from_the_first_push_to_a_move_between_strategies(app: Deployable, https_port: int, authority: Authority) -> None:
+    table(app, f'domains = ["{NAME}", "{WWW}"]\nport = 80\nproxy.canonical = "{NAME}"\nproxy.hsts = "1d"')
+    app.clone.release("1")
+    pushed = app.clone.push(app.remote).text
+    assert f"1 is live at https://{NAME}" in pushed, pushed
+    assert f"{NAME}: has a certificate from {authority.directory}" in pushed
+    assert "warning" not in pushed
+    status, text, headers = https(https_port, NAME, authority.root)
+    assert (status, text, headers["strict-transport-security"]) == (200, "dev-app 1", "max-age=86400")
+    status, _, headers = https(https_port, WWW, authority.root, "/a?b")
+    assert (status, headers["location"]) == (308, f"https://{NAME}/a?b")
+    shown = app.site.run("edge").stdout
+    assert f"{NAME}" in shown
+    assert app.container in shown
+
+    asked = authority.asked("new-order")
+    with Prober(f"http://127.0.0.1/{'.well-known/acme-challenge/x'}") as prober:  # what the edge answers itself, all the while
+        for version, strategy in (("2", "rolling"), ("3", "rolling"), ("4", "recreate")):
+            app.clone.release(version, {"gitdeploy.toml": f'strategy = "{strategy}"\n'})
+            pushed = app.clone.push(app.remote).text
+            assert f"{version} is live at https://{NAME}" in pushed, pushed
+            assert ("==> Routes" in pushed) is (version != "3"), pushed
+            assert https(https_port, NAME, authority.root)[:2] == (200, f"dev-app {version}")
+    assert prober.findings.errors.keys() <= {"HTTP 404"}  # the name 127.0.0.1 is nobody's
+    assert authority.asked("new-order") == asked
+
+
+def test_no_request_is_lost_by_pushes(app: Deployable, https_port: int) -> None:
+    table(app, 'domains = ["127-0-0-1.example.test"]\nport = 80\ntls = "off"\nstrategy = "rolling"')
+    app.clone.release("1")
+    assert "is live at http://127-0-0-1.example.test" in app.clone.push(app.remote).text
+    findings = []
+    for version in ("2", "3"):
+        app.clone.release(version)
+        with _asking("127-0-0-1.example.test") as failed:
+            assert f"{version} is live" in app.clone.push(app.remote).text
+        findings += failed
+    assert not findings
+
+
+@contextlib.contextmanager
+def _asking(name: str) -> Iterator[list[str]]:
+    """Ask for a name on port 80 again and again; what goes wrong is in the list in the end."""
+    import threading
+
+    failed: list[str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.wait(0.005):
+            connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=10)
+            try:
+                connection.request("GET", "/", headers={"Host": name})
+                status = connection.getresponse().status
+                if status != 200:
+                    failed.append(str(status))
+            except (OSError, http.client.HTTPException) as error:
+                failed.append(repr(error))
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield failed
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_domains_that_change_without_a_push(app: Deployable, https_port: int, authority: Authority) -> None:
+    table(app, f'domains = ["{NAME}"]\nport = 80\ntls = "internal"')
+    app.clone.release("1")
+    assert f"{NAME}: has a certificate from internal:" in app.clone.push(app.remote).text
+    assert https(https_port, NAME, None)[:2] == (200, "dev-app 1")
+    path = Path(app.site.home, "config.toml")
+    path.write_text(path.read_text().replace(NAME, SECOND))
+    app.site.run("schedule", "--tick")
+    wait_until(lambda: https(https_port, SECOND, None)[0] == 200, 60, "the new name")
+    assert https(https_port, NAME, None)[0] == 404
+    wait_until(lambda: "90 days" in app.site.run("edge").stdout, 60, "its certificate")
+    path.write_text(path.read_text().replace(f'domains = ["{SECOND}"]', "domains = []"))
+    assert "no app has domains" in app.site.run("edge", "apply").stdout
+
+
+def test_what_an_authority_refuses_fails_no_deployment(app: Deployable, https_port: int) -> None:
+    table(app, 'domains = ["unknown.example.test"]\nport = 80')
+    app.clone.release("1")
+    pushed = app.clone.push(app.remote).text
+    assert "1 is live at https://unknown.example.test" in pushed, pushed
+    assert "warning: unknown.example.test has no certificate yet" in pushed
+    assert https(https_port, "unknown.example.test", None)[:2] == (200, "dev-app 1")
+    assert "none yet" in app.site.run("edge").stdout
