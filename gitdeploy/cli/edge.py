@@ -30,9 +30,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with site.open_state() as state:
         edge = site.edge(site.load_config(), state, site.connect)
         if arguments.what == "apply":
+            from gitdeploy.cli.prune import Printed  # noqa: PLC0415
             from gitdeploy.intake.cancelling import stop_on_sigterm  # noqa: PLC0415
 
-            edge.refresh(Printed(), stop_on_sigterm(), anyway=True)
+            edge.refresh(Printed(harmless), stop_on_sigterm(), anyway=True)
         names = edge.names()
     if not names:
         print('no app has domains: domains = ["shop.example.com"] in its table of config.toml')
@@ -58,17 +59,6 @@ def _do_what_is_due(site: Site) -> int:
         console.crash("the edge could not be looked after")
         return 1
     return 0
-
-
-class Printed:
-    """An `Output` that is the terminal."""
-
-    def line(self, text: str, *, detail: bool = False) -> None:
-        """Print one or more lines."""
-        print(harmless(text), flush=True)
-
-    def progress(self, key: str, text: str) -> None:
-        """Do nothing: the edge has none."""
 
 
 def _row(name: StandingName, now: float) -> list[str]:

@@ -62,14 +62,11 @@ class Tools(ABC):
     console: Console
     cancel: CancelFlag
     target: Target
+    edge: Edge
 
     @property
     @abstractmethod
     def builder(self) -> Builder: ...
-
-    @property
-    @abstractmethod
-    def edge(self) -> Edge: ...
 
     @abstractmethod
     def open_repository(self) -> RemoteRepository:

@@ -228,6 +228,7 @@ class Worker:
             console=console,
             cancel=cancel,
             target=self.target,
+            edge=self.site.edge(config, self.state, self.engine),
             site=self.site,
             record=record,
             row=row,

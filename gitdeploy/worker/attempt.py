@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from gitdeploy.config import snapshot
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import values_in_files
-from gitdeploy.edge.edge import Edge
 from gitdeploy.engine.protocol import Builder, Engine
 from gitdeploy.engine.proxies import passwords
 from gitdeploy.engine.types import Credentials, EngineInfo
@@ -72,11 +71,6 @@ class Attempt(Tools):
     def builder(self) -> Builder:
         """The engine."""
         return self.engine()
-
-    @property
-    def edge(self) -> Edge:
-        """See `Tools`."""
-        return self.site.edge(self.config, self.state, self.engine)
 
     def open_repository(self) -> RemoteRepository:
         """See `Tools`."""

@@ -38,13 +38,22 @@ class Played(SimpleNamespace):
         return [(stage.name, stage.status) for stage in self.state.stages(self.job.deployment)]
 
 
+class Edgeless:
+    """An edge that has something to do for apps with domains."""
+
+    def concerns(self, app: App) -> bool:
+        return bool(app.domains)
+
+
 @pytest.fixture
 def tools(tmp_path: Path) -> Iterator[Played]:
     """Tools with a state.db, and a clock that stands still."""
     with State(tmp_path / "state.db") as state:
         number = state.enqueue("devops/dev-app", "1-a", trigger="push", created=1.0)
         job = SimpleNamespace(deployment=number)
-        yield Played(state=state, cancel=CancelFlag(), console=Recorder(), job=job, now=lambda: 2.0, clock=lambda: 3.0)
+        yield Played(
+            state=state, cancel=CancelFlag(), console=Recorder(), job=job, edge=Edgeless(), now=lambda: 2.0, clock=lambda: 3.0
+        )
 
 
 def walk(tools: Played, *steps: Step[Walk]) -> None:
@@ -73,6 +82,9 @@ def test_the_steps_of_an_app_follow_from_its_configuration(tools: Played) -> Non
     careful = App("a/b", "r/b", "b", require_signed=RequireSigned(keyring=Path("/keys")), verify=("trivy",))
     assert steps(tools, careful) == ["Verify signature", "Checkout", "Read VERSION", "Build", "Push", "Verify", "Deploy"]
     assert steps(tools, careful, release=1) == ["Find release", "Deploy"]
+    named = replace(DEV_APP, domains=("shop.example.com",))
+    assert steps(tools, named)[-2:] == ["Deploy", "Routes"]
+    assert steps(tools, named, release=1) == ["Find release", "Deploy", "Routes"]
 
 
 def test_tasks_of_the_tree_have_their_places_and_none_runs_before_the_image_was_judged(tools: Played) -> None:
