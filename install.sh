@@ -18,9 +18,10 @@ usage() {
 ./install.sh --data DIR --uninstall --purge  config, history and logs go, too
 ./install.sh --demo                          all of it in a temporary directory, to look at
 
---no-timer      no systemd timer or cron line, which start what [apps.X.schedule] says
+--edge          what certificates for domains need (`gitdeploy help domains`), too; an upgrade keeps it
+--no-timer      no systemd timer or cron line, which start what [apps.X.schedule] says, and renew certificates
 --wheels DIR    takes the dependencies from files there, made with the Python version that will run them, in this checkout, by:
-                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2 cronsim
+                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2 cronsim acme
 --mode direct   the Git server's hook starts the worker (the default): it needs Python and the Docker socket beside it
 --mode agent    a container does the work, for a Gogs without either: ./install.sh --mode agent --help
 END
@@ -38,7 +39,7 @@ fail() {
 }
 
 checkout=$(cd "$(dirname "$0")" && pwd -P) || exit 3
-data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge='' demo='' timer=yes
+data='' repo='' bare='' image='' wheels='' mode=direct all='' uninstall='' purge='' demo='' timer=yes edge=''
 
 before=''
 for argument; do
@@ -72,6 +73,7 @@ while [ "$left" -gt 0 ]; do
         --uninstall) uninstall=yes ;;
         --purge) purge=yes ;;
         --no-timer) timer='' ;;
+        --edge) edge=edge ;;
         --demo) demo=yes ;;
         --help | -h) usage && exit 0 ;;
         *) fail "$option: no such option" "./install.sh --help" 2 ;;
@@ -142,7 +144,7 @@ may_run() {
 # make_lib DIRECTORY: the package of this checkout with its dependencies.
 make_lib() {
     lib=$1
-    step requirements >"$work/requirements" || exit
+    step requirements "$edge" >"$work/requirements" || exit
     set -- --target "$lib" --requirement "$work/requirements"
     [ ! -e "$checkout/.constraints.txt" ] || set -- "$@" --constraint "$checkout/.constraints.txt"
     [ -z "$wheels" ] || set -- "$@" --no-index --find-links "$wheels"
@@ -159,6 +161,9 @@ make_lib() {
 imports='import docker, dulwich, toml, loguru, h2, cronsim, gitdeploy'
 
 install_program() {
+    if [ -n "$edge" ] || [ -e "$home/lib/acme" ]; then
+        edge=edge imports="$imports, acme, josepy, cryptography.x509"
+    fi
     version=$(step version) || exit
     lib=''
     # Asks the installed program itself, as the owner: what is damaged is installed again.
@@ -265,7 +270,7 @@ put() {
 }
 
 unset_tick() {
-    say "no timer for scheduled jobs ([apps.X.schedule]): $1"
+    say "no timer for scheduled jobs ([apps.X.schedule]) and certificates (domains): $1"
     say "    if there are any, have this run every minute: $program"
 }
 

@@ -19,7 +19,7 @@ usage() {
 --name NAME     of the agent's container or service, and of its volume: gitdeploy if left out
 --base IMAGE    with Python 3.11 or newer and pip, to build the agent's image on: python:3.13-alpine if left out
 --wheels DIR    takes the dependencies from files there, made with the Python version that will run them, in this checkout, by:
-                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2 cronsim
+                pip download -d DIR -c .constraints.txt setuptools docker dulwich toml loguru h2 cronsim acme
 END
 }
 
@@ -57,7 +57,7 @@ while [ "$left" -gt 0 ]; do
         --repo) repo=$value ;;
         --image) image=$value ;;
         --publish | --strategy | --container) set -- "$@" "$option" "$value" ;;
-        --mode) ;;
+        --mode | --edge) ;; # the image has what certificates need
         --name) name=$value ;;
         --base) base=$value ;;
         --wheels) wheels=$value ;;

@@ -79,9 +79,10 @@ def version() -> None:
     print(digest.hexdigest()[:12])
 
 
-def requirements() -> None:
-    """Print the dependencies, one a line, as pip wants them."""
-    print(*tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"], sep="\n")
+def requirements(extra: str) -> None:
+    """Print the dependencies, one a line, as pip wants them; `extra`: those of this extra, too, "" for none."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    print(*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ()), sep="\n")
 
 
 def enrolled(data: str) -> None:

@@ -13,6 +13,7 @@ from gitdeploy.config.model import App, Config
 from gitdeploy.edge.applied import Applied, digest_of_traffic, read_applied, write_applied
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.edgecontainer import NAME, find_edge
+from gitdeploy.edge.extra import require_extra
 from gitdeploy.edge.fronting import Upstreams, app_routes, fronted, git_route, secured, wanted_names
 from gitdeploy.edge.given import error_page, given_certificate, users
 from gitdeploy.edge.handshake import served_fingerprint
@@ -65,11 +66,11 @@ class BoxEdge:
         """See `Edge`."""
         mine = fronted(self.config, app)
         if mine.domains:
+            if secured(mine):
+                require_extra()
             given_certificate(mine, self.now())
             users(mine)
             error_page(self.config.edge)
-            if secured(mine):
-                from gitdeploy.edge import pem  # noqa: F401, PLC0415 - raises what says how to install it
 
     def concerns(self, app: App) -> bool:
         """See `Edge`."""
@@ -158,6 +159,8 @@ class BoxEdge:
         """Return what the edge is to do. Raises StageFailed for a file of config.toml that cannot be used."""
         newest = {**live, coming.name: coming} if coming else live
         apps = [app for release in newest.values() if (app := fronted(self.config, release)).domains]
+        if any(map(secured, apps)) or self.config.edge.git:
+            require_extra()
         thumbprint = ""
         if wanted_names(self.config, apps, "auto"):
             from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
@@ -187,12 +190,12 @@ class BoxEdge:
 
     def _order(self, live: Live, output: Output, cancel: Cancel, must: Sequence[str]) -> None:
         """Order what is due, and look whether it is served. Raises StageFailed, too, if one of `must` has none in the end."""
-        from gitdeploy.edge.ordering import order  # noqa: PLC0415 - what it takes to order takes time to import
-
         apps = [fronted(self.config, app) for app in live.values()]
         names = {mode: wanted_names(self.config, apps, mode) for mode in ("auto", "internal")}
         look_at, fresh = self.now() + DAY, list[str]()
         if any(names.values()):
+            from gitdeploy.edge.ordering import order  # noqa: PLC0415 - needs the extra, and time
+
             look_at, fresh = order(self._store(output.line), self.config.edge, names, output, cancel=cancel, now=self.now)
         if fresh:
             self._apply(live, output)

@@ -130,3 +130,8 @@ def test_deploy_and_roll_back_by_hand(app: Deployable) -> None:
         app.clone.push(app.remote)
     assert "1.0.0 is live" in app.agent.run("rollback", app.name)
     assert "1.0.1 is live" in app.agent.run("deploy", app.name)
+
+
+def test_its_image_has_what_certificates_need(agent: Agent) -> None:
+    said = agent.shell("python3 -s -P -c 'import gitdeploy.edge.authority as it; print(it.pem.new_key()[:27].decode())'")
+    assert said == "-----BEGIN PRIVATE KEY-----\n"

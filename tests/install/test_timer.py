@@ -153,10 +153,11 @@ def test_a_crontab_that_cannot_be_read_or_written_is_left(
     real = (machine.programs / "crontab").read_text().partition("\n")[2]
     machine.program("crontab", f'[ "$1" != -l ] || {{ echo "no room" >&2; exit 1; }}; {real}')
     text = installer.install(prepared.data, prefix=as_owner)
-    assert "no timer for scheduled jobs ([apps.X.schedule]): crontab -l: no room\n" in text
+    assert "no timer for scheduled jobs ([apps.X.schedule]) and certificates (domains): crontab -l: no room\n" in text
     assert table.read_text() == "0 0 * * * theirs\n"
     machine.program("crontab", '[ "$1" = -l ] || { echo "not allowed" >&2; exit 1; }')
-    assert "([apps.X.schedule]): crontab: not allowed\n" in installer.run("--data", prepared.data, prefix=as_owner)
+    text = installer.run("--data", prepared.data, prefix=as_owner)
+    assert "([apps.X.schedule]) and certificates (domains): crontab: not allowed\n" in text
     machine.program("crontab", f'[ "$1" != -l ] || {{ echo "no crontab for you" >&2; exit 1; }}; {real}')
     assert "no timer" not in installer.run("--data", prepared.data, prefix=as_owner)
     assert table.read_text().startswith("* * * * * test ! -e ")
@@ -164,7 +165,7 @@ def test_a_crontab_that_cannot_be_read_or_written_is_left(
 
 def test_without_either_it_says_what_to_do(installer: Installer, prepared: Gogs, machine: Machine) -> None:
     text = installer.install(prepared.data)
-    assert "no timer for scheduled jobs ([apps.X.schedule]): neither systemd nor cron runs here" in text
+    assert "([apps.X.schedule]) and certificates (domains): neither systemd nor cron runs here" in text
     assert f"have this run every minute: {prepared.data}/gitdeploy/bin/gitdeploy schedule --tick" in text
     assert machine.files() == []
 

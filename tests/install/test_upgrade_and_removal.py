@@ -65,6 +65,41 @@ def test_damaged_program_is_installed_again(installer: Installer, prepared: Gogs
     assert (prepared.data / "gitdeploy/lib/dulwich").is_dir()
 
 
+def test_what_certificates_need_stays_through_upgrades(installer: Installer, next_version: Installer, prepared: Gogs) -> None:
+    lib = prepared.data / "gitdeploy/lib"
+    assert "installing" not in installer.install(prepared.data)
+    assert not (lib / "acme").exists()
+    refused = subprocess.run([_program(prepared), "-c", PEM], check=False, capture_output=True, text=True)
+    assert "acme (not there)" in refused.stderr
+    assert "install.sh again with --edge" in refused.stderr
+    for script, options in ((installer, ["--edge"]), (next_version, [])):
+        assert "installing" in script.install(prepared.data, *options)
+        assert (lib / "acme").is_dir()
+        found = subprocess.run([_program(prepared), "-c", PEM], check=True, capture_output=True, text=True).stdout
+        assert found.startswith(str(lib.resolve()))
+    assert "installing" not in next_version.install(prepared.data)
+
+
+PEM = """\
+from gitdeploy.edge.extra import require_extra
+try:
+    require_extra()
+except Exception as error:
+    raise SystemExit(f"{error.reason}: {error.hint}")
+import acme.client, gitdeploy.edge.authority
+print(acme.client.__file__)
+"""
+
+
+def _program(gogs: Gogs) -> Path:
+    """The Python of the installed command line, with its packages and no others."""
+    text = (gogs.data / "gitdeploy/bin/gitdeploy").read_text()
+    probe = gogs.data / "gitdeploy/bin/probe"
+    probe.write_text(text.replace("-m gitdeploy", ""))
+    probe.chmod(0o755)
+    return probe
+
+
 def test_failed_upgrade_leaves_the_program(next_version: Installer, prepared: Gogs, tmp_path: Path) -> None:
     before = listing(prepared.data)
     text = next_version.run("--data", prepared.data, "--wheels", tmp_path, check=3)

@@ -23,14 +23,23 @@ from tests.support.net import wait_until
 CHECKOUT = Path(__file__).parents[2]
 BASE = "gitdeploy-test/pip:1"
 IMAGE = "gitdeploy-test/agent:1"
-BASE_DOCKERFILE = b"FROM gitdeploy-test/python:1\nCOPY pip /usr/lib/python3/dist-packages/pip\n"
+BASE_DOCKERFILE = b"FROM gitdeploy-test/python:1\nCOPY pip /usr/lib/python3/dist-packages/pip\nCOPY lib /lib\n"
+
+LIBRARIES = {"libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libm.so.6"}
 
 
 def build_base(client: docker.DockerClient) -> None:
-    """Makes the image that the agent's is built on: the tests' Python with this interpreter's pip."""
+    """Makes the image that the agent's is built on: the tests' Python with this interpreter's pip.
+
+    Any image with glibc has the libraries that cryptography needs; wheels for musl bring their own.
+    """
+    files = subprocess.run(["dpkg", "-L", "libgcc-s1", "libc6"], check=True, capture_output=True, text=True).stdout.split()
+    libraries = {path.name: path for path in map(Path, files) if path.name in LIBRARIES}
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
         tar.add(Path(pip.__file__).parent, "pip")
+        for name, path in libraries.items():
+            tar.add(path.resolve(), f"lib/{name}")
         _add(tar, "Dockerfile", BASE_DOCKERFILE)
     context.seek(0)
     client.images.build(fileobj=context, custom_context=True, tag=BASE, rm=True)
