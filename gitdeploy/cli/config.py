@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping, Sequence
 
 from gitdeploy.cli.installation import enrolled_app, make_site
+from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.model import App
 from gitdeploy.config.show import show
 from gitdeploy.doctor.secrets import examine_secrets
@@ -29,15 +31,15 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     config = site.load_config()
     apps = [enrolled_app(arguments.app, site)] if arguments.app else list(config.apps.values())
     if arguments.action == "check":
-        _require_secrets(apps)
+        _require_secrets(apps, config.edge)
         print(f"{config.source}: {len(config.apps)} apps, no mistakes")
     else:
         print("\n".join(show(app) for app in apps), end="")
     return 0
 
 
-def _require_secrets(apps: Sequence[App]) -> None:
+def _require_secrets(apps: Sequence[App], edge: EdgeSettings) -> None:
     """Raise ConfigError for files with secrets that the config names and no deployment could read."""
-    wrong = [finding for finding in examine_secrets(apps) if finding.level == "error"]
+    wrong = [finding for finding in examine_secrets(apps, edge, time.time()) if finding.level == "error"]
     if wrong:
-        raise ConfigError([f"{one.app}: {one.found} ({one.fix})" for one in wrong])
+        raise ConfigError([f"{one.app or '[edge]'}: {one.found} ({one.fix})" for one in wrong])

@@ -32,7 +32,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if arguments.what == "apply":
             from gitdeploy.cli.prune import Printed  # noqa: PLC0415
             from gitdeploy.intake.cancelling import stop_on_sigterm  # noqa: PLC0415
+            from gitdeploy.worker.schedules import mark  # noqa: PLC0415
 
+            mark(site.home)
             edge.refresh(Printed(harmless), stop_on_sigterm(), anyway=True)
         names = edge.names()
     if not names:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.load import load_config
 from gitdeploy.config.model import App, Config
 from gitdeploy.config.sections import Server
 from gitdeploy.doctor.apps import examine_apps
 from gitdeploy.doctor.auditlog import examine_audit
 from gitdeploy.doctor.clustercheck import examine_cluster, port_taken
+from gitdeploy.doctor.domains import examine_domains, vantage
 from gitdeploy.doctor.engine import examine_engine
 from gitdeploy.doctor.finding import Finding, Level, from_error
 from gitdeploy.doctor.gitservers import examine_newcomers, examine_server
@@ -37,6 +39,7 @@ from gitdeploy.releases.release import APP
 from gitdeploy.releases.state import State
 from gitdeploy.targets.byapp import TargetByApp
 from gitdeploy.targets.target import Here, Surroundings
+from gitdeploy.targets.upstream import box_edge
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Examination:
         self._check("restart policy", self._examine_policies)
         self._check("disk", partial(self._examine_disks, home))
         self._check("registry", self._examine_registries)
-        self._check("secrets", lambda: examine_secrets(self._apps.values()))
+        self._check("domains", partial(self._examine_domains, home))
+        self._check("secrets", self._examine_secrets)
         self._check("programs", lambda: examine_programs(self._apps.values()))
         if self._server:
             self._check("Git server", partial(examine_server, self._server, self._names(), self._at.now()))
@@ -205,6 +209,19 @@ class Examination:
         around = Surroundings(lambda: engine, self._at.credentials, Here(), self._at.now, time.monotonic)
         with State(path) as state:
             yield from examine_apps(self._apps.values(), state, TargetByApp(around))
+
+    def _examine_domains(self, home: Path | None) -> Iterator[Finding]:
+        engine, config, path = self._engine, self._config, home / "state.db" if home else None
+        if not engine or not config or not home or not path or not path.exists():
+            return
+        at, here = self._at, self._at.host.startswith("unix://")
+        with State(path) as state:
+            edge = box_edge(home, config, state, lambda: engine, at.credentials, now=at.now, clock=time.monotonic)
+            yield from examine_domains(edge, vantage(here, at.now()))
+
+    def _examine_secrets(self) -> Iterator[Finding]:
+        settings = self._config.edge if self._config else EdgeSettings()
+        yield from examine_secrets(self._apps.values(), settings, self._at.now())
 
     def _examine_ticks(self, path: Path) -> Iterator[Finding]:
         if path.exists():

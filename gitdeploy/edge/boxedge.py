@@ -125,6 +125,10 @@ class BoxEdge:
         given = given_certificate(app, self.now())
         return dict.fromkeys(app.domains, given.not_after) if given else {}
 
+    def differences(self, output: Output) -> list[str]:
+        """Return what of the edge, which runs, is not as it is on record, in words. Raises StageFailed."""
+        return self._haproxy(output).differences(self._traffic(self.live(), None))
+
     def live(self) -> dict[str, App]:
         """Return what is live of each app, by name."""
         rows = ((name, self.state.live(name)) for name in self.config.apps)
@@ -150,10 +154,13 @@ class BoxEdge:
         with self._locked():
             write_applied(self.home, Applied())
             traffic = self._traffic(live, coming)
-            settings, page = self.config.edge, error_page(self.config.edge)
-            HaproxyEdge(self.engine(), settings, self.credentials(), output, self.clock, page).apply(traffic)
+            self._haproxy(output).apply(traffic)
             if coming is None:
                 write_applied(self.home, Applied(self._digest(live)))
+
+    def _haproxy(self, output: Output) -> HaproxyEdge:
+        page = error_page(self.config.edge)
+        return HaproxyEdge(self.engine(), self.config.edge, self.credentials(), output, self.clock, page)
 
     def _traffic(self, live: Live, coming: App | None) -> Traffic:
         """Return what the edge is to do. Raises StageFailed for a file of config.toml that cannot be used."""

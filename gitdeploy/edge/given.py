@@ -8,6 +8,7 @@ from pathlib import Path
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
+from gitdeploy.edge.extra import require_extra
 from gitdeploy.edge.fronting import user_digests
 from gitdeploy.edge.route import ServedCertificate
 from gitdeploy.errors import GitdeployError, StageFailed
@@ -25,6 +26,7 @@ def given_certificate(app: App, now: float) -> ServedCertificate | None:
     """
     if not (app.tls.certificate and app.tls.key):
         return None
+    require_extra()
     from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
     from gitdeploy.edge.certificate import faults  # noqa: PLC0415
 

@@ -72,6 +72,11 @@ class HaproxyEdge:
         else:
             self._change(container, traffic, answer)
 
+    def differences(self, traffic: Traffic) -> list[str]:
+        """Return what of a HAProxy that runs is not as this wants it, in words. Raises StageFailed if it does not answer."""
+        api = self._api(NAME)
+        return self._wrong(api, traffic, assigned(found_in(api.ask(["show servers state"])), traffic.routes))
+
     def remove(self) -> None:
         """Remove the edge and its network, if there is one."""
         for container in [c for c in self.engine.containers({}) if c.name.startswith(NAME)]:
@@ -174,6 +179,10 @@ class HaproxyEdge:
 
     def _require(self, api: RuntimeApi, traffic: Traffic, wanted: Backends) -> None:
         """Raise StageFailed unless HAProxy has what it was told."""
+        if wrong := self._wrong(api, traffic, wanted):
+            raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
+
+    def _wrong(self, api: RuntimeApi, traffic: Traffic, wanted: Backends) -> list[str]:
         answer = api.ask(["show servers state"])
         wrong = [] if found_in(answer) == wanted else ["servers"]
         wrong += [
@@ -186,8 +195,7 @@ class HaproxyEdge:
                 stale_commands(traffic.certificates, there)
             ):
                 wrong.append("certificates")
-        if wrong:
-            raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
+        return wrong
 
     def _files(self, traffic: Traffic, backends: Backends) -> dict[str, bytes]:
         return edgecfg.files(self.settings, traffic, backends, edgecfg.rooms_for(backends, 0), self.away)

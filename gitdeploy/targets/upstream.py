@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from gitdeploy.config.checks import processes
-from gitdeploy.config.model import App
+from gitdeploy.config.model import App, Config
+from gitdeploy.edge.boxedge import BoxEdge
 from gitdeploy.edge.route import Upstream
 from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Credentials
 from gitdeploy.releases.release import APP
+from gitdeploy.releases.state import State
 from gitdeploy.targets.router.container import network_name, router_name
 from gitdeploy.targets.router.haproxycfg import LED
 from gitdeploy.targets.swarm.services import overlay_name
@@ -21,6 +27,35 @@ def upstreams(app: App) -> tuple[Upstream, ...]:
     if app.strategy == "recreate":
         return (Upstream(app.own_network, app.container, app.led_to),)
     return (Upstream(network_name(app), router_name(app), LED),)
+
+
+def box_edge(
+    home: Path,
+    config: Config,
+    state: State,
+    engine: Callable[[], Engine],
+    credentials: Callable[[App], Credentials],
+    *,
+    now: Callable[[], float],
+    clock: Callable[[], float],
+) -> BoxEdge:
+    """Return the edge of an installation; see `BoxEdge`.
+
+    Args:
+        home: gitdeploy's.
+        config: all of config.toml.
+    """
+    return BoxEdge(
+        home=home / "edge",
+        config=config,
+        state=state,
+        engine=engine,
+        credentials=lambda: credentials(App("", "", "")),
+        upstreams=upstreams,
+        make_ready=ensure_upstream_networks,
+        now=now,
+        clock=clock,
+    )
 
 
 def ensure_upstream_networks(engine: Engine, app: App) -> None:

@@ -9,6 +9,7 @@ from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.releases.state import State
 from gitdeploy.terminal import console as log
 from gitdeploy.worker.leftovers import Note
+from gitdeploy.worker.schedules import mark
 from gitdeploy.worker.site import Site
 
 LOOKING = "edge-apply"
@@ -24,10 +25,13 @@ def look_at_edge(site: Site, state: State, start: Callable[[], object]) -> None:
     if not (site.home / "edge").exists() or site.spool.locked(LOOKING):
         return
     try:
-        if site.edge(site.load_config(), state, site.connect).is_due():
+        config = site.load_config()
+        if config.edge.git:
+            mark(site.home)  # the Git server is no app that is live, and its certificate ends like any
+        if site.edge(config, state, site.connect).is_due():
             start()
     except ConfigError:
-        return  # whoever wrote the mistake is told by the next push, and what is led goes on being led
+        mark(site.home)  # whoever wrote the mistake is told by the next push, and what is led goes on being led
     except GitdeployError as error:
         log.note(f"edge: {error.reason}")
 

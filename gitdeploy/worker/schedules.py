@@ -84,7 +84,7 @@ def tick(site: Site, state: State, start: Callable[[int], object]) -> None:
         for run in reversed(state.open_runs()):
             if not site.spool.locked(run_lock(run.id)):
                 _start(site, state, run, start)
-        if not scheduled and not _under_way(state) and not fronted_apps(state):
+        if not scheduled and not _under_way(state) and not any(fronted_apps(state)):
             _drop_marker(site.home, state)
 
 
@@ -101,17 +101,20 @@ def each_minute(site: Site, look: Callable[[], object], pause: Callable[[float],
 
 def scheduled_apps(state: State) -> Iterator[tuple[Deployment, App]]:
     """Yield what is live of each app with schedules, and its configuration."""
+    return ((live, app) for live, app in _live_apps(state) if app.schedule)
+
+
+def fronted_apps(state: State) -> Iterator[tuple[Deployment, App]]:
+    """Yield the same of each app with domains, whose edge and certificates are looked after each minute."""
+    return ((live, app) for live, app in _live_apps(state) if app.domains)
+
+
+def _live_apps(state: State) -> Iterator[tuple[Deployment, App]]:
     for name in state.apps():
         live = state.live(name)
         app = snapshot.load(live.config) if live else None
-        if live and app and app.schedule:
+        if live and app:
             yield live, app
-
-
-def fronted_apps(state: State) -> bool:
-    """Return whether anything live has domains, whose edge and certificates are looked after each minute."""
-    rows = (state.live(name) for name in state.apps())
-    return any(app and app.domains for app in (snapshot.load(row.config) for row in rows if row))
 
 
 def in_force(state: State, live: Deployment) -> bool:
@@ -164,7 +167,7 @@ def _give_up(site: Site, state: State, number: int) -> None:
 def _drop_marker(home: Path, state: State) -> None:
     """Take the marker away, unless it is wanted again: a deployment sets it once it is on record."""
     (home / MARKER).unlink(missing_ok=True)
-    if _under_way(state) or next(scheduled_apps(state), None) or fronted_apps(state):
+    if _under_way(state) or any(scheduled_apps(state)) or any(fronted_apps(state)):
         mark(home)
 
 

@@ -99,21 +99,9 @@ class Site:
 
     def edge(self, config: Config, state: State, engine: Callable[[], Engine]) -> Edge:
         """Return what leads domains to apps. Takes all of config.toml."""
-        from gitdeploy.config.model import App  # noqa: PLC0415 - as above
-        from gitdeploy.edge.boxedge import BoxEdge  # noqa: PLC0415
-        from gitdeploy.targets.upstream import ensure_upstream_networks, upstreams  # noqa: PLC0415
+        from gitdeploy.targets.upstream import box_edge  # noqa: PLC0415 - as above
 
-        return BoxEdge(
-            home=self.home / "edge",
-            config=config,
-            state=state,
-            engine=engine,
-            credentials=lambda: self.credentials(App("", "", "")),
-            upstreams=upstreams,
-            make_ready=ensure_upstream_networks,
-            now=self.now,
-            clock=self.clock,
-        )
+        return box_edge(self.home, config, state, engine, self.credentials, now=self.now, clock=self.clock)
 
     def open_state(self) -> State:
         """Open state.db. A new one goes on counting above the logs that are there, so that no log is written twice."""

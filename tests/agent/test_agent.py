@@ -9,6 +9,7 @@ import subprocess
 import docker
 
 from tests.agent.conftest import Deployable
+from tests.support.agent import Agent
 from tests.support.net import get, wait_until
 
 SLOW = 'FROM gitdeploy-test/python:1\nWORKDIR /app\nCOPY . .\nRUN sleep 4\nCMD ["python3", "app.py"]\n'

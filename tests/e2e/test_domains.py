@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import ssl
 from collections.abc import Iterator
@@ -153,7 +154,9 @@ def test_domains_that_change_without_a_push(app: Deployable, https_port: int, au
     assert "no app has domains" in app.site.run("edge", "apply").stdout
 
 
-def test_what_an_authority_refuses_fails_no_deployment(app: Deployable, https_port: int) -> None:
+def test_what_an_authority_refuses_fails_no_deployment(
+    app: Deployable, https_port: int, docker_client: docker.DockerClient
+) -> None:
     table(app, 'domains = ["unknown.example.test"]\nport = 80')
     app.clone.release("1")
     pushed = app.clone.push(app.remote).text
@@ -161,3 +164,23 @@ def test_what_an_authority_refuses_fails_no_deployment(app: Deployable, https_po
     assert "warning: unknown.example.test has no certificate yet" in pushed
     assert https(https_port, "unknown.example.test", None)[:2] == (200, "dev-app 1")
     assert "none yet" in app.site.run("edge").stdout
+
+    def findings() -> list[str]:
+        report = json.loads(app.site.run("doctor", "--json", check=3).stdout)
+        return [f"{one['level']} {one['found']} ({one['fix']})" for one in report["findings"] if one["check"] == "domains"]
+
+    nowhere, edge, missing = findings()
+    assert nowhere.startswith("warning unknown.example.test has no address: ")
+    assert edge.startswith("ok the edge gitdeploy.edge does what is on record")
+    assert missing.startswith("error unknown.example.test has no certificate, and browsers refuse it: ")
+    assert "is tried again at 20" in missing
+    (container,) = docker_client.containers.list(filters={"label": "gitdeploy.role=edge"})
+    container.exec_run(["sh", "-c", 'printf "clear map /etc/gitdeploy-edge.routes\n" | nc 127.0.0.1 7999'])
+    assert any(one.startswith("error the edge does not do what is on record: gitdeploy-edge.routes") for one in findings())
+    container.stop(timeout=0)
+    with socket.create_server(("127.0.0.1", https_port)):
+        down, taken = (one for one in findings() if "edge" in one or "port" in one)
+    assert down.startswith("error the edge's container gitdeploy.edge is exited: no domain answers (gitdeploy edge apply)")
+    assert f"host port {https_port} is taken by python" in taken
+    assert "none yet" in app.site.run("edge", "apply").stdout
+    assert any("does what is on record" in one for one in findings())

@@ -47,9 +47,9 @@ class Clocked:
     now: float = NOON
     started: list[int] = field(default_factory=list)
 
-    def live(self, version: str, **schedules: Schedule) -> int:
+    def live(self, version: str, domains: tuple[str, ...] = (), **schedules: Schedule) -> int:
         """Brings a release live now."""
-        app = App(APP, "o/shop", "shop", schedule=schedules)
+        app = App(APP, "o/shop", "shop", schedule=schedules, domains=domains)
         number = self.state.enqueue(APP, f"{version}-{self.now}", trigger="push", created=self.now)
         self.state.end(number, "succeeded", finished=self.now, version=version, config=snapshot.dump(app))
         return number
@@ -237,6 +237,18 @@ def test_the_doctor_finds_that_nobody_looks(clocked: Clocked) -> None:
     assert found() == [("ok", "apps with schedules: 1")]
     clocked.now += 200
     assert found()[0][0] == "error"
+
+
+def test_domains_are_looked_after_each_minute_too(clocked: Clocked) -> None:
+    clocked.live("1")
+    clocked.tick()
+    assert not (clocked.site.home / MARKER).exists()
+    clocked.live("2", domains=("shop.example.com",))
+    mark(clocked.site.home)
+    clocked.tick()
+    assert (clocked.site.home / MARKER).exists()
+    assert [one.found for one in examine_ticks(clocked.state, "direct", clocked.now)] == ["apps with domains: 1"]
+    assert [one.level for one in examine_ticks(clocked.state, "direct", clocked.now + 200)] == ["error"]
 
 
 def test_runs_go_with_their_app_and_old_ones_go(clocked: Clocked) -> None:
