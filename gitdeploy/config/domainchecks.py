@@ -63,6 +63,16 @@ def domains_taken(apps: Sequence[App]) -> Iterator[tuple[App, str, str]]:
                 yield app, "domains", f"{quoted(name)} is already a domain of {owner.name}"
 
 
+def taken_from_others(edge: EdgeSettings, app: App, others: Sequence[App]) -> Iterator[Problem]:
+    """Yield what an app with the values of a tree takes of another app, of the Git server or of the edge."""
+    yield from ((key, text) for owner, key, text in domains_taken([*others, app]) if owner is app)
+    if edge.git in app.domains:
+        yield "domains", f"{quoted(edge.git)} is the Git server's domain"
+    if edge.git or any(one.domains for one in (*others, app)):
+        for key, text in _ports_taken(edge, [app]):
+            yield key.removeprefix(f'apps."{app.name}".'), text
+
+
 def edge_ports(edge: EdgeSettings) -> tuple[Publish, ...]:
     """Return the ports of this machine that the edge holds."""
     return tuple(

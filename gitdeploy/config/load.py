@@ -22,7 +22,7 @@ from gitdeploy.config.checks import (
 )
 from gitdeploy.config.configfile import read_config_file
 from gitdeploy.config.document import MAX_CONFIG, MAX_TREE, parse_toml
-from gitdeploy.config.domainchecks import domains_taken, edge_problems
+from gitdeploy.config.domainchecks import edge_problems, taken_from_others
 from gitdeploy.config.edgekeys import EDGE_KEYS
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.formats import APP_NAME
@@ -157,7 +157,7 @@ def apply_tree(config: Config, app: App, text: bytes, source: str) -> App:
     merged = build_app(app.name, [config.defaults, layer, above])
     if not problems:
         others = [other for other in config.apps.values() if other.name != app.name]
-        for key, wrong in _tree_problems(merged, layer, above, others):
+        for key, wrong in _tree_problems(merged, layer, above, others, config.edge):
             problems.add(key, wrong)
     problems.require_none("correct the file and push again; the running release is untouched")
     return merged
@@ -173,12 +173,12 @@ def _refuse_tree(app: App, key: Key) -> str:
     return f"only the server may set it, in [{table}] of its config.toml"
 
 
-def _tree_problems(app: App, layer: Layer, above: Layer, others: Sequence[App]) -> list[tuple[str, str]]:
+def _tree_problems(app: App, layer: Layer, above: Layer, others: Sequence[App], edge: EdgeSettings) -> list[tuple[str, str]]:
     """Return what a tree's values contradict: each other, the server's, or another app's; `above` is the app's own table."""
     found = [*app_problems(app), *pusher_problems(app, layer, above)]
     for other in others:
         found += [(key, text) for _, key, text in pair_problems(other, app)]
-    found += [(key, text) for owner, key, text in domains_taken([*others, app]) if owner is app]
+    found += taken_from_others(edge, app, others)
     own = build_app(app.name, [layer])
     found += [
         ("networks", f"{quoted(name)} is a network that gitdeploy makes for one app: only that app is on it")

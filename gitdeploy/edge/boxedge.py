@@ -66,11 +66,19 @@ class BoxEdge:
         """See `Edge`."""
         mine = fronted(self.config, app)
         if mine.domains:
+            self._require_free(mine)
             if secured(mine):
                 require_extra()
             given_certificate(mine, self.now())
             users(mine)
             error_page(self.config.edge)
+
+    def _require_free(self, mine: App) -> None:
+        """Raise StageFailed if a domain is that of another app, whose own tree named it."""
+        for name, release in self.live().items():
+            if name != mine.name and (both := set(mine.domains).intersection(fronted(self.config, release).domains)):
+                hint = "take it out of one of the two, or out of `allow` in config.toml"
+                raise StageFailed(f"{min(both)} is already a domain of {name}", hint)
 
     def concerns(self, app: App) -> bool:
         """See `Edge`."""
@@ -137,10 +145,11 @@ class BoxEdge:
 
     def routes(self, live: Live, coming: App | None = None) -> tuple[Route, ...]:
         """Return the routes of all apps, and of the Git server."""
-        routes = list(git_route(self.config))
+        routes, owners = list(git_route(self.config)), dict[str, str]()
         for name in self.config.apps:
             new = coming if coming and coming.name == name else None
-            routes += app_routes(self.config, live.get(name), new, self.upstreams)
+            mine = app_routes(self.config, live.get(name), new, self.upstreams)
+            routes += [route for route in mine if owners.setdefault(route.domain, name) == name]
         return tuple(routes)
 
     def _digest(self, live: Live) -> str:

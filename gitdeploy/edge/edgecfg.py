@@ -17,6 +17,7 @@ from types import MappingProxyType
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.edge.edgemaps import (
     FIELDS,
+    GIT,
     PREFIX,
     Backends,
     Servers,
@@ -89,8 +90,10 @@ def _config(s: EdgeSettings, number: int, tls: bool, backends: Backends, digest:
         bind = f":{HTTPS_PORT} ssl crt-list {path_of(CRT_LIST)} alpn h2,http/1.1"
         lines += _frontend("https", bind, s)
     lines += ["backend away", "    http-request return status 503 " + _PAGE]
+    if s.git:
+        lines += [*_backend(GIT), f"    server {GIT} {s.git_address}"]
     for backend in range(1, number + 1):
-        lines += _backend(backend, backends.get(backend, {}))
+        lines += [*_backend(f"r{backend}"), *_servers(backends.get(backend, {}))]
     return lines
 
 
@@ -225,14 +228,18 @@ def addressed(file: bytes, addresses: Mapping[tuple[str, int], str]) -> bytes:
     return re.sub(rb"^    server s\d+ ([^:\s]+):(\d+)$", tell, file, flags=re.MULTILINE)
 
 
-def _backend(number: int, servers: Servers) -> list[str]:
-    lines = [
-        f"backend r{number}",
+def _backend(name: str) -> list[str]:
+    return [
+        f"backend {name}",
         "    http-request set-timeout server var(txn.timeout)",
         "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }",  # a repeated POST could do its work twice
         "    option tcp-check",
         "    tcp-check connect linger",
     ]
+
+
+def _servers(servers: Servers) -> list[str]:
+    lines = []
     for place in range(1, PLACES + 1):
         name, port = servers.get(place, ("", 0))
         lines.append(f"    server s{place} {name}:{port}" if name else f"    server s{place} 127.0.0.1:1 disabled")

@@ -15,6 +15,10 @@ PREFIX = "gitdeploy-edge."
 FIELDS = ("backend", "secure", "acme", "canonical", "hsts", "max", "timeout", "realm", "maintenance")
 """What a route's value in the map has, between "|"."""
 
+GIT = "git"
+"""The backend of the Git server, which is in the configuration: it may be an address, and no server can go back to one that has
+had a name."""
+
 Servers = Mapping[int, tuple[str, int]]
 """Place in a backend, 1 or 2, to the name and port of an app."""
 
@@ -32,10 +36,9 @@ def route_lines(routes: Iterable[Route], backends: Backends) -> list[str]:
     numbers = {server: number for number, servers in backends.items() for server in servers.values()}
     lines = []
     for route in routes:
-        number = next((numbers[upstream.server] for upstream in route.upstreams if upstream.server in numbers), 0)
         rules = route.rules
         values = {
-            "backend": f"r{number}" if number else "away",
+            "backend": _backend_of(route, numbers),
             "secure": "1" if rules.secure else "",
             "acme": "1" if rules.acme else "",
             "canonical": rules.canonical,
@@ -47,6 +50,13 @@ def route_lines(routes: Iterable[Route], backends: Backends) -> list[str]:
         }
         lines.append(f"{route.key} {'|'.join(values[field] for field in FIELDS)}")
     return sorted(lines)
+
+
+def _backend_of(route: Route, numbers: Mapping[tuple[str, int], int]) -> str:
+    if any(not upstream.network for upstream in route.upstreams):
+        return GIT
+    number = next((numbers[upstream.server] for upstream in route.upstreams if upstream.server in numbers), 0)
+    return f"r{number}" if number else "away"
 
 
 def user_lines(t: Traffic) -> list[str]:

@@ -21,13 +21,15 @@ def fronted(config: Config, released: App) -> App:
     """Return a release with the domains that it has now, and what belongs to them.
 
     They are the server's to give, so config.toml counts and not what the release came with; but for what it lets the tree say.
+    A tree's domain that config.toml has given to another app since then, or to the Git server, is that one's.
     """
     server = config.apps.get(released.name)
     if server is None:
         return replace(released, domains=())
     own, table = config.tables.get(released.name, {}), server.allow
     values = {path: value_of(released if path in table and path not in own else server, path) for path in _KEYS}
-    return replaced(released, values)
+    theirs = {config.edge.git, *(domain for app in config.apps.values() if app is not server for domain in app.domains)}
+    return replaced(released, {**values, "domains": tuple(domain for domain in values["domains"] if domain not in theirs)})
 
 
 def app_routes(config: Config, live: App | None, coming: App | None, upstreams: Upstreams) -> tuple[Route, ...]:

@@ -14,7 +14,7 @@ class Upstream:
     """Where an app answers.
 
     Attributes:
-        network: the one of its own on which it has this name.
+        network: the one of its own on which it has this name; "" for the Git server, which `[edge]` names.
         host: its name there, which no other app's has.
         port: in its container.
     """

@@ -13,6 +13,7 @@ import pytest
 
 from gitdeploy import cli
 from gitdeploy.cli import main
+from gitdeploy.edge import pem
 from gitdeploy.errors import ConfigError, UnfitError, UsageError
 from tests.support.apps import SampleApp
 from tests.support.gogs import Gogs
@@ -170,4 +171,24 @@ def test_config_check_reads_the_env_file(installed: Installed, sample_app: Sampl
     assert f"env_file: {secrets}, line 2: expected NAME=VALUE, found the shell's `export`" in refused
     assert "hunter2" not in refused
     secrets.write_text("A=1\nB=hunter2\n")
+    assert "no mistakes" in installed.run("config", "check").stdout
+
+
+def test_config_check_reads_what_domains_need(installed: Installed, sample_app: SampleApp) -> None:
+    users, chain, page = (installed.home / name for name in ("users", "shop.pem", "away.html"))
+    made = pem.self_made(("www.example.com",), time.time())
+    table = (
+        f'domains = ["shop.example.com"]\ntls = {{ certificate = "{chain}", key = "{chain}" }}\nproxy.basic_auth = "{users}"\n'
+    )
+    installed.enrol(APP, "registry.example/dev-app", 8080, f'{table}[edge]\nerror_page = "{page}"\n')
+    for path, text in ((users, b"ann\n"), (chain, made.pem)):
+        path.write_bytes(text)
+        path.chmod(0o600)
+    refused = installed.run("config", "check", check=2).stderr
+    assert f"edge.error_page: {page} cannot be read" in refused
+    assert f"{chain}: expected a certificate for shop.example.com, found one for www.example.com" in refused
+    assert f"{users}, line 1: expected USER:PASSWORD" in refused
+    page.write_text("<h1>Back soon</h1>")
+    users.write_text("ann:hunter2\n")
+    chain.write_bytes(pem.self_made(("shop.example.com",), time.time()).pem)
     assert "no mistakes" in installed.run("config", "check").stdout

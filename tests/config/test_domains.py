@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gitdeploy.config.load import parse_config
+from gitdeploy.config.load import apply_tree, parse_config
 from gitdeploy.config.model import App, Config
 from gitdeploy.errors import ConfigError
 from tests.config.tree import problems, tree
@@ -108,3 +108,13 @@ def test_a_tree_has_no_domain_but_those_that_the_server_hands_out() -> None:
 
 def test_no_tree_joins_the_network_of_the_edge() -> None:
     assert '"gitdeploy" is a network that gitdeploy makes' in problems('networks = ["gitdeploy"]', "networks")[0]
+
+
+def test_a_tree_takes_neither_a_port_of_the_edge_nor_the_git_servers_name() -> None:
+    served = config('[apps."o/r"]\nport = 80\nallow = ["domains", "publish"]\n[edge]\ngit = "git.a.b"\ngit_address = "h:80"')
+    for text, expected in (
+        ('domains = ["git.a.b"]', "the Git server's domain"),
+        ('publish = ["80:80"]', "port 80:80 is the edge's"),
+    ):
+        with pytest.raises(ConfigError, match=expected):
+            apply_tree(served, served.apps["o/r"], text.encode(), "gitdeploy.toml")
