@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from gitdeploy.cli import VERBS, main
+from gitdeploy.config.edgekeys import EDGE_APP_KEYS
 from gitdeploy.config.load import apply_tree, parse_config
 from gitdeploy.config.reference import reference
 from gitdeploy.jenkinsfile.convert import Converter
@@ -66,6 +68,19 @@ def test_the_cluster_of_the_page_is_right() -> None:
     (server,) = re.findall(r"^   ```toml\n(.*?)^   ```", page, re.DOTALL | re.MULTILINE)
     (app,) = parse_config(server.encode(), Path("config.toml")).apps.values()
     assert (app.target, app.replicas, app.swarm.secret_files) == ("swarm", 3, ("DB_PASSWORD",))
+
+
+def test_the_domains_of_the_page_are_right() -> None:
+    page = (PAGES[0].parent / "domains.md").read_text()
+    blocks = re.findall(r"^( *)```toml\n(.*?)^ *```", page, re.DOTALL | re.MULTILINE)
+    read = [parse_config(textwrap.dedent(text).encode(), Path("config.toml")) for _, text in blocks]
+    assert [domain for config in read for app in config.apps.values() for domain in app.domains][::2] == [
+        "shop.example.com", "*.example.com", "shop.example.com",
+    ]  # fmt: skip
+    assert [config.edge.git for config in read if config.edge.git] == ["git.example.com"]
+    (allowed,) = re.findall(r"`allow` says: (.*?)\. With", page, re.DOTALL)
+    named = set(re.findall("`([a-z_.]+)`", allowed))
+    assert {key.path for key in EDGE_APP_KEYS if key.tree == "allow"} == named
 
 
 def test_help_shows_a_page(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitdeploy.config import snapshot
@@ -15,10 +15,11 @@ from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.edgecontainer import NAME, find_edge
 from gitdeploy.edge.extra import require_extra
 from gitdeploy.edge.fronting import Upstreams, app_routes, fronted, git_route, secured, wanted_names
-from gitdeploy.edge.given import error_page, given_certificate, users
+from gitdeploy.edge.given import given_certificate, users
 from gitdeploy.edge.handshake import served_fingerprint
 from gitdeploy.edge.haproxyedge import HaproxyEdge
-from gitdeploy.edge.route import Route, ServedCertificate, Traffic
+from gitdeploy.edge.material import Material
+from gitdeploy.edge.route import Route, Traffic
 from gitdeploy.edge.standingnames import StandingName, standing
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Cancel, Credentials, Output
@@ -29,9 +30,6 @@ from gitdeploy.releases.state import State
 LOCK = "edge.lock"
 PATIENCE = 120.0
 """Seconds to wait for another process that has the edge: a start may take 20, an app's checks 5."""
-
-STAND_IN = "gitdeploy.invalid"
-"""The name of what is served for names that have no certificate yet."""
 
 DAY = 86400.0
 
@@ -71,7 +69,6 @@ class BoxEdge:
                 require_extra()
             given_certificate(mine, self.now())
             users(mine)
-            error_page(self.config.edge)
 
     def _require_free(self, mine: App) -> None:
         """Raise StageFailed if a domain is that of another app, whose own tree named it."""
@@ -121,21 +118,17 @@ class BoxEdge:
         for name in ("", *self.config.apps):
             app = fronted(self.config, live[name]) if name in live else self.config.apps.get(name)
             routes = app_routes(self.config, live.get(name, app), None, self.upstreams) if app else git_route(self.config)
-            ends = self._ends(app, store) if app and app.tls.certificate else {}
+            said: list[str] = []
+            given = self._material(said.append).given(app) if app and app.tls.certificate else None
             for route in routes:
-                kept = store.certificate(route.domain) if route.rules.secure and not ends else None
-                end = ends.get(route.domain, kept.not_after if kept else 0.0)
-                found.append(standing(route, name, end, setbacks, self.config.edge.acme))
+                kept = given or (store.certificate(route.domain) if route.rules.secure else None)
+                stands = standing(route, name, kept.not_after if kept else 0.0, setbacks, self.config.edge.acme)
+                found.append(replace(stands, trouble=said[0]) if said else stands)
         return tuple(found)
-
-    def _ends(self, app: App, store: CertificateStore) -> dict[str, float]:
-        """Return when the certificate that config.toml names ends, by domain."""
-        given = given_certificate(app, self.now())
-        return dict.fromkeys(app.domains, given.not_after) if given else {}
 
     def differences(self, output: Output) -> list[str]:
         """Return what of the edge, which runs, is not as it is on record, in words. Raises StageFailed."""
-        return self._haproxy(output).differences(self._traffic(self.live(), None))
+        return self._haproxy(output).differences(self._traffic(self.live(), None, output))
 
     def live(self) -> dict[str, App]:
         """Return what is live of each app, by name."""
@@ -162,47 +155,26 @@ class BoxEdge:
     def _apply(self, live: Live, output: Output, coming: App | None = None) -> None:
         with self._locked():
             write_applied(self.home, Applied())
-            traffic = self._traffic(live, coming)
+            traffic = self._traffic(live, coming, output)
             self._haproxy(output).apply(traffic)
             if coming is None:
                 write_applied(self.home, Applied(self._digest(live)))
 
     def _haproxy(self, output: Output) -> HaproxyEdge:
-        page = error_page(self.config.edge)
+        page = self._material(output.line).page()
         return HaproxyEdge(self.engine(), self.config.edge, self.credentials(), output, self.clock, page)
 
-    def _traffic(self, live: Live, coming: App | None) -> Traffic:
-        """Return what the edge is to do. Raises StageFailed for a file of config.toml that cannot be used."""
+    def _traffic(self, live: Live, coming: App | None, output: Output) -> Traffic:
+        """Return what the edge is to do; what is wrong with files of config.toml is told."""
         newest = {**live, coming.name: coming} if coming else live
         apps = [app for release in newest.values() if (app := fronted(self.config, release)).domains]
-        if any(map(secured, apps)) or self.config.edge.git:
-            require_extra()
-        thumbprint = ""
-        if wanted_names(self.config, apps, "auto"):
-            from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
+        material = self._material(output.line)
+        thumbprint = material.thumbprint(apps)
+        allowed = {app.name: material.users(app) for app in apps if app.proxy.basic_auth}
+        return Traffic(self.routes(live, coming), material.certificates(apps), thumbprint, allowed)
 
-            thumbprint = pem.thumbprint(self._store().account_key())
-        allowed = {app.name: users(app) for app in apps if app.proxy.basic_auth}
-        return Traffic(self.routes(live, coming), self._certificates(apps), thumbprint, allowed)
-
-    def _certificates(self, apps: Sequence[App]) -> tuple[ServedCertificate, ...]:
-        """Return what is served, a self-made one first for names that have none yet; () if nothing has TLS."""
-        if not any(map(secured, apps)) and not self.config.edge.git:
-            return ()
-        from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
-
-        store = self._store()
-        stand_in = store.certificate(STAND_IN)
-        if stand_in is None:
-            stand_in = pem.self_made((STAND_IN,), self.now())
-            store.keep(STAND_IN, stand_in)
-        served = [ServedCertificate((), stand_in.fingerprint, stand_in.pem)]
-        served += [given for app in apps if (given := given_certificate(app, self.now()))]
-        for name in (name for mode in ("auto", "internal") for name in wanted_names(self.config, apps, mode)):
-            found = store.certificate(name)
-            if found and found.covers(name) and found.not_after > self.now():
-                served.append(ServedCertificate((name,), found.fingerprint, found.pem))
-        return tuple(served)
+    def _material(self, say: Callable[[str], None]) -> Material:
+        return Material(self.config, self._store(), say, self.now())
 
     def _order(self, live: Live, output: Output, cancel: Cancel, must: Sequence[str]) -> None:
         """Order what is due, and look whether it is served. Raises StageFailed, too, if one of `must` has none in the end."""

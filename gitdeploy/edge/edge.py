@@ -31,7 +31,7 @@ class Edge(Protocol):
         """Return whether `refresh` has anything to do; where it has not, that costs one question to the engine."""
 
     def names(self) -> tuple[StandingName, ...]:
-        """Return how all domains stand by the records. Raises StageFailed for a certificate file that cannot be used."""
+        """Return how all domains stand by the records."""
 
     def refresh(self, output: Output, cancel: Cancel, *, anyway: bool = False) -> None:
         """Lead all domains to what serves by the records, and renew certificates that are due. Raises StageFailed.

@@ -60,7 +60,7 @@ def files(s: EdgeSettings, t: Traffic, backends: Backends, rooms: int, away: byt
         away: the page for what does not serve, b"" for a line of text.
     """
     return {
-        FILE: _text(_config(s, rooms, bool(t.certificates), backends, shape(s, t, rooms))),
+        FILE: _text(_config(s, rooms, bool(t.certificates), backends, shape(s, t, rooms, away))),
         ROUTES: _text(route_lines(t.routes, backends)),
         USERS: _text(user_lines(t)),
         SETTINGS: _text(setting_lines(t)),
@@ -75,9 +75,9 @@ def rooms_for(backends: Backends, there: int) -> int:
     return max(there, -(-max(backends, default=1) // STEP) * STEP)
 
 
-def shape(s: EdgeSettings, t: Traffic, rooms: int) -> str:
-    """Return names what only a reload can change."""
-    return hashlib.sha256(_text(_config(s, rooms, bool(t.certificates), EMPTY, ""))).hexdigest()[:12]
+def shape(s: EdgeSettings, t: Traffic, rooms: int, away: bytes) -> str:
+    """Return what names all that only a reload can change: the configuration but for servers, and the page."""
+    return hashlib.sha256(_text(_config(s, rooms, bool(t.certificates), EMPTY, "")) + away).hexdigest()[:12]
 
 
 def _text(lines: Iterable[str]) -> bytes:

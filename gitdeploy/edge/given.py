@@ -8,17 +8,17 @@ from pathlib import Path
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import read_secret
+from gitdeploy.edge.certificate import Certificate, faults
 from gitdeploy.edge.extra import require_extra
 from gitdeploy.edge.fronting import user_digests
-from gitdeploy.edge.route import ServedCertificate
 from gitdeploy.errors import GitdeployError, StageFailed
 
 MAX_PAGE = 16_000
 """Bytes of the error page: HAProxy answers it from one buffer."""
 
 
-def given_certificate(app: App, now: float) -> ServedCertificate | None:
-    """Return the certificate that config.toml names, None if it names none. Raises StageFailed if it cannot be served.
+def given_certificate(app: App, now: float) -> Certificate | None:
+    """Return the certificate that config.toml names, None if it names none. Raises StageFailed if it will not do.
 
     Args:
         app: with the domains that it has now.
@@ -28,7 +28,6 @@ def given_certificate(app: App, now: float) -> ServedCertificate | None:
         return None
     require_extra()
     from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
-    from gitdeploy.edge.certificate import faults  # noqa: PLC0415
 
     key = read_secret(app.tls.key, f'apps."{app.name}".tls.key')
     chain = _read(app.tls.certificate, f'apps."{app.name}".tls.certificate')
@@ -38,7 +37,7 @@ def given_certificate(app: App, now: float) -> ServedCertificate | None:
         raise StageFailed(error.reason, error.hint) from error
     if wrong := faults(found, app.domains, now, str(app.tls.certificate)):
         raise StageFailed("; ".join(wrong), f"the domains of {app.name} need one that fits")
-    return ServedCertificate(app.domains, found.fingerprint, found.pem, found.not_after)
+    return found
 
 
 def users(app: App) -> tuple[str, ...]:
@@ -70,15 +69,15 @@ def error_page(edge: EdgeSettings) -> bytes:
 
 
 def changes_of(edge: EdgeSettings, app: App) -> Iterator[tuple[str, int]]:
-    """Yield the files that these name, with when each was last written: nanoseconds, 0 for one that is not there."""
+    """Yield the files that these name, with when each was last changed: nanoseconds, 0 for one that is not there."""
     for path in (edge.error_page, edge.acme_root, app.tls.certificate, app.tls.key, app.proxy.basic_auth):
         if path:
-            yield str(path), _written(path)
+            yield str(path), _changed(path)
 
 
-def _written(path: Path) -> int:
+def _changed(path: Path) -> int:
     try:
-        return path.stat().st_mtime_ns
+        return path.stat().st_ctime_ns  # what chmod has made readable counts, too
     except OSError:
         return 0
 

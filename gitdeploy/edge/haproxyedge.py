@@ -115,7 +115,7 @@ class HaproxyEdge:
         self._await(container.id, traffic, backends)
 
     def _await(self, container: str, traffic: Traffic, backends: Backends) -> None:
-        digest = edgecfg.shape(self.settings, traffic, edgecfg.rooms_for(backends, 0))
+        digest = edgecfg.shape(self.settings, traffic, edgecfg.rooms_for(backends, 0), self.away)
         self._api(container).await_digest(digest, READY)
 
     def _look(self, container: Container) -> str:
@@ -130,7 +130,7 @@ class HaproxyEdge:
         now = found_in(answer)
         wanted = assigned(now, traffic.routes)
         rooms = edgecfg.rooms_for(wanted, answer.count(" s1 "))
-        digest = edgecfg.shape(self.settings, traffic, rooms)
+        digest = edgecfg.shape(self.settings, traffic, rooms, self.away)
         join(self.engine, container, traffic.networks)
         files = edgecfg.files(self.settings, traffic, wanted, rooms, self.away)
         api = self._api(container.id)
