@@ -79,9 +79,8 @@ class BoxEdge:
 
     def concerns(self, app: App) -> bool:
         """See `Edge`."""
-        live = self.live()
-        before, after = self.routes(live), self.routes({**live, app.name: app})
-        return bool(before or after) and self._digest({**live, app.name: app}) != read_applied(self.home).digest
+        live, applied = {**self.live(), app.name: app}, read_applied(self.home).digest
+        return bool(self.routes(live) or applied) and self._digest(live) != applied
 
     def admit(self, app: App, output: Output) -> None:
         """See `Edge`."""

@@ -177,12 +177,14 @@ def _route() -> list[str]:
     """Return the look into the map: the name itself, then the wildcard that it falls under."""
     look = f"concat(,txn.path,/),map_beg({path_of(ROUTES)})"
     missing = "unless { var(txn.route) -m found }"
+    nobody = 'http-request return status 404 content-type text/plain string "No app has this address.\\n"'
     return [
         "http-request set-var(txn.path) path",
         "http-request set-var(txn.host) req.hdr(host),field(1,:),lower,rtrim(.)",
+        f"{nobody} unless {{ req.hdr(host) -m reg -i ^[a-z0-9.-]+(:[0-9]{{1,5}})?$ }}",  # apps believe it
         f"http-request set-var(txn.route) var(txn.host),{look}",
         f"http-request set-var(txn.route) var(txn.host),regsub(^[^.]*,*),{look} {missing}",
-        f'http-request return status 404 content-type text/plain string "No app has this address.\\n" {missing}',
+        f"{nobody} {missing}",
         *(f"http-request set-var(txn.{name}) var(txn.route),field({n},|)" for n, name in enumerate(FIELDS, 1)),
     ]
 

@@ -14,7 +14,7 @@ from gitdeploy.config import snapshot
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.load import apply_tree, parse_config
 from gitdeploy.config.model import App, Config
-from gitdeploy.edge.applied import digest_of_traffic
+from gitdeploy.edge.applied import Applied, digest_of_traffic, write_applied
 from gitdeploy.edge.boxedge import BoxEdge
 from gitdeploy.edge.edgemaps import FIELDS, route_lines
 from gitdeploy.edge.extra import NEEDED
@@ -94,6 +94,24 @@ def test_two_trees_do_not_have_one_name(state: State, tmp_path: Path) -> None:
     release(state, one)  # by a rollback
     (route,) = edge.routes(edge.live())
     assert route.upstreams[0].host == "o-r"
+
+
+def test_what_a_deployment_has_to_do(state: State, tmp_path: Path) -> None:
+    def concerned(server: Config, app: App) -> bool:
+        edge = BoxEdge(tmp_path, server, state, None, None, upstreams, None, lambda: 0.0, lambda: 0.0)  # type: ignore[arg-type]
+        return edge.concerns(app)
+
+    with_domain, without = config(f'{HEAD}domains = ["a.example.com"]'), config(HEAD)
+    app, bare = with_domain.apps["o/r"], without.apps["o/r"]
+    assert not concerned(without, bare)
+    assert concerned(with_domain, app)
+    routes = app_routes(with_domain, app, None, upstreams)
+    write_applied(tmp_path, Applied(digest_of_traffic(with_domain.edge, routes, [app])))
+    assert not concerned(with_domain, app)
+    assert concerned(with_domain, replace(app, strategy="rolling"))
+    assert concerned(without, bare)  # the edge still has its domain
+    write_applied(tmp_path, Applied(digest_of_traffic(without.edge, (), [bare])))
+    assert not concerned(without, bare)
 
 
 def test_paths_lead_to_processes_and_old_and_new_are_side_by_side() -> None:

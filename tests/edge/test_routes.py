@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -100,3 +101,33 @@ def test_what_an_app_hears_of_the_client(stage: Stage, new_name: Callable[[], st
     heard = ask(stage, "a.example", "/headers", **told)[1].lower()
     assert "x-forwarded-for: 192.0.2.1" in heard
     assert "x-forwarded-proto: https\n" in heard
+
+
+def test_requests_that_two_servers_could_read_differently(stage: Stage, new_name: Callable[[], str]) -> None:
+    app, other = stage.start(new_name()), stage.start(new_name())
+    stage.edge.apply(Traffic((route("a.example", app), route("a.example", other, path="/api"), route("*.b.example", other))))
+
+    def raw(*lines: str, body: str = "") -> str:
+        with socket.create_connection(("127.0.0.1", stage.settings.http_port), 20) as client:
+            client.sendall("\r\n".join([*lines, "Connection: close", "", body]).encode("latin-1"))
+            return client.makefile("rb").read().decode("latin-1").lower()
+
+    first = "GET /headers HTTP/1.1"
+    assert raw(first, "Host: a.example", "Content-Length: 1", "Content-Length: 2", body="xx").startswith("http/1.1 400")
+    assert raw(first, "Host: a.example", "Host: x.b.example").startswith("http/1.1 400")
+    both = raw(first, "Host: a.example", "Content-Length: 5", "Transfer-Encoding: chunked", body="0\r\n\r\n")
+    assert both.startswith("http/1.1 200")
+    assert "content-length: 5" not in both
+    for host in (
+        "a.example/api",
+        "a.example:80@x",
+        "a.example x.b.example",
+        "x\0.b.example",
+        "",
+        "a.example|x",
+        "a/b.example",
+        "x\x0b.b.example",
+    ):
+        status = raw("GET / HTTP/1.1", f"Host: {host}").split()[1]
+        assert status in ("400", "404"), (host, status)
+    assert raw("GET http://x.b.example/ HTTP/1.1", "Host: a.example").split()[1] in ("400", "200")
