@@ -7,11 +7,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gitdeploy.config.attachments import Publish
 from gitdeploy.config.domainchecks import edge_ports
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.model import App
-from gitdeploy.doctor.clustercheck import port_taken
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.doctor.reachable import Resolve, listener, own_addresses, resolve, resolve_all
 from gitdeploy.edge.boxedge import BoxEdge
@@ -41,7 +39,7 @@ class Vantage:
     Attributes:
         resolve: returns the addresses of a name. Raises OSError.
         own: addresses of this machine; () where the engine is on another.
-        holder: the program that listens on a port of this machine, in words; "" where there is none, or none can be seen.
+        holder: the program that listens on a port of this machine, in words; "" for none.
         now: seconds since the epoch.
     """
 
@@ -53,12 +51,7 @@ class Vantage:
 
 def vantage(here: bool, now: float) -> Vantage:
     """Return what can be seen from this process; `here`: whether the engine is on this machine."""
-
-    def holder(port: int) -> str:
-        taken = port_taken(Publish("", port, port))
-        return listener(port) or (f"a program of this machine (ss -lptn 'sport = :{port}')" if taken else "")
-
-    return Vantage(resolve, own_addresses() if here else (), holder if here else lambda port: "", now)
+    return Vantage(resolve, own_addresses() if here else (), listener if here else lambda port: "", now)
 
 
 class _Unheard:

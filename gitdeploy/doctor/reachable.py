@@ -66,14 +66,14 @@ def own_addresses(proc: Path = Path("/proc")) -> frozenset[str]:
 
 
 def listener(port: int, proc: Path = Path("/proc")) -> str:
-    """Return the program that listens on a TCP port, "nginx (process 123)"; "" where that may not be seen."""
+    """Return the program that listens on a TCP port, "nginx (process 123)" where that may be seen; "" for none."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port, proc)}
     for link in proc.glob("[0-9]*/fd/*") if sockets else ():
         with contextlib.suppress(OSError):
             if str(link.readlink()) in sockets:
                 process = link.parent.parent
                 return f"{(process / 'comm').read_text().strip()} (process {process.name})"
-    return ""
+    return f"a program of this machine; as root, this names it: ss -lptn 'sport = :{port}'" if sockets else ""
 
 
 def _listening(port: int, proc: Path) -> list[str]:

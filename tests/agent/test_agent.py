@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import stat
 import subprocess
 
@@ -10,7 +12,8 @@ import docker
 
 from tests.agent.conftest import Deployable
 from tests.support.agent import Agent
-from tests.support.net import get, wait_until
+from tests.support.images import BaseImages
+from tests.support.net import free_port, get, wait_until
 
 SLOW = 'FROM gitdeploy-test/python:1\nWORKDIR /app\nCOPY . .\nRUN sleep 4\nCMD ["python3", "app.py"]\n'
 
@@ -131,6 +134,28 @@ def test_deploy_and_roll_back_by_hand(app: Deployable) -> None:
         app.clone.push(app.remote)
     assert "1.0.0 is live" in app.agent.run("rollback", app.name)
     assert "1.0.1 is live" in app.agent.run("deploy", app.name)
+
+
+def test_domains(app: Deployable, docker_client: docker.DockerClient, base_images: BaseImages) -> None:
+    http_port, https_port = free_port(), free_port()
+    edge = f'[edge]\nimage = "{base_images.haproxy}"\nhttp_port = {http_port}\nhttps_port = {https_port}\n'
+    table = r'domains = ["shop.example.test"]\ntls = "internal"'
+    app.agent.shell(f"sed -i '/^publish/i {table}' /var/lib/gitdeploy/config.toml")
+    app.agent.shell(f"cat >>/var/lib/gitdeploy/config.toml <<'END'\n{edge}END")
+    try:
+        app.clone.release("1")
+        pushed = app.clone.push(app.remote).text
+        assert "1 is live at https://shop.example.test" in pushed, pushed
+        assert "warning" not in pushed
+        assert "90 days" in app.agent.run("edge")
+        context = ssl.create_default_context(cadata=app.agent.shell("cat /var/lib/gitdeploy/edge/internal.pem"))
+        with socket.create_connection(("127.0.0.1", https_port), 20) as raw:
+            context.wrap_socket(raw, server_hostname="shop.example.test").close()
+    finally:
+        for container in docker_client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"}):
+            container.remove(force=True)
+        for network in docker_client.networks.list(filters={"label": "gitdeploy.role=edge"}):
+            network.remove()
 
 
 def test_its_image_has_what_certificates_need(agent: Agent) -> None:

@@ -103,7 +103,7 @@ def test_who_has_the_ports() -> None:
     assert list(judge_edge_ports(settings, [], lambda port: "")) == []
 
 
-def test_this_machine() -> None:
+def test_this_machine(tmp_path: Path) -> None:
     assert "127.0.0.1" in own_addresses()
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -112,3 +112,7 @@ def test_this_machine() -> None:
         server.listen()
         own = Path("/proc/self/comm").read_text().strip()
         wait_until(lambda: listener(port).startswith(f"{own} (process "), 20, "the program that listens")
+        unseen = tmp_path / "net"
+        unseen.mkdir()
+        (unseen / "tcp").write_text(Path("/proc/net/tcp").read_text())
+        assert listener(port, tmp_path).startswith("a program of this machine; as root, this names it: ")

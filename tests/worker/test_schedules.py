@@ -25,6 +25,7 @@ from gitdeploy.releases import schedulerecords
 from gitdeploy.releases.state import State
 from gitdeploy.targets.errand import Errand, TaskEnd
 from gitdeploy.worker import scheduledrun, schedules
+from gitdeploy.worker.edgetick import look_at_edge
 from gitdeploy.worker.schedules import MARKER, OF_BOX, TICKS, each_minute, mark, run_lock, tick, why_not
 from gitdeploy.worker.site import Site
 from tests.support import gogs
@@ -249,6 +250,28 @@ def test_domains_are_looked_after_each_minute_too(clocked: Clocked) -> None:
     assert (clocked.site.home / MARKER).exists()
     assert [one.found for one in examine_ticks(clocked.state, "direct", clocked.now)] == ["apps with domains: 1"]
     assert [one.level for one in examine_ticks(clocked.state, "direct", clocked.now + 200)] == ["error"]
+
+
+def test_the_git_servers_name_is_looked_after_where_no_app_has_one(clocked: Clocked) -> None:
+    started: list[bool] = []
+
+    def look() -> None:
+        clocked.tick()
+        look_at_edge(clocked.site, clocked.state, lambda: started.append(True))
+
+    look()
+    assert not (clocked.site.home / MARKER).exists()  # nobody has ever asked for an edge
+    config = clocked.site.home / "config.toml"
+    config.write_text('[edge]\ngit = "git.example.com"\ngit_address = "172.17.0.1:3000"\n')
+    config.chmod(0o600)
+    (clocked.site.home / "edge").mkdir()
+    look()
+    assert (clocked.site.home / MARKER).exists()
+    assert started == [True]
+    config.write_text("[edge]\ngit = 1\n")  # until that is put right, somebody has to look
+    look()
+    assert (clocked.site.home / MARKER).exists()
+    assert started == [True]
 
 
 def test_runs_go_with_their_app_and_old_ones_go(clocked: Clocked) -> None:
