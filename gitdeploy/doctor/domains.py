@@ -12,6 +12,7 @@ from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.model import App
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.doctor.reachable import Resolve, listener, own_addresses, resolve, resolve_all
+from gitdeploy.edge.applied import read_applied
 from gitdeploy.edge.boxedge import BoxEdge
 from gitdeploy.edge.certificate import DAY, Certificate, day
 from gitdeploy.edge.certstore import CertificateStore
@@ -135,7 +136,10 @@ def _examine_container(edge: BoxEdge, container: Container | None, at: Vantage) 
     except StageFailed as error:
         yield from_error(CHECK, error)
         return
-    if wrong:
+    if wrong and not read_applied(edge.home).digest:
+        found = f"a change of the edge goes on, as in a deployment, or was cut off: {', '.join(wrong)}"
+        yield Finding("warning", CHECK, found, f"{APPLY}, if no deployment goes on")
+    elif wrong:
         yield Finding("error", CHECK, f"the edge does not do what is on record: {', '.join(wrong)}", APPLY)
     else:
         yield Finding("ok", CHECK, f"the edge {NAME} does what is on record")

@@ -81,7 +81,7 @@ def test_other_ports_and_a_taken_one(stage: Stage, new_name: Callable[[], str], 
     with pytest.raises(GitdeployError, match=str(before.http_port)):
         stage.edge.apply(traffic)
     stage.settings = now
-    assert answer_of(stage, "127.0.0.1") == (200, app.host)
+    wait_until(lambda: _serves(stage, "127.0.0.1", app.host), 20, "the edge that was there before")
     holder.remove(force=True)
 
 
