@@ -83,6 +83,8 @@ def _names(app: App) -> Iterator[Problem]:
             kind.parse(value)
         except BadValue as bad:
             yield key, f"expected {bad.expected}, but the app's name gives {quoted(value)}: set {key} for this app"
+    if re.fullmatch(r"gitdeploy\.edge(\..*)?", app.container):
+        yield "container", f"{quoted(app.container)} is what the edge's own container is called: choose another"
     if is_in(app.image, OWN):
         yield "image", f"{OWN} is where gitdeploy keeps names of its own, found {quoted(app.image)}: choose another registry"
 

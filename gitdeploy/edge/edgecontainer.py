@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from gitdeploy.config.domainchecks import edge_ports
 from gitdeploy.config.edgesections import EdgeSettings
@@ -26,9 +27,29 @@ bind them anew when another becomes that: so every app's must have a longer name
 FILE_MODE = 0o600
 
 
+NEXT = f"{NAME}.0"
+"""What a new one is called until it has the ports of the one before."""
+
+
 def find_edge(engine: Engine) -> Container | None:
-    """Return the edge's container, None if there is none; one that a crash left unfinished counts for nothing."""
-    return next((c for c in engine.containers({ROLE: "edge"}) if c.name == NAME), None)
+    """Return the edge's container, None if there is none."""
+    found = engine.containers({ROLE: "edge"})
+    return next((c for c in found if c.name == NAME), next(iter(found), None))
+
+
+def settled_edge(engine: Engine) -> Container | None:
+    """Return the same once there is one alone, under its name: of two that a crash left, the one that has the ports."""
+    found = {container.name: container for container in engine.containers({ROLE: "edge"})}
+    new, old = found.get(NEXT), found.get(NAME)
+    if new is None:
+        return old
+    if old and (old.running or not new.running):
+        engine.remove(new.id, force=True)
+        return old
+    if old:
+        engine.remove(old.id, force=True)
+    engine.rename(new.id, NAME)
+    return replace(new, name=NAME)
 
 
 def fits(container: Container, settings: EdgeSettings) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gitdeploy.config.edgesections import EdgeSettings
@@ -14,13 +14,14 @@ from gitdeploy.edge.edgecontainer import (
     FILE_MODE,
     NAME,
     NETWORK,
+    NEXT,
     edge_spec,
-    find_edge,
     fits,
     join,
     leave,
     make,
     require_edge_image,
+    settled_edge,
 )
 from gitdeploy.edge.edgemaps import DIRECTORY, Backends, path_of, route_lines, setting_lines, user_lines
 from gitdeploy.edge.route import Traffic
@@ -29,6 +30,7 @@ from gitdeploy.edge.servedcertificates import certificate_commands, listed_in, s
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, Credentials, Output
 from gitdeploy.errors import EngineError, StageFailed
+from gitdeploy.releases.release import ROLE
 
 READY = 20.0
 """Seconds in which HAProxy has to answer after a start or a reload."""
@@ -62,7 +64,7 @@ class HaproxyEdge:
 
         What is new comes before what is old goes. Raises StageFailed and EngineError; another `apply` puts it right.
         """
-        container = find_edge(self.engine)
+        container = settled_edge(self.engine)
         if not traffic.routes:
             self.remove()
         elif container is None or not fits(container, self.settings):
@@ -74,17 +76,18 @@ class HaproxyEdge:
 
     def remove(self) -> None:
         """Remove the edge and its network, if there is one."""
-        for container in [c for c in self.engine.containers({}) if c.name.startswith(NAME)]:
+        for container in self.engine.containers({ROLE: "edge"}):
             self.engine.remove(container.id, force=True)
-        if self.engine.network(NETWORK) is not None:
+        if self.engine.networks({ROLE: "edge"}):
             self.engine.remove_network(NETWORK)
 
     def _make(self, old: Container | None, traffic: Traffic) -> None:
         """Make a container, and let it take the ports; if it cannot, the old one has them again."""
         image = require_edge_image(self.engine, self.settings.image, self.credentials, self.output)
+        known = up_in(self._look(old)) if old and old.running else {}
         backends = assigned({}, traffic.routes)
-        spec = edge_spec(self.settings, image, traffic.networks, f"{NAME}.0" if old else NAME)
-        new = make(self.engine, spec, self._files(traffic, backends))
+        spec = edge_spec(self.settings, image, traffic.networks, NEXT if old else NAME)
+        new = make(self.engine, spec, self._files(traffic, backends, known))
         self.output.line(f"making the edge {NAME}: {self.settings.image} on ports {_ports(self.settings)}")
         if old and old.running:
             self.engine.stop(old.id, 0)
@@ -96,22 +99,23 @@ class HaproxyEdge:
             if old and old.running:
                 self.engine.start(old.id)
             raise
-        if old:
-            self.engine.remove(old.id, force=True)
-            self.engine.rename(new, NAME)
+        settled_edge(self.engine)
 
     def _start(self, container: Container, traffic: Traffic) -> None:
         self.output.line(f"starting the edge {container.name}, which is {container.state}")
         backends = assigned({}, traffic.routes)
-        self.engine.put_files(container.id, DIRECTORY, self._files(traffic, backends), FILE_MODE)
+        self.engine.put_files(container.id, DIRECTORY, self._files(traffic, backends, {}), FILE_MODE)
         self.engine.stop(container.id, 0)
         join(self.engine, container, traffic.networks)
         self.engine.start(container.id)
         self._await(container.id, traffic, backends)
 
     def _await(self, container: str, traffic: Traffic, backends: Backends) -> None:
-        digest = edgecfg.shape(self.settings, traffic, edgecfg.rooms_for(backends, 0))
-        self._api(container).await_digest(digest, READY)
+        """Wait until HAProxy has started, and for a moment for the apps; leave its file as the next start is to find it."""
+        api = self._api(container)
+        api.await_digest(edgecfg.shape(self.settings, traffic, edgecfg.rooms_for(backends, 0)), READY)
+        self._await_up(api, _servers(backends))
+        self.engine.put_files(container, DIRECTORY, {FILE: self._files(traffic, backends, {})[FILE]}, FILE_MODE)
 
     def _look(self, container: Container) -> str:
         """Return what a running HAProxy says of itself, "" if it does not answer."""
@@ -132,7 +136,7 @@ class HaproxyEdge:
         if digest_of(answer) != digest:
             self.output.line("the edge reads its new configuration; what runs goes on in its old process")
             known = edgecfg.addressed(files[FILE], up_in(answer))
-            self.engine.put_files(container.id, DIRECTORY, {**files, FILE: known}, FILE_MODE)
+            self.engine.put_files(container.id, DIRECTORY, {**files, FILE: known}, FILE_MODE)  # it is not to wait for DNS
             self.engine.signal(container.id, "HUP")
             api.await_digest(digest, READY)
             self.engine.put_files(container.id, DIRECTORY, {FILE: files[FILE]}, FILE_MODE)
@@ -189,8 +193,10 @@ class HaproxyEdge:
         if wrong:
             raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
 
-    def _files(self, traffic: Traffic, backends: Backends) -> dict[str, bytes]:
-        return edgecfg.files(self.settings, traffic, backends, edgecfg.rooms_for(backends, 0), self.away)
+    def _files(self, traffic: Traffic, backends: Backends, known: Mapping[tuple[str, int], str]) -> dict[str, bytes]:
+        """Return all files of a new HAProxy. Takes the addresses of servers that are known already."""
+        files = edgecfg.files(self.settings, traffic, backends, edgecfg.rooms_for(backends, 0), self.away)
+        return {**files, FILE: edgecfg.addressed(files[FILE], known)}
 
     def _api(self, container: str) -> RuntimeApi:
         return RuntimeApi(self.engine, container, self.clock)

@@ -74,6 +74,9 @@ def test_other_ports_and_a_taken_one(stage: Stage, new_name: Callable[[], str], 
     stage.settings = replace(before, http_port=free_port)
     stage.edge.apply(traffic)
     assert answer_of(stage, "127.0.0.1") == (200, app.host)
+    assert [c.name for c in stage.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"})] == [
+        "gitdeploy.edge"
+    ]
     holder = stage.client.containers.run(
         stage.image, ["sleep", "60"], ports={"80/tcp": before.http_port}, detach=True, labels={"gitdeploy.edge-test": "1"}
     )
@@ -81,7 +84,7 @@ def test_other_ports_and_a_taken_one(stage: Stage, new_name: Callable[[], str], 
     with pytest.raises(GitdeployError, match=str(before.http_port)):
         stage.edge.apply(traffic)
     stage.settings = now
-    assert answer_of(stage, "127.0.0.1") == (200, app.host)
+    wait_until(lambda: _serves(stage, "127.0.0.1", app.host), 20, "the edge as it was")
     holder.remove(force=True)
 
 
@@ -168,3 +171,28 @@ def test_what_was_told_does_not_stay(stage: Stage, new_name: Callable[[], str]) 
     stage.edge.apply(Traffic((route("a.example", app),)))
     stage.edge.apply(Traffic((route("b.example", app),)))
     assert keys_left(stage.engine) == b""
+
+
+@pytest.mark.parametrize("cut_off_at", ["stop", "start", "remove", "rename"])
+def test_a_new_edge_that_was_cut_off(stage: Stage, new_name: Callable[[], str], free_port: int, cut_off_at: str) -> None:
+    """Whatever is left of two, the next `apply` makes one of them, on the ports that are wanted."""
+    app = stage.start(new_name())
+    traffic = Traffic((route("a.example", app),))
+    stage.edge.apply(traffic)
+    stage.settings = replace(stage.settings, http_port=free_port)
+    real, engine = stage.engine, Interposed(stage.engine)
+
+    def before(name: str, arguments: tuple[object, ...]) -> None:
+        if name == cut_off_at and arguments[0] != "gitdeploy.edge.0":  # what had that name goes before it is made
+            raise Killed
+
+    engine.before = before
+    stage.engine = engine
+    with pytest.raises(Killed):
+        stage.edge.apply(traffic)
+    stage.engine = real
+    stage.edge.apply(traffic)
+    assert answer_of(stage, "a.example") == (200, app.host)
+    assert [c.name for c in stage.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"})] == [
+        "gitdeploy.edge"
+    ]
