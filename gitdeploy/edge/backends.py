@@ -84,6 +84,11 @@ def found_in(answer: str) -> dict[int, Servers]:
     return dict(found)
 
 
+def rooms_in(answer: str) -> int:
+    """Return how many backends there are, from the answer to `show servers state`."""
+    return max((int(row["be_name"][1:]) for row in _rows(answer) if row["be_name"][1:].isdigit()), default=0)
+
+
 def up_in(answer: str) -> dict[tuple[str, int], str]:
     """Return the address of each server that HAProxy's checks pass for, from the answer to `show servers state`."""
     known = (row for row in _rows(answer) if row["srv_op_state"] == "2" and row["srv_addr"] not in ("-", NOWHERE))

@@ -23,9 +23,9 @@ from gitdeploy.edge.edgemaps import (
     certificate_file,
     certificate_line,
     path_of,
-    route_lines,
-    setting_lines,
-    user_lines,
+    route_map,
+    setting_map,
+    user_map,
 )
 from gitdeploy.edge.route import Traffic
 
@@ -60,9 +60,9 @@ def files(s: EdgeSettings, t: Traffic, backends: Backends, rooms: int, away: byt
     """
     return {
         FILE: _text(_config(s, rooms, bool(t.certificates), backends, shape(s, t, rooms))),
-        ROUTES: _text(route_lines(t.routes, backends)),
-        USERS: _text(user_lines(t)),
-        SETTINGS: _text(setting_lines(t)),
+        ROUTES: _map(route_map(t.routes, backends)),
+        USERS: _map(user_map(t)),
+        SETTINGS: _map(setting_map(t)),
         CRT_LIST: _text(certificate_line(certificate) for certificate in t.certificates),
         AWAY: away or AWAY_TEXT,
         **{certificate_file(certificate): certificate.pem for certificate in t.certificates},
@@ -77,6 +77,10 @@ def rooms_for(backends: Backends, there: int) -> int:
 def shape(s: EdgeSettings, t: Traffic, rooms: int) -> str:
     """Return names what only a reload can change."""
     return hashlib.sha256(_text(_config(s, rooms, bool(t.certificates), EMPTY, ""))).hexdigest()[:12]
+
+
+def _map(entries: Mapping[str, str]) -> bytes:
+    return _text(f"{key} {value}" for key, value in sorted(entries.items()))
 
 
 def _text(lines: Iterable[str]) -> bytes:

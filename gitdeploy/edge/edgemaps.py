@@ -27,10 +27,10 @@ def path_of(name: str) -> str:
     return f"{DIRECTORY}/{name}"
 
 
-def route_lines(routes: Iterable[Route], backends: Backends) -> list[str]:
-    """Return the lines of the map of routes."""
+def route_map(routes: Iterable[Route], backends: Backends) -> dict[str, str]:
+    """Return the map of routes."""
     numbers = {server: number for number, servers in backends.items() for server in servers.values()}
-    lines = []
+    found = {}
     for route in routes:
         number = next((numbers[upstream.server] for upstream in route.upstreams if upstream.server in numbers), 0)
         rules = route.rules
@@ -45,24 +45,24 @@ def route_lines(routes: Iterable[Route], backends: Backends) -> list[str]:
             "realm": rules.realm,
             "maintenance": "1" if rules.maintenance else "",
         }
-        lines.append(f"{route.key} {'|'.join(values[field] for field in FIELDS)}")
-    return sorted(lines)
+        found[route.key] = "|".join(values[field] for field in FIELDS)
+    return found
 
 
-def user_lines(t: Traffic) -> list[str]:
-    """Return the lines of the map of users."""
-    return sorted(f"{realm}:{digest} 1" for realm, digests in t.users.items() for digest in digests)
+def user_map(t: Traffic) -> dict[str, str]:
+    """Return the map of users."""
+    return {f"{realm}:{digest}": "1" for realm, digests in t.users.items() for digest in digests}
 
 
-def setting_lines(t: Traffic) -> list[str]:
-    """Return the lines of the map of what counts for all."""
-    return [f"thumbprint {t.thumbprint}"] if t.thumbprint else []
+def setting_map(t: Traffic) -> dict[str, str]:
+    """Return the map of what counts for all."""
+    return {"thumbprint": t.thumbprint} if t.thumbprint else {}
 
 
 def certificate_file(certificate: ServedCertificate) -> str:
-    """Return the name of a certificate's file, the same for its next one."""
-    whole = "\n".join(certificate.names).encode()
-    return f"{PREFIX}{hashlib.sha256(whole).hexdigest()[:16] if whole else 'default'}.pem"
+    """Return the name of a certificate's file, which no other one's has; but the stand-in's, which HAProxy does not let go."""
+    whole = "\n".join((certificate.fingerprint, *certificate.names)).encode()
+    return f"{PREFIX}{hashlib.sha256(whole).hexdigest()[:24] if certificate.names else 'default'}.pem"
 
 
 def certificate_line(certificate: ServedCertificate) -> str:

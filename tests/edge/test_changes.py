@@ -157,7 +157,7 @@ def test_no_other_container_reaches_the_runtime_api(stage: Stage, new_name: Call
     container = stage.client.containers.get(app.host)
     code, output = container.exec_run(["nc", "-z", "-w", "2", "edge.gitdeploy", str(edgecfg.ADMIN_PORT)])
     assert code != 0, output
-    answer = RuntimeApi(stage.engine, "gitdeploy.edge", lambda: 0.0).ask(["show servers state"])
+    answer = RuntimeApi(stage.engine, "gitdeploy.edge", lambda: 0.0).ask(["show servers state"])[0]
     assert found_in(answer) == {1: {1: (app.host, 80)}}
 
 
