@@ -74,16 +74,24 @@ class BoxEdge:
     def concerns(self, app: App) -> bool:
         """See `Edge`."""
         live = self.live()
-        before, after = self.routes(live), self.routes({**live, app.name: app})
-        return bool(before or after) and self._digest({**live, app.name: app}) != read_applied(self.home).digest
+        after, applied = {**live, app.name: app}, read_applied(self.home)
+        if not self.routes(live) and not self.routes(after):
+            return False
+        return applied.digest != self._digest(after) or applied.look_at == 0.0
 
-    def admit(self, app: App, output: Output) -> None:
+    def admit(self, app: App, output: Output) -> bool:
         """See `Edge`."""
         live = self.live()
         serves = app_routes(self.config, live.get(app.name), None, self.upstreams)
-        if any(route.upstreams for route in serves):
-            self.make_ready(self.engine(), app)
-            self._apply(live, output, coming=app)
+        if not any(route.upstreams for route in serves):
+            return False
+        self.make_ready(self.engine(), app)
+        self._apply(live, output, coming=app)
+        return True
+
+    def turn(self, app: App, output: Output) -> None:
+        """See `Edge`."""
+        self._apply({**self.live(), app.name: app}, output)
 
     def settle(self, app: App, output: Output, cancel: Cancel) -> None:
         """See `Edge`."""

@@ -127,7 +127,7 @@ def _defaults() -> list[str]:
     return [
         "defaults",
         "    mode http",
-        "    timeout connect 5s",
+        "    timeout connect 2s",  # a container that is gone answers nothing, and its address refuses nothing
         "    timeout client 1h",
         "    timeout server 1h",
         "    timeout tunnel 1d",

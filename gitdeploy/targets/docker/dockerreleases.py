@@ -51,7 +51,13 @@ class DockerReleases:
     def _rollout(self, incoming: Incoming) -> Rollout:
         ensure_own_network(self._engine, incoming.release.app)
         credentials = self._around.credentials(incoming.release.app)
-        return Rollout(**vars(incoming), engine=self._engine, clock=self._around.clock, credentials=credentials)
+        return Rollout(
+            **vars(incoming),
+            engine=self._engine,
+            clock=self._around.clock,
+            credentials=credentials,
+            committed=incoming.serves,
+        )
 
     def patience(self, app: App) -> float:
         return patience_of(app)

@@ -73,6 +73,7 @@ class SwarmReleases:
             self._cluster.ensure_overlay(app.own_network, {APP: app.name})
         return ClusterRollout(
             **vars(incoming),
+            committed=incoming.serves,
             clock=around.clock,
             now=around.now,
             engine=self._engine,
