@@ -121,52 +121,61 @@ def signed(request: x509.CertificateSigningRequest, names: tuple[str, ...] = (),
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    played: Played
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        self._reply(None)
+
+    def do_HEAD(self) -> None:
+        self._reply(None)
+
+    def do_POST(self) -> None:
+        jws = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        payload = base64.urlsafe_b64decode(jws["payload"] + "==")
+        self._reply(json.loads(payload) if payload else None)
+
+    def _reply(self, payload: Any) -> None:
+        played = self.server.played
+        answer = played.answer(self.path.split("/")[1], payload)
+        if answer.how == "never":
+            played.over.wait()
+        if answer.how not in ("never", "nothing"):
+            self._say(answer, played.over)
+
+    def _say(self, answer: Answer, over: threading.Event) -> None:
+        body = (answer.body if isinstance(answer.body, str) else json.dumps(answer.body)).encode()
+        self.send_response(answer.status)
+        headers = {"Content-Type": "application/json", "Replay-Nonce": "bm9uY2U", **answer.headers}
+        headers |= {"Content-Length": str(len(body))} if answer.how == "whole" else {}
+        for name, value in headers.items():
+            if value:
+                self.send_header(name, value)
+        self.end_headers()
+        while answer.how == "trickle" and not over.wait(0.1):
+            with contextlib.suppress(OSError):
+                self.wfile.write(b" ")
+        self.wfile.write(body if self.command != "HEAD" else b"")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @contextlib.contextmanager
 def serve() -> Iterator[Played]:
     """Play an authority on a port of 127.0.0.1, without TLS."""
-    played = Played()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._reply(None)
-
-        do_HEAD = do_GET  # noqa: N815 - http.server's name
-
-        def do_POST(self) -> None:
-            jws = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            payload = base64.urlsafe_b64decode(jws["payload"] + "==")
-            self._reply(json.loads(payload) if payload else None)
-
-        def _reply(self, payload: Any) -> None:
-            answer = played.answer(self.path.split("/")[1], payload)
-            if answer.how == "never":
-                played.over.wait()
-            if answer.how in ("never", "nothing"):
-                return
-            body = (answer.body if isinstance(answer.body, str) else json.dumps(answer.body)).encode()
-            self.send_response(answer.status)
-            for name, value in {"Content-Type": "application/json", "Replay-Nonce": "bm9uY2U", **answer.headers}.items():
-                if value:
-                    self.send_header(name, value)
-            if answer.how == "whole":
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            while answer.how == "trickle" and not played.over.wait(0.1):
-                with contextlib.suppress(OSError):
-                    self.wfile.write(b" ")
-            self.wfile.write(body if self.command != "HEAD" else b"")
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        played.url = f"http://127.0.0.1:{server.server_address[1]}"
-        server.daemon_threads = True
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        server.played = Played(f"http://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield played
+            yield server.played
         finally:
-            played.over.set()
+            server.played.over.set()
             server.shutdown()
             thread.join()
