@@ -187,9 +187,17 @@ MAKE = "import sys; from pathlib import Path; from gitdeploy.edge.certstore impo
 MAKE += "s = S(Path(sys.argv[1]), print); print(s.account_key(), s.internal_root(1.8e9).fingerprint)"
 
 
+def waits_for(lock: Path, pid: int) -> bool:
+    """Whether a process has the lock's file open."""
+    return str(lock) in {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+
+
 def test_processes_side_by_side_make_one_key_and_one_root(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MAKE, tmp_path / "edge"]
-    running = [subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    with PrivateFiles(tmp_path / "edge", print).locked("lock", 0):  # until all have seen that there is none
+        running = [subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+        for process in running:
+            wait_until(lambda pid=process.pid: waits_for(tmp_path / "edge/lock", pid), 20, "a process at the lock")  # type: ignore[misc]
     outputs = {process.communicate(timeout=120)[0] for process in running}
     assert len(outputs) == 1 and "PRIVATE KEY" in outputs.pop()
 
