@@ -24,9 +24,9 @@ from gitdeploy.edge.edgecontainer import (
     settled_edge,
 )
 from gitdeploy.edge.edgemaps import DIRECTORY, Backends, path_of
+from gitdeploy.edge.haproxystate import HaproxyState, see, wanted_of
 from gitdeploy.edge.route import Traffic
 from gitdeploy.edge.runtimeapi import RuntimeApi, map_commands
-from gitdeploy.edge.seen import Seen, see, wanted_of
 from gitdeploy.edge.servedcertificates import certificate_commands, stale_commands
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, Credentials, Output
@@ -118,7 +118,7 @@ class HaproxyEdge:
         self._await_up(api, _servers(backends))
         self.engine.put_files(container, DIRECTORY, {FILE: self._files(traffic, backends, {})[FILE]}, FILE_MODE)
 
-    def _look(self, container: Container) -> Seen | None:
+    def _look(self, container: Container) -> HaproxyState | None:
         """Return what a running HAProxy says of itself, None if it does not answer."""
         try:
             return see(self._api(container.id))
@@ -126,7 +126,7 @@ class HaproxyEdge:
             self.output.line(f"the edge does not answer: {error.reason}")
             return None
 
-    def _change(self, container: Container, traffic: Traffic, now: Seen) -> None:
+    def _change(self, container: Container, traffic: Traffic, now: HaproxyState) -> None:
         backends = assigned(now.backends, traffic.routes)
         rooms = edgecfg.rooms_for(backends, now.rooms)
         wanted = wanted_of(traffic, backends, rooms, edgecfg.shape(self.settings, traffic, rooms))
@@ -148,7 +148,7 @@ class HaproxyEdge:
             raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
         leave(self.engine, container, traffic.networks)
 
-    def _tell(self, api: RuntimeApi, traffic: Traffic, now: Seen, wanted: Seen) -> Seen:
+    def _tell(self, api: RuntimeApi, traffic: Traffic, now: HaproxyState, wanted: HaproxyState) -> HaproxyState:
         """Bring HAProxy there command by command, what is new before what goes; return what it says then."""
         added = list(additions(now.backends, wanted.backends))
         if added:

@@ -20,7 +20,7 @@ from gitdeploy.edge.orderfailed import OrderFailed
 from gitdeploy.edge.renewal import WantedCertificate, renew_at
 from gitdeploy.edge.renewing import Renewing
 from gitdeploy.errors import Cancelled
-from tests.edge.stage import NAMES
+from tests.edge.conftest import NAMES
 from tests.support.acme_authority import Answerer, Authority, answering, serve
 from tests.support.installed import CHECKOUT
 from tests.support.net import free_port

@@ -24,7 +24,7 @@ _QUESTIONS = (
 
 
 @dataclass(frozen=True)
-class Seen:
+class HaproxyState:
     """HAProxy's state, as it is or as it is wanted.
 
     Attributes:
@@ -42,7 +42,7 @@ class Seen:
     certificates: Sequence[str]
     maps: Mapping[str, Mapping[str, str]]
 
-    def unlike(self, wanted: Seen) -> list[str]:
+    def unlike(self, wanted: HaproxyState) -> list[str]:
         """Return in what it is not as wanted, [] if it is."""
         pairs = {
             "configuration": (self.digest, wanted.digest),
@@ -53,15 +53,15 @@ class Seen:
         return [what for what, (found, expected) in pairs.items() if found != expected]
 
 
-def see(api: RuntimeApi, commands: Sequence[str] = ()) -> Seen:
+def see(api: RuntimeApi, commands: Sequence[str] = ()) -> HaproxyState:
     """Return HAProxy's state once it has done these commands. Raises StageFailed."""
     info, servers, listed, *maps = api.ask([*commands, *_QUESTIONS])[len(commands) :]
     found = {name: entries(answer) for name, answer in zip(MAPS, maps, strict=True)}
-    return Seen(digest_of(info), rooms_in(servers), found_in(servers), up_in(servers), listed_in(listed), found)
+    return HaproxyState(digest_of(info), rooms_in(servers), found_in(servers), up_in(servers), listed_in(listed), found)
 
 
-def wanted_of(traffic: Traffic, backends: Backends, rooms: int, digest: str) -> Seen:
+def wanted_of(traffic: Traffic, backends: Backends, rooms: int, digest: str) -> HaproxyState:
     """Return what HAProxy is to say when it does what is wanted. Pure."""
     maps = (setting_map(traffic), user_map(traffic), route_map(traffic.routes, backends))
     files = [path_of(certificate_file(certificate)) for certificate in traffic.certificates]
-    return Seen(digest, rooms, backends, {}, files, dict(zip(MAPS, maps, strict=True)))
+    return HaproxyState(digest, rooms, backends, {}, files, dict(zip(MAPS, maps, strict=True)))
