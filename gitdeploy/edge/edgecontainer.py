@@ -9,8 +9,8 @@ from gitdeploy.config.domainchecks import edge_ports
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.runoptions import Run
 from gitdeploy.edge.backends import UNUSED
-from gitdeploy.edge.edgecfg import FILE
-from gitdeploy.edge.edgemaps import DIRECTORY
+from gitdeploy.edge.edgemaps import DIRECTORY, FILE
+from gitdeploy.edge.runtimeapi import FILE_MODE
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import LASTING, Container, ContainerSpec, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError, StageFailed
@@ -23,8 +23,6 @@ IMAGE = "gitdeploy.edge-image"
 NETWORK = "gitdeploy"
 """The edge's own, which holds its ports. Engines before 28 give a container's ports to the first of its networks by name, and
 bind them anew when another becomes that: so every app's must have a longer name that begins with this."""
-
-FILE_MODE = 0o600
 
 
 NEXT = f"{NAME}.0"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from gitdeploy.edge.route import Route, ServedCertificate, Traffic
+from gitdeploy.edge.route import Route, Rules, ServedCertificate, Traffic
 
 DIRECTORY = "/etc"
 """Docker itself makes /etc in every container, so files can be put there whatever the image is."""
 
 PREFIX = "gitdeploy-edge."
+FILE, ROUTES, USERS, SETTINGS, CRT_LIST, AWAY = (f"{PREFIX}{end}" for end in ("cfg", "routes", "users", "set", "crt", "away"))
 
-FIELDS = ("backend", "secure", "acme", "canonical", "hsts", "max", "timeout", "realm", "maintenance")
+FIELDS = ("backend", "secure", "rare", "acme", "canonical", "hsts", "max", "timeout", "realm", "maintenance")
 """What a route's value in the map has, between "|"."""
+
+RARE = FIELDS[FIELDS.index("canonical") :]
+"""Those that few routes have: where none is given, none is looked for."""
 
 Servers = Mapping[int, tuple[str, int]]
 """Place in a backend, 1 or 2, to the name and port of an app."""
@@ -41,10 +45,11 @@ def route_map(routes: Iterable[Route], backends: Backends) -> dict[str, str]:
             "canonical": rules.canonical,
             "hsts": f"max-age={rules.hsts}" if rules.hsts else "",
             "max": str(rules.max_body or ""),
-            "timeout": str(round(rules.timeout * 1000)),
+            "timeout": str(round(rules.timeout * 1000)) if rules.timeout != Rules.timeout else "",
             "realm": rules.realm,
             "maintenance": "1" if rules.maintenance else "",
         }
+        values["rare"] = "1" if any(values[field] for field in RARE) else ""
         found[route.key] = "|".join(values[field] for field in FIELDS)
     return found
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.edge import edgecfg
 from gitdeploy.edge.backends import additions, assigned, removals, up_in
-from gitdeploy.edge.edgecfg import FILE
 from gitdeploy.edge.edgecontainer import (
-    FILE_MODE,
     NAME,
     NETWORK,
     NEXT,
@@ -23,10 +21,10 @@ from gitdeploy.edge.edgecontainer import (
     require_edge_image,
     settled_edge,
 )
-from gitdeploy.edge.edgemaps import DIRECTORY, Backends, path_of
+from gitdeploy.edge.edgemaps import DIRECTORY, FILE, Backends, path_of
 from gitdeploy.edge.haproxystate import HaproxyState, see, wanted_of
 from gitdeploy.edge.route import Traffic
-from gitdeploy.edge.runtimeapi import RuntimeApi, map_commands
+from gitdeploy.edge.runtimeapi import FILE_MODE, RuntimeApi, map_commands
 from gitdeploy.edge.servedcertificates import certificate_commands, stale_commands
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, Credentials, Output
@@ -40,6 +38,9 @@ TRY = 5.0
 """Seconds for HAProxy's first checks of what is new; after that requests come all the same, and get the page for it."""
 
 TICK = 0.05
+
+Files = Mapping[str, bytes]
+"""By name, what is in them."""
 
 
 @dataclass(frozen=True)
@@ -142,24 +143,22 @@ class HaproxyEdge:
             self.engine.put_files(container.id, DIRECTORY, {FILE: files[FILE]}, FILE_MODE)
             then = see(api)
         else:
-            self.engine.put_files(container.id, DIRECTORY, files, FILE_MODE)
-            then = self._tell(api, traffic, now, wanted)
+            then = self._tell(api, traffic, now, wanted, files)
         if wrong := then.unlike(wanted):
             raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
         leave(self.engine, container, traffic.networks)
 
-    def _tell(self, api: RuntimeApi, traffic: Traffic, now: HaproxyState, wanted: HaproxyState) -> HaproxyState:
+    def _tell(self, api: RuntimeApi, traffic: Traffic, now: HaproxyState, wanted: HaproxyState, files: Files) -> HaproxyState:
         """Bring HAProxy there command by command, what is new before what goes; return what it says then."""
-        added = list(additions(now.backends, wanted.backends))
-        if added:
-            api.ask(added)
+        if added := list(additions(now.backends, wanted.backends)):
+            api.ask(added, files)
             self._await_up(api, _servers(wanted.backends) - _servers(now.backends))
         commands = list(certificate_commands(traffic.certificates, now.certificates))
         for name, entries in wanted.maps.items():
             commands += map_commands(path_of(name), now.maps[name], entries)
         commands += removals(now.backends, wanted.backends)
         commands += stale_commands(traffic.certificates, now.certificates)
-        return see(api, commands) if commands or added else now
+        return see(api, commands, files)
 
     def _await_up(self, api: RuntimeApi, servers: set[tuple[str, int]]) -> None:
         end = self.clock() + TRY

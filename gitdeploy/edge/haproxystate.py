@@ -6,10 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gitdeploy.edge.backends import found_in, rooms_in, up_in
-from gitdeploy.edge.edgecfg import CRT_LIST, ROUTES, SETTINGS, USERS
-from gitdeploy.edge.edgemaps import Backends, certificate_file, path_of, route_map, setting_map, user_map
+from gitdeploy.edge.edgemaps import (
+    CRT_LIST,
+    ROUTES,
+    SETTINGS,
+    USERS,
+    Backends,
+    certificate_file,
+    path_of,
+    route_map,
+    setting_map,
+    user_map,
+)
 from gitdeploy.edge.route import Traffic
-from gitdeploy.edge.runtimeapi import RuntimeApi, digest_of, entries
+from gitdeploy.edge.runtimeapi import NO_FILES, RuntimeApi, digest_of, entries
 from gitdeploy.edge.servedcertificates import listed_in
 
 MAPS = (SETTINGS, USERS, ROUTES)
@@ -53,9 +63,9 @@ class HaproxyState:
         return [what for what, (found, expected) in pairs.items() if found != expected]
 
 
-def see(api: RuntimeApi, commands: Sequence[str] = ()) -> HaproxyState:
-    """Return HAProxy's state once it has done these commands. Raises StageFailed."""
-    info, servers, listed, *maps = api.ask([*commands, *_QUESTIONS])[len(commands) :]
+def see(api: RuntimeApi, commands: Sequence[str] = (), files: Mapping[str, bytes] = NO_FILES) -> HaproxyState:
+    """Return HAProxy's state once these files are there and it has done these commands. Raises StageFailed."""
+    info, servers, listed, *maps = api.ask([*commands, *_QUESTIONS], files)[len(commands) :]
     found = {name: entries(answer) for name, answer in zip(MAPS, maps, strict=True)}
     return HaproxyState(digest_of(info), rooms_in(servers), found_in(servers), up_in(servers), listed_in(listed), found)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from gitdeploy.edge.edgecfg import ADMIN_PORT
 from gitdeploy.edge.edgemaps import DIRECTORY, PREFIX
@@ -29,6 +30,11 @@ code=$?
 exit $code"""
 """Sends a file of commands, prints the answers, and empties the file: it may hold keys."""
 
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
+
+FILE_MODE = 0o600
+"""Of all files of the edge in its container: certificates' keys are among them."""
+
 HINT = "gitdeploy doctor looks at it"
 
 ASK = 10.0
@@ -44,10 +50,14 @@ class RuntimeApi:
         """Take the id of its container, and seconds of a clock that only goes forward."""
         self._engine, self._container, self._clock = engine, container, clock
 
-    def ask(self, commands: Sequence[str]) -> list[str]:
-        """Send commands, each with the payload that belongs to it; return the answer to each. Raises StageFailed."""
+    def ask(self, commands: Sequence[str], files: Mapping[str, bytes] = NO_FILES) -> list[str]:
+        """Send commands, each with the payload that belongs to it; return the answer to each. Raises StageFailed.
+
+        Args:
+            files: written before, for HAProxy to find when it starts again.
+        """
         text = "prompt\n" + "".join(f"{command}\n" for command in commands) + "quit\n"
-        self._engine.put_files(self._container, DIRECTORY, {WORDS: text.encode()}, 0o600)
+        self._engine.put_files(self._container, DIRECTORY, {**files, WORDS: text.encode()}, FILE_MODE)
         try:
             client = ["sh", "-c", CLIENT, "sh", f"{DIRECTORY}/{WORDS}", str(ADMIN_PORT)]
             code, output = self._engine.exec(self._container, client, ASK)

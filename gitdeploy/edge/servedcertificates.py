@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from gitdeploy.edge.edgecfg import CRT_LIST
-from gitdeploy.edge.edgemaps import certificate_file, certificate_line, path_of
+from gitdeploy.edge.edgemaps import CRT_LIST, certificate_file, certificate_line, path_of
 from gitdeploy.edge.route import ServedCertificate
 
 
