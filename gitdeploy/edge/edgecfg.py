@@ -19,6 +19,7 @@ from gitdeploy.edge.edgemaps import (
     AWAY,
     CRT_LIST,
     FILE,
+    GIT,
     ROUTES,
     SETTINGS,
     USERS,
@@ -96,6 +97,8 @@ def _config(s: EdgeSettings, number: int, tls: bool, backends: Backends, digest:
         bind = f":{HTTPS_PORT} ssl crt-list {path_of(CRT_LIST)} alpn h2,http/1.1"
         lines += _frontend("https", bind, s)
     lines += ["backend away", "    http-request return status 503 " + PAGE]
+    if s.git:
+        lines += [*_backend_head(GIT), f"    server git {s.git_address} init-addr last,libc,none"]
     for backend in range(1, number + 1):
         lines += _backend(backend, backends.get(backend, {}))
     return lines
@@ -175,14 +178,18 @@ def addressed(file: bytes, addresses: Mapping[tuple[str, int], str]) -> bytes:
     return re.sub(rb"^    server s\d+ ([^:\s]+):(\d+)$", tell, file, flags=re.MULTILINE)
 
 
-def _backend(number: int, servers: Servers) -> list[str]:
-    lines = [
-        f"backend r{number}",
+def _backend_head(name: str) -> list[str]:
+    return [
+        f"backend {name}",
         f"    http-request set-timeout server {field('timeout')} if {SOME} {given('timeout')}",
         "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }",  # a repeated POST could do its work twice
         "    option tcp-check",
         "    tcp-check connect linger",
     ]
+
+
+def _backend(number: int, servers: Servers) -> list[str]:
+    lines = _backend_head(f"r{number}")
     for place in range(1, PLACES + 1):
         name, port = servers.get(place, ("", 0))
         lines.append(f"    server s{place} {name}:{port}" if name else f"    server s{place} 127.0.0.1:1 disabled")

@@ -16,6 +16,9 @@ FILE, ROUTES, USERS, SETTINGS, CRT_LIST, AWAY = (f"{PREFIX}{end}" for end in ("c
 FIELDS = ("backend", "secure", "rare", "acme", "canonical", "hsts", "max", "timeout", "realm", "maintenance")
 """What a route's value in the map has, between "|"."""
 
+GIT = "git"
+"""The backend of the Git server."""
+
 RARE = FIELDS[FIELDS.index("canonical") :]
 """Those that few routes have: where none is given, none is looked for."""
 
@@ -39,7 +42,7 @@ def route_map(routes: Iterable[Route], backends: Backends) -> dict[str, str]:
         number = next((numbers[upstream.server] for upstream in route.upstreams if upstream.server in numbers), 0)
         rules = route.rules
         values = {
-            "backend": f"r{number}" if number else "away",
+            "backend": route.fixed or (f"r{number}" if number else "away"),
             "secure": "1" if rules.secure else "",
             "acme": "1" if rules.acme else "",
             "canonical": rules.canonical,

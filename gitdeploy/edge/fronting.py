@@ -9,6 +9,7 @@ from gitdeploy.config.edgekeys import EDGE_APP_KEYS
 from gitdeploy.config.layers import replaced
 from gitdeploy.config.model import App, Config
 from gitdeploy.config.show import value_of
+from gitdeploy.edge.edgemaps import GIT
 from gitdeploy.edge.route import Route, Rules, Upstream, routes_of
 
 Upstreams = Callable[[App], Iterable[Upstream]]
@@ -56,11 +57,9 @@ def _part(release: App, process: str) -> App:
 
 def git_route(config: Config) -> tuple[Route, ...]:
     """Return the route of the Git server, () for none: pushes are long and come in pieces, so nothing is limited."""
-    edge = config.edge
-    if not edge.git:
+    if not config.edge.git:
         return ()
-    host, _, port = edge.git_address.rpartition(":")
-    return (Route(edge.git, "", (Upstream("", host, int(port)),), Rules(acme=True, timeout=86400.0)),)
+    return (Route(config.edge.git, "", (), Rules(acme=True, timeout=86400.0), fixed=GIT),)
 
 
 def secured(app: App) -> bool:

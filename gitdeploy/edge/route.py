@@ -61,12 +61,14 @@ class Route:
     Attributes:
         path: "/api", "" for all that no other route has.
         upstreams: one; two while an app moves from one to the other.
+        fixed: the backend that HAProxy's configuration has for it, "" for one of those that change.
     """
 
     domain: str
     path: str
     upstreams: tuple[Upstream, ...]
     rules: Rules
+    fixed: str = ""
 
     @property
     def key(self) -> str:

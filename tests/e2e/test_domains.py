@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
+import os
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +17,11 @@ import pytest
 
 from tests.e2e.conftest import Deployable
 from tests.support.acme_authority import Authority, serve
+from tests.support.gogs import Remote
 from tests.support.images import BaseImages
 from tests.support.net import free_port, is_isolated, wait_until
 from tests.support.prober import Prober
+from tests.support.smart_http import HttpServer
 
 NAME, WWW, SECOND = "shop.example.test", "www.shop.example.test", "other.example.test"
 
@@ -161,3 +166,21 @@ def test_what_an_authority_refuses_fails_no_deployment(app: Deployable, https_po
     assert "warning: unknown.example.test has no certificate yet" in pushed
     assert https(https_port, "unknown.example.test", None)[:2] == (200, "dev-app 1")
     assert "none yet" in app.site.run("edge").stdout
+
+
+def test_the_git_server_behind_the_edge(app: Deployable, https_port: int, http_server: HttpServer) -> None:
+    """A push through the edge reads each line while the deployment runs."""
+    bridge = json.loads(subprocess.run(["ip", "-j", "-4", "addr", "show", "docker0"], capture_output=True, check=True).stdout)
+    address = f"{bridge[0]['addr_info'][0]['local']}:{http_server.port}"
+    path = Path(app.site.home, "config.toml")
+    path.write_text(path.read_text().replace("[edge]\n", f'[edge]\ngit = "{SECOND}"\ngit_address = "{address}"\n'))
+    assert f"{SECOND}: has a certificate from" in app.site.run("edge", "apply").stdout
+    url = http_server.remote(app.name).url.replace(f"127.0.0.1:{http_server.port}", f"{SECOND}:{https_port}")
+    git = {"GIT_SSL_NO_VERIFY": "1", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.curloptResolve"}
+    remote = Remote(url.replace("http:", "https:"), {**git, "GIT_CONFIG_VALUE_0": f"{SECOND}:{https_port}:127.0.0.1"})
+    app.clone.release("1", {"big": os.urandom(3_000_000)})
+    with app.clone.start_push(remote) as push:
+        assert push.stdout is not None
+        first = next(line for line in push.stdout if "==> Checkout" in line)
+        assert push.poll() is None, first
+        assert "1 is live" in push.stdout.read()

@@ -18,6 +18,7 @@ from gitdeploy.errors import GitdeployError, StageFailed
 from tests.edge.stage import Stage, route
 from tests.support.net import wait_until
 from tests.support.prober import Prober
+from tests.targets.docker.rollout.clients import Load
 from tests.targets.docker.rollout.interposed import Interposed, Killed
 
 
@@ -64,6 +65,21 @@ def test_what_only_a_reload_can_change(stage: Stage, new_name: Callable[[], str]
     assert sum("reads its new configuration" in line for line in stage.said.lines) == 2
     assert not prober.findings.failed
     assert slow.getresponse().read().decode() == app.host
+
+
+def test_a_websocket_outlives_all_that_changes_around_it(stage: Stage, new_name: Callable[[], str]) -> None:
+    app, other = stage.start(new_name()), stage.start(new_name())
+    first = Traffic((route("test", app), route("127.0.0.1", app)))
+    stage.edge.apply(first)
+    with Load(stage.settings.http_port, websocket=True) as load:
+        socket = load.clients["websocket"]
+        stage.edge.apply(Traffic((*first.routes, route("b.example", other))))
+        stage.settings = replace(stage.settings, trusted_proxies=("192.0.2.0/24",))
+        stage.edge.apply(Traffic((*first.routes, route("b.example", other))))  # a reload
+        stage.edge.apply(first)  # and the other one's network is left
+        seen = socket.sent
+        wait_until(lambda: socket.sent > seen + 5 or socket.errors, 20, "more from the WebSocket")
+    assert load.lost == {}
 
 
 def test_other_ports_and_a_taken_one(stage: Stage, new_name: Callable[[], str], free_port: int) -> None:

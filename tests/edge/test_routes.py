@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -100,3 +101,15 @@ def test_what_an_app_hears_of_the_client(stage: Stage, new_name: Callable[[], st
     heard = ask(stage, "a.example", "/headers", **told)[1].lower()
     assert "x-forwarded-for: 192.0.2.1" in heard
     assert "x-forwarded-proto: https\n" in heard
+
+
+def test_the_proxy_protocol_of_a_load_balancer(stage: Stage, new_name: Callable[[], str]) -> None:
+    app = stage.start(new_name())
+    stage.settings = replace(stage.settings, trusted_proxies=("0.0.0.0/0",), proxy_protocol=True)
+    stage.edge.apply(Traffic((route("a.example", app),)))
+    request = "GET /headers HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 192.0.2.66\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", stage.settings.http_port), 20) as client:
+        client.sendall(f"PROXY TCP4 192.0.2.9 192.0.2.1 5000 80\r\n{request}".encode())
+        heard = b"".join(iter(lambda: client.recv(65536), b"")).decode().lower()
+    assert "x-forwarded-for: 192.0.2.9\n" in heard
+    assert "192.0.2.66" not in heard
