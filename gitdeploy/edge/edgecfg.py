@@ -94,8 +94,11 @@ def _text(lines: Iterable[str]) -> bytes:
 def _config(s: EdgeSettings, number: int, tls: bool, backends: Backends, digest: str) -> list[str]:
     lines = [*_global(digest), *_defaults(), *_frontend("http", f":{HTTP_PORT}", s)]
     if tls:
-        bind = f":{HTTPS_PORT} ssl crt-list {path_of(CRT_LIST)} alpn h2,http/1.1"
-        lines += _frontend("https", bind, s)
+        serve = f"ssl crt-list {path_of(CRT_LIST)} alpn"
+        lines += _frontend("https", f":{HTTPS_PORT} {serve} h2,http/1.1", s)
+        if s.http3:
+            offer = f'h3=\\":{s.https_port}\\"; ma=86400'
+            lines += [f"    bind quic4@:{HTTPS_PORT} {serve} h3", f'    http-response set-header Alt-Svc "{offer}"']
     lines += ["backend away", "    http-request return status 503 " + PAGE]
     if s.git:
         lines += [*_backend_head(GIT), f"    server git {s.git_address} init-addr last,libc,none"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import docker
 import pytest
@@ -17,6 +18,7 @@ from tests.support.cluster import SwarmNodes
 from tests.support.installed import Installed, install
 from tests.support.net import free_port, get, wait_until
 from tests.support.params import sample
+from tests.support.prober import Prober
 
 TABLE = """\
 strategy = "rolling"
@@ -227,3 +229,30 @@ def test_routers_of_machines_with_a_label(app: Clustered, lone_node: SwarmNodes)
         assert (app.get(), app.services()) == ("1.0.2", ["-r3"])
     finally:
         lone_node.label(lone_node.manager)
+
+
+def test_a_domain_stays_where_the_app_moves(app: Clustered) -> None:
+    """From the engine to the cluster and back, behind the edge: no request for the domain is lost."""
+    port = free_port()
+    node = app.url.removeprefix("http://").partition(":")[0]
+    image = re.search(r'router\.image = "(.*)"', app.base)
+    assert image
+    edge = f'[edge]\nimage = "{image[1]}"\nhttp_port = {port}\nhttps_port = {free_port()}'
+    app = replace(app, base="\n".join(line for line in app.base.splitlines() if not line.startswith("publish")))
+    domain = ('domains = ["app.example.test"]', 'tls = "off"', "port = 80", edge)
+    try:
+        app.configure("docker", *domain)
+        assert "1 is live at http://app.example.test" in app.push("1")
+        with Prober(f"http://{node}:{port}/", pause=0.01, timeout=20, host="app.example.test") as prober:
+            for version, target in (("2", "swarm"), ("3", "swarm"), ("4", "docker")):
+                app.configure(target, *domain)
+                pushed = app.push(version)
+                assert f"{version} is live" in pushed, pushed
+                assert "warning" not in pushed
+        assert prober.findings.errors == {}
+        assert list(prober.findings.bodies) == ["1", "2", "3", "4"]
+    finally:
+        for container in app.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"}):
+            container.remove(force=True)
+        for network in app.client.networks.list(filters={"label": "gitdeploy.role=edge"}):
+            network.remove()

@@ -112,3 +112,16 @@ def test_http_2(stage: Stage, new_name: Callable[[], str]) -> None:
         [*command, f"https://a.example:{stage.settings.https_port}/"], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout == f"{app.host} 2"
+
+
+def test_http_3_needs_an_image_that_has_it(stage: Stage, new_name: Callable[[], str]) -> None:
+    """Debian's HAProxy 2.6 has none; what serves goes on."""
+    app = stage.start(new_name())
+    traffic = Traffic((secure("a.example", app),), (made(), good := made("a.example")))
+    stage.edge.apply(traffic)
+    stage.settings = replace(stage.settings, http3=True)
+    try:
+        stage.edge.apply(traffic)
+    except StageFailed as error:
+        assert "quic" in "\n".join(error.tail).lower(), error.tail
+    assert served(stage, "a.example") == good.fingerprint
