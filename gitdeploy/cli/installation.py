@@ -20,13 +20,14 @@ from gitdeploy.config.appname import is_app_name
 from gitdeploy.config.load import load_config
 from gitdeploy.errors import ConfigError, UnfitError, UsageError
 from gitdeploy.intake.spool import Spool
+from gitdeploy.releases.release import address
 from gitdeploy.worker.site import Site
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from gitdeploy.cli.gitside import GitSide
-    from gitdeploy.config.model import App
+    from gitdeploy.config.model import App, Config
     from gitdeploy.gitserver.hookconf import Mode
     from gitdeploy.releases.records import Deployment
     from gitdeploy.releases.state import State
@@ -150,3 +151,11 @@ def enrolled_app(given: str, site: Site) -> App:
     if app is None:
         raise UsageError(f"config.toml has no app {given}", f"known apps: {', '.join(sorted(apps)) or 'none yet'}")
     return app
+
+
+def urls(live: App, config: Config | None) -> list[str]:
+    """Return where what is live answers by a name, as config.toml has it now; [] if it has no domains."""
+    from gitdeploy.config.fronted import fronted  # noqa: PLC0415 - for those that have domains
+
+    app = fronted(config, live) if config else live
+    return [address(app, "")] if app.domains else []

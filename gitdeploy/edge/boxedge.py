@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitdeploy.config import snapshot
+from gitdeploy.config.fronted import fronted
 from gitdeploy.config.model import App, Config
 from gitdeploy.edge.applied import Applied, digest_of_traffic, read_applied, write_applied
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.edgecontainer import NAME, find_edge
-from gitdeploy.edge.fronting import Upstreams, app_routes, fronted, git_route, secured, wanted_names
+from gitdeploy.edge.fronting import Upstreams, app_routes, git_route, secured, wanted_names
 from gitdeploy.edge.given import error_page, given_certificate, users
 from gitdeploy.edge.handshake import served_fingerprint
 from gitdeploy.edge.haproxyedge import HaproxyEdge

@@ -5,30 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from gitdeploy.config.edgekeys import EDGE_APP_KEYS
-from gitdeploy.config.layers import replaced
+from gitdeploy.config.fronted import fronted
 from gitdeploy.config.model import App, Config
-from gitdeploy.config.show import value_of
 from gitdeploy.edge.edgemaps import GIT
 from gitdeploy.edge.route import Route, Rules, Upstream, routes_of
 
 Upstreams = Callable[[App], Iterable[Upstream]]
 """Where one process of a release answers."""
-
-_KEYS = tuple(key.path for key in EDGE_APP_KEYS if key.path != "port")
-
-
-def fronted(config: Config, released: App) -> App:
-    """Return a release with the domains that it has now, and what belongs to them.
-
-    They are the server's to give, so config.toml counts and not what the release came with; but for what it lets the tree say.
-    """
-    server = config.apps.get(released.name)
-    if server is None:
-        return replace(released, domains=())
-    own, table = config.tables.get(released.name, {}), server.allow
-    values = {path: value_of(released if path in table and path not in own else server, path) for path in _KEYS}
-    return replaced(released, values)
 
 
 def app_routes(config: Config, live: App | None, coming: App | None, upstreams: Upstreams) -> tuple[Route, ...]:

@@ -84,6 +84,8 @@ def test_from_the_first_push_to_a_move_between_strategies(app: Deployable, https
     assert (status, text, headers["strict-transport-security"]) == (200, "dev-app 1", "max-age=86400")
     status, _, headers = https(https_port, WWW, authority.root, "/a?b")
     assert (status, headers["location"]) == (308, f"https://{NAME}/a?b")
+    assert f"{app.name}: https://{NAME}\n" in app.site.run("status").stdout
+    assert f"{app.name} is at https://{NAME}\n" in app.site.run("history", app.name).stdout
     shown = app.site.run("edge").stdout
     assert f"{NAME}" in shown
     assert app.container in shown
