@@ -20,7 +20,6 @@ from gitdeploy.config.appname import is_app_name
 from gitdeploy.config.load import load_config
 from gitdeploy.errors import ConfigError, UnfitError, UsageError
 from gitdeploy.intake.spool import Spool
-from gitdeploy.releases.release import address
 from gitdeploy.worker.site import Site
 
 if TYPE_CHECKING:
@@ -155,7 +154,8 @@ def enrolled_app(given: str, site: Site) -> App:
 
 def urls(live: App, config: Config | None) -> list[str]:
     """Return where what is live answers by a name, as config.toml has it now; [] if it has no domains."""
-    from gitdeploy.config.fronted import fronted  # noqa: PLC0415 - for those that have domains
+    from gitdeploy.config.fronted import fronted  # noqa: PLC0415 - where something is live
+    from gitdeploy.releases.release import address  # noqa: PLC0415
 
     app = fronted(config, live) if config else live
     return [address(app, "")] if app.domains else []
