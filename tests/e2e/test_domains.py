@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -9,12 +10,14 @@ import os
 import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
 
+from gitdeploy.edge import pem
 from tests.e2e.conftest import Deployable
 from tests.support.acme_authority import Authority, serve
 from tests.support.gogs import Remote
@@ -61,13 +64,14 @@ def table(app: Deployable, text: str) -> None:
     path.write_text("\n".join([*lines[:at], router, *text.splitlines(), *lines[at:], ""]))
 
 
-def https(port: int, name: str, root: Path | None, path: str = "/") -> tuple[int, str, dict[str, str]]:
+def https(port: int, name: str, root: Path | None, path: str = "/", *headers: str) -> tuple[int, str, dict[str, str]]:
     """Ask for a path of a name over TLS; root None takes any certificate."""
     context = ssl.create_default_context(cafile=str(root) if root else None)
     if root is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection(("127.0.0.1", port), 20) as raw, context.wrap_socket(raw, server_hostname=name) as tls:
-        tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        lines = (f"GET {path} HTTP/1.1", f"Host: {name}", "Connection: close", *headers, "", "")
+        tls.sendall("\r\n".join(lines).encode())
         answer = http.client.HTTPResponse(tls)  # type: ignore[arg-type]
         answer.begin()
         return answer.status, answer.read().decode().strip(), {key.lower(): value for key, value in answer.getheaders()}
@@ -186,3 +190,54 @@ def test_the_git_server_behind_the_edge(app: Deployable, https_port: int, http_s
         first = next(line for line in push.stdout if "==> Checkout" in line)
         assert push.poll() is None, first
         assert "1 is live" in push.stdout.read()
+
+
+API = """\
+FROM gitdeploy-test/busybox:1
+COPY VERSION /www/index.html
+COPY VERSION /www/api/index.html
+CMD ["httpd", "-f", "-p", "80", "-h", "/www"]
+"""
+
+
+def test_files_of_the_server_and_a_path_of_its_own(app: Deployable, https_port: int, tmp_path: Path) -> None:
+    """A certificate and users that config.toml names, and a process behind a path; what does not fit is refused early."""
+
+    def give(*names: str, key: bytes = b"") -> None:
+        made = pem.self_made(names, time.time())
+        (tmp_path / "shop.pem").write_bytes(made.chain)
+        (tmp_path / "shop.key").write_bytes(key or made.key)
+
+    for name, content in (("shop.key", b""), ("users", b"ann:s3cret pass\n# nobody\n")):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(content)
+    give("*.example.test")
+    table(
+        app,
+        f'domains = ["*.example.test"]\nport = 80\nproxy.basic_auth = "{tmp_path}/users"\nproxy.routes = {{ "/api" = "api" }}\n'
+        f'tls = {{ certificate = "{tmp_path}/shop.pem", key = "{tmp_path}/shop.key" }}\n'
+        'processes.api = { command = "httpd -f -p 9000 -h /www", port = 9000 }',
+    )
+    app.clone.release("1", {"Dockerfile": API})
+    pushed = app.clone.push(app.remote).text
+    assert "1 is live at https://*.example.test" in pushed, pushed
+    credentials = base64.b64encode(b"ann:s3cret pass").decode()
+    assert https(https_port, NAME, tmp_path / "shop.pem")[0] == 401
+    for path in ("/", "/api/"):
+        assert https(https_port, NAME, tmp_path / "shop.pem", path, f"Authorization: Basic {credentials}")[:2] == (200, "1")
+    assert "s3cret" not in pushed
+
+    for give_wrong, expected in (
+        (lambda: give("other.test"), "expected a certificate for *.example.test, found one for other.test"),
+        (lambda: give("*.example.test", key=pem.new_key()), "expected the certificate of the key in"),
+        (lambda: (tmp_path / "shop.pem").write_text("rubbish"), "expected a certificate in PEM"),
+        (lambda: (give("*.example.test"), (tmp_path / "users").write_text("ann\n")), "line 1: expected USER:PASSWORD"),
+    ):
+        give_wrong()
+        app.clone.release("2")
+        pushed = app.clone.push(app.remote).text
+        assert "FAILED at Build" in pushed, pushed
+        assert expected in pushed, pushed
+        assert "1 still serves" in pushed
+    context_free = https(https_port, NAME, None, "/", f"Authorization: Basic {credentials}")
+    assert context_free[:2] == (200, "1")
