@@ -29,7 +29,7 @@ from gitdeploy.targets.swarm.mending import hold_left, recover_services
 from gitdeploy.targets.swarm.readiness import PULL, TaskWaiter
 from gitdeploy.targets.swarm.services import LIVE, WANTED, look
 from gitdeploy.targets.swarm.shrinking import stand_aside
-from gitdeploy.targets.swarm.standing import membership_problem, require_quorum, require_services
+from gitdeploy.targets.swarm.standing import ELECTION, membership_problem, require_quorum, require_services
 from gitdeploy.targets.swarm.strength import strength_of
 from gitdeploy.targets.swarm.swap import leave_cluster, swap, take_process_away
 from gitdeploy.targets.target import Incoming, Outcome, Strength, Surroundings, whole_condition
@@ -50,6 +50,11 @@ class SwarmReleases:
 
     @property
     def _cluster(self) -> Cluster:
+        return self._engine.cluster(ELECTION)
+
+    @property
+    def _asked(self) -> Cluster:
+        """The cluster for who only looks, and is told at once what is wrong with it."""
         return self._engine.cluster()
 
     def require_fit(self, app: App, granted: App) -> None:
@@ -102,21 +107,21 @@ class SwarmReleases:
 
     def serving(self, app: App) -> int:
         try:
-            live = look(self._cluster, app).live
+            live = look(self._asked, app).live
         except NoManager:
             return 0
-        runs = live is not None and any(task.running for task in self._cluster.tasks([live.id]))
+        runs = live is not None and any(task.running for task in self._asked.tasks([live.id]))
         return label_number(live.labels, RELEASE) if live and runs else 0
 
     def processes(self, app: App) -> tuple[Strength, ...]:
         return self._strengths(processes(app))
 
     def _strengths(self, parts: Iterable[App]) -> tuple[Strength, ...]:
-        nodes = self._cluster.nodes()
-        return tuple(strength_of(self._engine, self._cluster, nodes, part) for part in parts)
+        nodes = self._asked.nodes()
+        return tuple(strength_of(self._engine, self._asked, nodes, part) for part in parts)
 
     def condition(self, app: App) -> str:
-        reason, _ = membership_problem(self._cluster.membership())
+        reason, _ = membership_problem(self._asked.membership())
         return reason or whole_condition(self._strengths(to_run(app)))
 
     def resize(self, incoming: Incoming) -> None:

@@ -17,7 +17,7 @@ from gitdeploy.errors import NoManager, StageFailed
 from gitdeploy.releases.release import APP, RELEASE, label_number
 from gitdeploy.targets.docker.dockertarget import DockerTarget
 from gitdeploy.targets.swarm.services import look
-from gitdeploy.targets.swarm.standing import require_quorum
+from gitdeploy.targets.swarm.standing import ELECTION, require_quorum
 
 if TYPE_CHECKING:
     from gitdeploy.targets.target import Releases
@@ -34,7 +34,7 @@ class SwarmTarget(DockerTarget):
 
     def recover(self, app: App, output: Output, release: int = 0) -> int:
         """See `Target`."""
-        require_quorum(self._engine.cluster())
+        require_quorum(self._engine.cluster(ELECTION))
         return super().recover(app, output, release)
 
     def run_inside(self, app: App, command: Sequence[str], how: Attended) -> AbstractContextManager[CommandSession]:

@@ -26,9 +26,9 @@ class Interposed:
         self.before: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: None
         self.after: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: None
 
-    def cluster(self) -> Any:
+    def cluster(self, patience: float = 0.0) -> Any:
         """The engine's cluster, watched in the same way."""
-        cluster = Interposed(self._engine.cluster())  # type: ignore[arg-type]
+        cluster = Interposed(self._engine.cluster(patience))  # type: ignore[arg-type]
         cluster.before, cluster.after = self.before, self.after
         return cluster
 
