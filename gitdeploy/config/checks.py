@@ -121,6 +121,8 @@ def _repetitions(app: App) -> Iterator[Problem]:
     for one, other in combinations(app.volumes if app.process == WEB else (), 2):
         if one.target == other.target:
             yield "volumes", f"two mounts at {quoted(one.target)}"
+    if both := sorted({volume.target for volume in app.volumes} & set(app.swarm.files)):
+        yield "swarm.files", f"{quoted(both[0])} is mounted there by volumes, too"
     if any(first >= second for first, second in pairwise(app.canary.weight)):
         yield "canary.weight", f"expected ascending steps, found {list(app.canary.weight)}"
 

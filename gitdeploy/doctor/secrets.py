@@ -17,12 +17,13 @@ def examine_secrets(apps: Iterable[App]) -> Iterator[Finding]:
     for app in apps:
         files = {f"build.secrets.{name}": path for name, path in app.build.secrets.items()}
         beside = {f"accessories.{name}.env_file": accessory.env_file for name, accessory in app.accessories.items()}
+        files |= {f"swarm.files.{inner}": path for inner, path in app.swarm.files.items()}
         for key, path in {"env_file": app.env_file, **beside, **files}.items():
             try:
                 if path and key.endswith("env_file") and key not in files:
                     parse_env_file(read_secret(path, key), path)
                 elif path:
-                    read_secret(path, key)
+                    read_secret(path, key, private=not key.startswith("swarm.files."))
             except GitdeployError as error:
                 yield from_error("secrets", error, app=app.name)
             else:

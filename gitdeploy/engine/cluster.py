@@ -74,7 +74,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class SecretFile:
-    """A secret, by id and by its name in the cluster, that a service's containers find as a file in /run/secrets."""
+    """A secret, by id and by its name in the cluster, that a service has as a file, in /run/secrets or at a path."""
 
     secret: str
     secret_name: str

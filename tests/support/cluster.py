@@ -207,12 +207,18 @@ class SwarmNodes:
 
     def lead_elsewhere(self) -> None:
         """Has a manager lead that is not the first node."""
+        wait_until(self._all_reached, 60, "all managers")
         while self.leader is self.manager:
             self.demote(self.manager)
             wait_until(lambda: not self._manages(self.manager), 60, "a worker")
             self.demote(self.manager, again=True)
             wait_until(lambda: self._manages(self.manager), 60, "a manager again")
             wait_until(self._whole, 60, "a whole cluster")
+
+    def _all_reached(self) -> bool:
+        with self.client() as client:
+            listed = [one.attrs.get("ManagerStatus", {}).get("Reachability") for one in client.nodes.list()]
+        return listed.count("reachable") == self._managers
 
     def _manages(self, node: ClusterNode) -> bool:
         with self.client(node) as client:

@@ -8,6 +8,7 @@ from functools import partial
 
 from gitdeploy.config.checks import processes
 from gitdeploy.config.model import App
+from gitdeploy.config.secretfile import cluster_files
 from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.cluster import Cluster
 from gitdeploy.engine.protocol import Engine
@@ -60,6 +61,7 @@ class SwarmReleases:
     def require_fit(self, app: App, granted: App) -> None:
         nodes = require_quorum(self._cluster)
         require_services(app, nodes, self._engine.info().api_version)
+        cluster_files(app)
         require_own(self._engine, app, granted, self._around.here)
 
     def bring_live(self, incoming: Incoming) -> Outcome:
