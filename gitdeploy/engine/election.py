@@ -21,6 +21,9 @@ LEADERLESS = (
 )
 """What engines say then, and when they have just begun, with HTTP 500 or 503; the last one after 20 s: a machine is gone."""
 
+ELECTION = 40.0
+"""Seconds for the managers to agree on a leader; where its machine is gone, the first answer takes 20 s."""
+
 PAUSE = 0.5
 """Seconds between two attempts."""
 

@@ -67,6 +67,7 @@ class TargetByApp:
         outage = self._around.clock() - began if serves else None
         with left_to_the_next(output):
             other.discard(there, output)
+            self.accessories.let_go(incoming.release.app)
         return replace(outcome, outage=outage, note=f"moved from {there.target}")
 
     def resize(self, incoming: Incoming) -> None:
@@ -85,7 +86,7 @@ class TargetByApp:
         return self._of(app).condition(app)
 
     def recover(self, app: App, output: Output, release: int = 0) -> int:
-        served = self._of(app).recover(app, output, release)
+        served = here = self._of(app).recover(app, output, release)
         for other, there in self._elsewhere(app):
             if not other.is_there(there):
                 continue
@@ -93,6 +94,8 @@ class TargetByApp:
                 other.discard(there, output)
             else:
                 served = other.bring_back(there, output)
+        if here:
+            self.accessories.let_go(app)
         return served
 
     def take_out(self, app: App) -> None:

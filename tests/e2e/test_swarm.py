@@ -175,6 +175,41 @@ def test_task_accessory_and_cancel(app: Clustered, lone_node: SwarmNodes) -> Non
     assert (app.get(), app.services()) == ("1", ["-r1"])
 
 
+def test_an_accessory_is_there_throughout_a_move(app: Clustered, lone_node: SwarmNodes) -> None:
+    """Old and new reach it, whatever becomes of the move; in the end it is on the network of one of them, and starts there."""
+    ask = ("wget", "-qO-", "http://db:5432/told")
+    db = (
+        f'tasks.migrate.command = "{" ".join(ask)}"',
+        f'[apps."{app.name}".accessories.db]',
+        f'image = "{lone_node.image("busybox")}"',
+        'run.command = ["sh", "-c", "mkdir /www; echo kept >/www/told; exec httpd -f -p 5432 -h /www"]',
+        'run.stop_signal = "SIGKILL"',
+        "health.port = 5432",
+    )
+
+    def reached() -> tuple[str, str]:
+        return str(app.client.containers.get(f"{app.container}-db").id), app.site.run("exec", app.name, *ask).stdout
+
+    app.configure("docker", *db)
+    text = app.push("1")
+    assert "1 is live" in text, text
+    first = reached()
+    assert first[1] == "kept\n"
+    for number, target in enumerate(("swarm", "docker")):
+        app.configure(target, *db)
+        text = app.push(f"1.{number}.1", BROKEN)
+        assert text.index("db: it joins") < text.index("FAILED at Deploy")
+        assert "still serves" in text
+        assert reached() == first
+        assert f"moved from {'docker' if target == 'swarm' else 'swarm'}" in app.push(f"1.{number}.2")
+        assert reached() == first
+        (network,) = app.client.containers.get(first[0]).attrs["NetworkSettings"]["Networks"]
+        assert network.endswith("-own") is (target == "swarm")
+        assert len({"gitdeploy-" + app.container, network, f"{network}-own"}.intersection(app.networks())) == 1
+        app.site.run("accessory", app.name, "db", "restart")
+        assert reached() == first
+
+
 def test_moves(app: Clustered) -> None:
     app.configure("docker")
     assert "1 is live at" in app.push("1")

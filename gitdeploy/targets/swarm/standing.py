@@ -9,14 +9,11 @@ from gitdeploy.config.checks import processes
 from gitdeploy.config.imagereference import parse
 from gitdeploy.config.model import App
 from gitdeploy.engine.cluster import Cluster, Membership, Node
-from gitdeploy.engine.election import leaderless
+from gitdeploy.engine.election import ELECTION, leaderless
 from gitdeploy.engine.serviceoptions import unsupported, unsupported_attachments
 from gitdeploy.errors import StageFailed
 from gitdeploy.targets.router.container import has_router
 from gitdeploy.targets.swarm.entryservice import entry_nodes
-
-ELECTION = 40.0
-"""Seconds for the managers to agree on a leader; where its machine is gone, the first answer takes 20 s."""
 
 LOOK = 0.5
 """Seconds between two looks at whether they have."""

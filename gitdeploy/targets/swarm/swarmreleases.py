@@ -11,6 +11,7 @@ from gitdeploy.config.model import App
 from gitdeploy.config.secretfile import cluster_files
 from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.cluster import Cluster
+from gitdeploy.engine.election import ELECTION
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import LASTING, NEVER, Image, Output
 from gitdeploy.errors import NoManager
@@ -30,7 +31,7 @@ from gitdeploy.targets.swarm.mending import hold_left, recover_services
 from gitdeploy.targets.swarm.readiness import PULL, TaskWaiter
 from gitdeploy.targets.swarm.services import LIVE, WANTED, look
 from gitdeploy.targets.swarm.shrinking import stand_aside
-from gitdeploy.targets.swarm.standing import ELECTION, membership_problem, require_quorum, require_services
+from gitdeploy.targets.swarm.standing import membership_problem, require_quorum, require_services
 from gitdeploy.targets.swarm.strength import strength_of
 from gitdeploy.targets.swarm.swap import leave_cluster, swap, take_process_away
 from gitdeploy.targets.target import Incoming, Outcome, Strength, Surroundings, whole_condition
