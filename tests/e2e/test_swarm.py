@@ -78,7 +78,7 @@ class Clustered:
 
     def containers(self) -> list[str]:
         """Of the app, but for those of services; without what all their names begin with."""
-        found = self.client.containers.list(all=True, filters={"label": f"gitdeploy.app={self.name}"})
+        found = self.client.containers.list(all=True, filters={"label": f"gitdeploy.app={self.name}"}, ignore_removed=True)
         names = [str(c.name) for c in found if "com.docker.swarm.service.id" not in c.labels]
         return sorted(name.removeprefix(self.container) for name in names)
 
@@ -109,7 +109,7 @@ def app(
         mine = {"label": f"gitdeploy.app={name}"}
         for service in client.services.list(filters=mine):
             service.remove()
-        for container in client.containers.list(all=True, filters=mine):
+        for container in client.containers.list(all=True, filters=mine, ignore_removed=True):
             container.remove(force=True, v=True)
 
 
@@ -287,7 +287,7 @@ def test_a_domain_stays_where_the_app_moves(app: Clustered) -> None:
         assert prober.findings.errors == {}
         assert list(prober.findings.bodies) == ["1", "2", "3", "4"]
     finally:
-        for container in app.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"}):
+        for container in app.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"}, ignore_removed=True):
             container.remove(force=True)
         for network in app.client.networks.list(filters={"label": "gitdeploy.role=edge"}):
             network.remove()
