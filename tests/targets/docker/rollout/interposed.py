@@ -10,7 +10,16 @@ from gitdeploy.engine.protocol import Engine
 EFFECTS = {
     *("create", "start", "stop", "remove", "rename", "signal", "put_files", "set_restart"),
     *("ensure_network", "remove_network", "connect", "disconnect"),
-    *("create_service", "resize_service", "label_service", "remove_service", "create_secret", "remove_secret"),
+    *(
+        "create_service",
+        "resize_service",
+        "label_service",
+        "replace_service",
+        "restore_service",
+        "remove_service",
+        "create_secret",
+        "remove_secret",
+    ),
 }
 
 
