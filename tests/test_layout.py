@@ -248,7 +248,7 @@ def test_decisions_have_no_effects() -> None:
 
 def test_only_the_command_line_is_wired_to_the_engine() -> None:
     """Everything else knows the engine by modules that import no SDK, `engine.protocol` and `engine.types` above all."""
-    texts = ("dockerfile", "directives", "groups", "growth", "imagefaults", "proxies")
+    texts = ("election", "dockerfile", "directives", "groups", "growth", "imagefaults", "proxies")
     names = ("protocol", "types", "scope", "lines", "cutting", "madewith", "ports", "cluster", "serviceoptions", *texts)
     pure = tuple(f"gitdeploy.engine.{name}" for name in names)
     users = [edge for edge in edges() if within(edge[1], "gitdeploy.engine") and not within(edge[0], "gitdeploy.engine")]

@@ -6,11 +6,11 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 
-from gitdeploy.cli.installation import app_name, make_site
+from gitdeploy.cli.installation import app_name, make_site, urls
 from gitdeploy.cli.tables import moment, span, table
 from gitdeploy.config import snapshot
 from gitdeploy.engine.types import Image
-from gitdeploy.errors import GitdeployError
+from gitdeploy.errors import ConfigError, GitdeployError
 from gitdeploy.releases.records import Deployment, ScheduledRun, as_json
 from gitdeploy.releases.release import APP
 from gitdeploy.releases.retention import whereabouts
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if arguments.json:
             print(json.dumps([{**as_json(d, state.stages(d.id)), "kept": kept[d.id]} for d in deployments], indent=2))
             return 0
+    for url in _urls(site, deployments):
+        print(f"{name} is at {url}")
     header = ["ID", "STARTED", "VERSION", "COMMIT", "BY", "STATUS", "TOOK", "WHAT"]
     print(table(header, [_row(d, kept[d.id]) for d in deployments]) if deployments else "no deployments yet")
     if runs:
@@ -68,6 +70,16 @@ def _show_runs(runs: Sequence[ScheduledRun], *, json_wanted: bool = False) -> No
         for run in runs
     ]
     print(table(["RUN", "DUE", "VERSION", "SCHEDULE", "STATUS", "TOOK", "WHAT"], rows) if runs else "no runs of schedules yet")
+
+
+def _urls(site: Site, deployments: Sequence[Deployment]) -> list[str]:
+    """Return where the app answers by a name, [] where it has none or config.toml cannot be read."""
+    live = next((d for d in deployments if d.status == "succeeded"), None)
+    app = snapshot.load(live.config) if live else None
+    try:
+        return urls(app, site.load_config(app.name)) if app else []
+    except ConfigError:
+        return []
 
 
 def _images(site: Site, app: str, deployments: Sequence[Deployment]) -> list[Image] | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from gitdeploy.cli.gitside import GitSide
-    from gitdeploy.config.model import App
+    from gitdeploy.config.model import App, Config
     from gitdeploy.gitserver.hookconf import Mode
     from gitdeploy.releases.records import Deployment
     from gitdeploy.releases.state import State
@@ -150,3 +150,12 @@ def enrolled_app(given: str, site: Site) -> App:
     if app is None:
         raise UsageError(f"config.toml has no app {given}", f"known apps: {', '.join(sorted(apps)) or 'none yet'}")
     return app
+
+
+def urls(live: App, config: Config | None) -> list[str]:
+    """Return where what is live answers by a name, as config.toml has it now; [] if it has no domains."""
+    from gitdeploy.config.fronted import fronted  # noqa: PLC0415 - where something is live
+    from gitdeploy.releases.release import address  # noqa: PLC0415
+
+    app = fronted(config, live) if config else live
+    return [address(app, "")] if app.domains else []

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gitdeploy.cli.installation import app_name, known_apps, make_site
+from gitdeploy.cli.installation import app_name, known_apps, make_site, urls
 from gitdeploy.cli.tables import ago, table
 from gitdeploy.config import snapshot
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError
@@ -59,6 +59,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for fact in facts:
         for name, how in fact["accessories"].items():
             print(f"{fact['app']}: accessory {name} {how or 'runs'}")
+    for fact in facts:
+        for url in fact["urls"]:
+            print(f"{fact['app']}: {url}")
     for wrong in (f for f in facts if f["condition"]):
         print(f"{wrong['app']}: {wrong['condition']}")
     return 0
@@ -104,9 +107,10 @@ def _add_conditions(facts: list[dict[str, Any]], site: Site, state: State, confi
         live = state.live(fact["app"])
         app = snapshot.load(live.config) if live else None
         fact["runs"], fact["condition"], fact["processes"] = None, "", {}
-        fact["accessories"] = {}
+        fact["accessories"], fact["urls"] = {}, []
         if app is None:
             continue
+        fact["urls"] = urls(app, config)
         try:
             if silent:  # an engine that does not answer is asked once
                 raise UnfitError(silent)

@@ -83,6 +83,8 @@ def _names(app: App) -> Iterator[Problem]:
             kind.parse(value)
         except BadValue as bad:
             yield key, f"expected {bad.expected}, but the app's name gives {quoted(value)}: set {key} for this app"
+    if re.fullmatch(r"gitdeploy\.edge(\..*)?", app.container):
+        yield "container", f"{quoted(app.container)} is what the edge's own container is called: choose another"
     if is_in(app.image, OWN):
         yield "image", f"{OWN} is where gitdeploy keeps names of its own, found {quoted(app.image)}: choose another registry"
 
@@ -119,6 +121,8 @@ def _repetitions(app: App) -> Iterator[Problem]:
     for one, other in combinations(app.volumes if app.process == WEB else (), 2):
         if one.target == other.target:
             yield "volumes", f"two mounts at {quoted(one.target)}"
+    if both := sorted({volume.target for volume in app.volumes} & set(app.swarm.files)):
+        yield "swarm.files", f"{quoted(both[0])} is mounted there by volumes, too"
     if any(first >= second for first, second in pairwise(app.canary.weight)):
         yield "canary.weight", f"expected ascending steps, found {list(app.canary.weight)}"
 

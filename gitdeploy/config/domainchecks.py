@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from gitdeploy.config.attachments import Publish
 from gitdeploy.config.edgesections import EdgeSettings
@@ -75,11 +76,9 @@ def taken_from_others(edge: EdgeSettings, app: App, others: Sequence[App]) -> It
 
 def edge_ports(edge: EdgeSettings) -> tuple[Publish, ...]:
     """Return the ports of this machine that the edge holds."""
-    return tuple(
-        Publish(address, port, inside)
-        for address in edge.listen or ("",)
-        for port, inside in ((edge.http_port, 8080), (edge.https_port, 8443))
-    )
+    tcp = ((edge.http_port, 8080), (edge.https_port, 8443))
+    ports = [Publish(address, port, inside) for address in edge.listen or ("",) for port, inside in tcp]
+    return (*ports, *(replace(port, protocol="udp") for port in ports if edge.http3 and port.host_port == edge.https_port))
 
 
 def edge_problems(edge: EdgeSettings, apps: Sequence[App]) -> Iterator[Problem]:

@@ -87,6 +87,7 @@ EDGE_KEYS: Mapping[str, Key] = MappingProxyType(
             Key("listen", many(ADDRESS), "addresses of this machine; none: all", example=["203.0.113.7"]),
             Key("http_port", whole(1, 65535), "port for HTTP"),
             Key("https_port", whole(1, 65535), "port for HTTPS"),
+            Key("http3", FLAG, "HTTP/3, too: the image needs HAProxy with QUIC"),
             Key("trusted_proxies", many(NETWORK), "whose X-Forwarded-… headers are believed", example=["10.0.0.0/8"]),
             Key("proxy_protocol", FLAG, "those send the PROXY protocol"),
             Key("error_page", f.PATH, "HTML shown while an app does not serve", example="/etc/gitdeploy/away.html"),

@@ -64,6 +64,7 @@ class EdgeSettings:
         listen: addresses of this machine, () for all.
         http_port: port for HTTP.
         https_port: port for HTTPS.
+        http3: whether HTTP/3 is spoken, too, which the image has to know.
         trusted_proxies: networks whose X-Forwarded-… headers are believed.
         proxy_protocol: whether those send the PROXY protocol instead.
         error_page: HTML file that is shown while an app does not serve; None for a line of text.
@@ -78,6 +79,7 @@ class EdgeSettings:
     listen: tuple[str, ...] = ()
     http_port: int = 80
     https_port: int = 443
+    http3: bool = False
     trusted_proxies: tuple[str, ...] = ()
     proxy_protocol: bool = False
     error_page: Path | None = None

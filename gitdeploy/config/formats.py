@@ -141,6 +141,9 @@ def _parse_path(value: object) -> Path:
 
 
 PATH = Kind("an absolute path", _parse_path, str)
+INNER_PATH = matching(
+    r"(?!/run/secrets/)(?!.*/\.{0,2}(?:/|\Z))/[^\x00-\x20\x7f-\xa0]{1,1000}", "the absolute path of a file in the container"
+)
 
 
 def _parse_repository(value: object) -> Path | str:

@@ -187,6 +187,12 @@ _APP = (
         "names of env_file that become files in /run/secrets, not variables",
         example=["DB_PASSWORD"],
     ),
+    Key(
+        "swarm.files",
+        named(f.INNER_PATH, f.PATH),
+        "path in the containers = file of the server",
+        example={"/etc/shop.conf": "/srv/shop.conf"},
+    ),
     Key("retain.releases", whole(1, 1000), "releases kept for a rollback, the running one included", "allow"),
     Key("retain.build_cache", size(0, 10**15), "build cache kept at a prune, 0 to leave the cache alone"),
 )

@@ -15,12 +15,13 @@ MAX_SIZE = 500_000
 """Bytes: BuildKit's own limit for a secret (moby/buildkit, secrets.MaxSecretSize)."""
 
 
-def read_secret(path: Path, key: str) -> bytes:
+def read_secret(path: Path, key: str, *, private: bool = True) -> bytes:
     """Return the contents of a secret file.
 
     Args:
         path: of the file.
         key: the config key that names it, for messages.
+        private: whether nobody else may read it.
 
     Raises:
         StageFailed: it is missing, no regular file, too large, of another user, readable by others, or in a place where
@@ -37,7 +38,7 @@ def read_secret(path: Path, key: str) -> bytes:
         os.close(fd)
         raise StageFailed(f"{key}: {path} is not a regular file", "name a file in config.toml")
     with os.fdopen(fd, "rb") as file:
-        _require_private(path, key, facts)
+        _require_own(path, key, facts, private=private)
         return file.read(MAX_SIZE)
 
 
@@ -97,16 +98,28 @@ def _who_else_writes(facts: os.stat_result, trusted: Collection[int]) -> str:
     return f"group {facts.st_gid}" if facts.st_mode & stat.S_IWGRP and facts.st_gid != os.getegid() else ""
 
 
-def _require_private(path: Path, key: str, facts: os.stat_result) -> None:
-    """Raise StageFailed unless only gitdeploy's own user and root can have written and can read the file."""
+def _require_own(path: Path, key: str, facts: os.stat_result, *, private: bool) -> None:
+    """Raise StageFailed unless only gitdeploy's own user and root can have written and, if it is private, can read the file."""
     if facts.st_uid not in (0, os.geteuid()):
         reason = f"{key}: {path} belongs to user {facts.st_uid}, expected user {os.geteuid()} or root"
         raise StageFailed(reason, f"run: chown {os.geteuid()} {path}")
-    if facts.st_mode & 0o077:
+    if facts.st_mode & (0o077 if private else 0o022):
         found = stat.filemode(facts.st_mode)
-        raise StageFailed(f"{key}: {path} holds secrets and others can read it ({found})", f"run: chmod 600 {path}")
+        what, mode = ("holds secrets and others can read it", "600") if private else ("can be written by others", "644")
+        raise StageFailed(f"{key}: {path} {what} ({found})", f"run: chmod {mode} {path}")
     if facts.st_size > MAX_SIZE:
-        raise StageFailed(f"{key}: {path} has {facts.st_size} bytes, more than the {MAX_SIZE} a secret may have")
+        raise StageFailed(f"{key}: {path} has {facts.st_size} bytes, more than the {MAX_SIZE} it may have")
+
+
+def cluster_files(app: App) -> dict[str, bytes]:
+    """Return the contents of `swarm.files` by their path in the containers. Raises StageFailed for one that cannot be read."""
+    found = {}
+    for inner, path in app.swarm.files.items():
+        key = f'apps."{app.name}".swarm.files."{inner}"'
+        found[inner] = read_secret(path, key, private=False)
+        if not found[inner]:
+            raise StageFailed(f"{key}: {path} is empty, and a cluster keeps no empty files")
+    return found
 
 
 def values_in_files(app: App) -> list[str]:

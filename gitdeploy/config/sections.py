@@ -170,11 +170,13 @@ class Swarm:
         constraints: each "node.labels.zone==a"; all must hold for a machine that runs it.
         spread: node labels over whose values tasks are spread evenly.
         secret_files: names of `env_file` that its containers find as files in /run/secrets, and not as variables.
+        files: path in its containers → file on the server.
     """
 
     constraints: tuple[str, ...] = ()
     spread: tuple[str, ...] = ()
     secret_files: tuple[str, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

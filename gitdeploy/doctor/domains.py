@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from gitdeploy.config.domainchecks import edge_ports
 from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.config.fronted import fronted
 from gitdeploy.config.model import App
 from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.doctor.reachable import Resolve, listener, own_addresses, resolve, resolve_all
@@ -18,7 +19,7 @@ from gitdeploy.edge.certificate import DAY, Certificate, day
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.edgecontainer import NAME, find_edge
 from gitdeploy.edge.extra import HINT, lacking
-from gitdeploy.edge.fronting import fronted, secured
+from gitdeploy.edge.fronting import secured
 from gitdeploy.edge.given import given_certificate
 from gitdeploy.edge.renewal import Setback
 from gitdeploy.engine.ports import port_holder

@@ -50,6 +50,8 @@ def _reads(app: App, now: float) -> Iterator[Callable[[], object]]:
             yield partial(_read_env_file, path, key)
     for name, path in app.build.secrets.items():
         yield partial(read_secret, path, f"build.secrets.{name}")
+    for inner, path in app.swarm.files.items():
+        yield partial(read_secret, path, f"swarm.files.{inner}", private=False)
     if app.domains and app.tls.certificate:
         yield partial(given_certificate, app, now)
     if app.domains and app.proxy.basic_auth:

@@ -24,7 +24,7 @@ _MAINTENANCE = 0x01 | 0x02
 def assigned(now: Backends, routes: Iterable[Route]) -> dict[int, Servers]:
     """Return what is to be in each backend: what is there already stays where it is, what is new takes a free one.
 
-    Upstreams of one route are in one backend; so are those of two routes that share one. The Git server has its own.
+    Upstreams of one route are in one backend; so are those of two routes that share one.
     """
     wanted: dict[int, Servers] = {}
     for group in _groups(routes):
@@ -37,7 +37,7 @@ def assigned(now: Backends, routes: Iterable[Route]) -> dict[int, Servers]:
 def _groups(routes: Iterable[Route]) -> list[set[tuple[str, int]]]:
     groups: list[set[tuple[str, int]]] = []
     for route in routes:
-        group = {upstream.server for upstream in route.upstreams if upstream.network}
+        group = {upstream.server for upstream in route.upstreams}
         for other in [other for other in groups if other & group]:
             groups.remove(other)
             group |= other
@@ -82,6 +82,11 @@ def found_in(answer: str) -> dict[int, Servers]:
             place = int(row["srv_name"].removeprefix("s"))
             found.setdefault(int(row["be_name"][1:]), {})[place] = _server(row)
     return dict(found)
+
+
+def rooms_in(answer: str) -> int:
+    """Return how many backends there are, from the answer to `show servers state`."""
+    return max((int(row["be_name"][1:]) for row in _rows(answer) if row["be_name"][1:].isdigit()), default=0)
 
 
 def up_in(answer: str) -> dict[tuple[str, int], str]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitdeploy.config import snapshot
+from gitdeploy.config.fronted import fronted
 from gitdeploy.config.model import App, Config
 from gitdeploy.edge.applied import Applied, digest_of_traffic, read_applied, write_applied
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.edgecontainer import NAME, find_edge
 from gitdeploy.edge.extra import require_extra
-from gitdeploy.edge.fronting import Upstreams, app_routes, fronted, git_route, secured, wanted_names
+from gitdeploy.edge.fronting import Upstreams, app_routes, git_route, secured, wanted_names
 from gitdeploy.edge.given import given_certificate, users
 from gitdeploy.edge.handshake import served_fingerprint
 from gitdeploy.edge.haproxyedge import HaproxyEdge
@@ -79,16 +80,24 @@ class BoxEdge:
 
     def concerns(self, app: App) -> bool:
         """See `Edge`."""
-        live, applied = {**self.live(), app.name: app}, read_applied(self.home).digest
-        return bool(self.routes(live) or applied) and self._digest(live) != applied
+        live, applied = {**self.live(), app.name: app}, read_applied(self.home)
+        if not self.routes(live) and not applied.digest:
+            return False
+        return applied.digest != self._digest(live) or applied.look_at == 0.0
 
-    def admit(self, app: App, output: Output) -> None:
+    def admit(self, app: App, output: Output) -> bool:
         """See `Edge`."""
         live = self.live()
         serves = app_routes(self.config, live.get(app.name), None, self.upstreams)
-        if any(route.upstreams for route in serves):
-            self.make_ready(self.engine(), app)
-            self._apply(live, output, coming=app)
+        if not any(route.upstreams for route in serves):
+            return False
+        self.make_ready(self.engine(), app)
+        self._apply(live, output, coming=app)
+        return True
+
+    def turn(self, app: App, output: Output) -> None:
+        """See `Edge`."""
+        self._apply({**self.live(), app.name: app}, output)
 
     def settle(self, app: App, output: Output, cancel: Cancel) -> None:
         """See `Edge`."""

@@ -204,7 +204,8 @@ def _setback_of(name: str) -> str:
 
 def _file_name(name: str) -> str:
     """Return a file's name that stands for any text: no separator, no dot in front, never too long, none like another's."""
-    quoted = quote(name, safe="*")
+    raw = name.encode(errors="surrogatepass")
+    quoted = quote(raw, safe="")
     if len(quoted) > _LONGEST:
-        quoted = quoted[: _LONGEST - 65] + "~" + hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+        quoted = quoted[: _LONGEST - 65] + "~" + hashlib.sha256(raw).hexdigest()
     return quoted if not quoted.startswith(".") else f"%2E{quoted[1:]}"

@@ -18,8 +18,15 @@ class Edge(Protocol):
     def concerns(self, app: App) -> bool:
         """Return whether anything is to be done for this release once it serves."""
 
-    def admit(self, app: App, output: Output) -> None:
-        """Lead the app's domains to this release, too, once it answers; what serves now goes on. Raises StageFailed."""
+    def admit(self, app: App, output: Output) -> bool:
+        """Lead the app's domains to this release, too, once it answers; what serves now goes on. Raises StageFailed.
+
+        Returns:
+            whether anything serves for them now; if not, nothing is done.
+        """
+
+    def turn(self, app: App, output: Output) -> None:
+        """Lead them to this release alone: what serves until now is about to go. Raises StageFailed."""
 
     def settle(self, app: App, output: Output, cancel: Cancel) -> None:
         """Lead them to this release alone, which serves now, and order the certificates that are missing.

@@ -16,18 +16,23 @@ from types import MappingProxyType
 
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.edge.edgemaps import (
-    FIELDS,
+    AWAY,
+    CRT_LIST,
+    FILE,
     GIT,
-    PREFIX,
+    ROUTES,
+    SETTINGS,
+    USERS,
     Backends,
     Servers,
     certificate_file,
     certificate_line,
     path_of,
-    route_lines,
-    setting_lines,
-    user_lines,
+    route_map,
+    setting_map,
+    user_map,
 )
+from gitdeploy.edge.edgerules import PAGE, SOME, field, given, rules
 from gitdeploy.edge.route import Traffic
 
 ADMIN_PORT = 7999
@@ -36,7 +41,6 @@ ADMIN_PORT = 7999
 HTTP_PORT, HTTPS_PORT = 8080, 8443
 """In the container: no privilege is needed for them."""
 
-FILE, ROUTES, USERS, SETTINGS, CRT_LIST, AWAY = (f"{PREFIX}{end}" for end in ("cfg", "routes", "users", "set", "crt", "away"))
 
 STEP = 16
 """Backends are there in steps of so many: beyond them HAProxy has to read its file again."""
@@ -47,7 +51,6 @@ PLACES = 2
 AWAY_TEXT = (
     b"<!doctype html><title>503</title><h1>This site is not available right now</h1><p>Please try again in a moment.</p>\n"
 )
-CHALLENGE = r"^/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,200}$"
 EMPTY: Backends = MappingProxyType({})
 
 
@@ -61,9 +64,9 @@ def files(s: EdgeSettings, t: Traffic, backends: Backends, rooms: int, away: byt
     """
     return {
         FILE: _text(_config(s, rooms, bool(t.certificates), backends, shape(s, t, rooms, away))),
-        ROUTES: _text(route_lines(t.routes, backends)),
-        USERS: _text(user_lines(t)),
-        SETTINGS: _text(setting_lines(t)),
+        ROUTES: _map(route_map(t.routes, backends)),
+        USERS: _map(user_map(t)),
+        SETTINGS: _map(setting_map(t)),
         CRT_LIST: _text(certificate_line(certificate) for certificate in t.certificates),
         AWAY: away or AWAY_TEXT,
         **{certificate_file(certificate): certificate.pem for certificate in t.certificates},
@@ -80,6 +83,10 @@ def shape(s: EdgeSettings, t: Traffic, rooms: int, away: bytes) -> str:
     return hashlib.sha256(_text(_config(s, rooms, bool(t.certificates), EMPTY, "")) + away).hexdigest()[:12]
 
 
+def _map(entries: Mapping[str, str]) -> bytes:
+    return _text(f"{key} {value}" for key, value in sorted(entries.items()))
+
+
 def _text(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -87,17 +94,17 @@ def _text(lines: Iterable[str]) -> bytes:
 def _config(s: EdgeSettings, number: int, tls: bool, backends: Backends, digest: str) -> list[str]:
     lines = [*_global(digest), *_defaults(), *_frontend("http", f":{HTTP_PORT}", s)]
     if tls:
-        bind = f":{HTTPS_PORT} ssl crt-list {path_of(CRT_LIST)} alpn h2,http/1.1"
-        lines += _frontend("https", bind, s)
-    lines += ["backend away", "    http-request return status 503 " + _PAGE]
+        serve = f"ssl crt-list {path_of(CRT_LIST)} alpn"
+        lines += _frontend("https", f":{HTTPS_PORT} {serve} h2,http/1.1", s)
+        if s.http3:
+            offer = f'h3=\\":{s.https_port}\\"; ma=86400'
+            lines += [f"    bind quic4@:{HTTPS_PORT} {serve} h3", f'    http-response set-header Alt-Svc "{offer}"']
+    lines += ["backend away", "    http-request return status 503 " + PAGE]
     if s.git:
-        lines += [*_backend(GIT), f"    server {GIT} {s.git_address}"]
+        lines += [*_backend_head(GIT), f"    server git {s.git_address} init-addr last,libc,none"]
     for backend in range(1, number + 1):
-        lines += [*_backend(f"r{backend}"), *_servers(backends.get(backend, {}))]
+        lines += _backend(backend, backends.get(backend, {}))
     return lines
-
-
-_PAGE = f'content-type "text/html; charset=utf-8" file {path_of(AWAY)} hdr Retry-After 10'
 
 
 def _global(digest: str) -> list[str]:
@@ -126,7 +133,7 @@ def _defaults() -> list[str]:
     return [
         "defaults",
         "    mode http",
-        "    timeout connect 5s",
+        "    timeout connect 2s",  # a container that is gone answers nothing, and its address refuses nothing
         "    timeout client 1h",
         "    timeout server 1h",
         "    timeout tunnel 1d",
@@ -151,69 +158,13 @@ def _defaults() -> list[str]:
 def _frontend(name: str, bind: str, s: EdgeSettings) -> list[str]:
     trusted = f"{{ src {' '.join(s.trusted_proxies)} }}" if s.trusted_proxies else ""
     expect = [f"    tcp-request connection expect-proxy layer4 if {trusted}"] if s.proxy_protocol else []
+    told = "" if s.proxy_protocol else trusted
     return [
         f"frontend {name}",
         f"    bind {bind}",
         *expect,
-        *(f"    {line}" for line in (*_client("" if s.proxy_protocol else trusted), *_route(), *_answer())),
-        "    use_backend %[var(txn.backend)]",
-    ]
-
-
-def _client(trusted: str) -> list[str]:
-    """Return what tells the app of the client; what a client says of itself is believed of trusted proxies alone."""
-    unless = f" unless {trusted}" if trusted else ""
-    headers = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "Forwarded")
-    return [
-        *(f"http-request del-header {header}{unless}" for header in headers),
-        "http-request add-header X-Forwarded-For %[src]",
-        "http-request set-header X-Forwarded-Proto https if { ssl_fc } !{ req.hdr(X-Forwarded-Proto) -m found }",
-        "http-request set-header X-Forwarded-Proto http if !{ req.hdr(X-Forwarded-Proto) -m found }",
-        "http-request set-header X-Forwarded-Host %[req.hdr(host)] if !{ req.hdr(X-Forwarded-Host) -m found }",
-    ]
-
-
-def _route() -> list[str]:
-    """Return the look into the map: the name itself, then the wildcard that it falls under."""
-    look = f"concat(,txn.path,/),map_beg({path_of(ROUTES)})"
-    missing = "unless { var(txn.route) -m found }"
-    nobody = 'http-request return status 404 content-type text/plain string "No app has this address.\\n"'
-    return [
-        "http-request set-var(txn.path) path",
-        "http-request set-var(txn.host) req.hdr(host),field(1,:),lower,rtrim(.)",
-        f"{nobody} unless {{ req.hdr(host) -m reg -i ^[a-z0-9.-]+(:[0-9]{{1,5}})?$ }}",  # apps believe it
-        f"http-request set-var(txn.route) var(txn.host),{look}",
-        f"http-request set-var(txn.route) var(txn.host),regsub(^[^.]*,*),{look} {missing}",
-        f"{nobody} {missing}",
-        *(f"http-request set-var(txn.{name}) var(txn.route),field({n},|)" for n, name in enumerate(FIELDS, 1)),
-    ]
-
-
-def _answer() -> list[str]:
-    """Return what the edge answers itself."""
-
-    def given(name: str) -> str:
-        return f"{{ var(txn.{name}) -m len gt 0 }}"
-
-    thumbprint = f"str(thumbprint),map({path_of(SETTINGS)})"
-    over = "{ req.hdr_val(content-length),sub(txn.max) gt 0 }"
-    realm = f"{{ var(txn.realm),concat(:,txn.digest),map({path_of(USERS)}) -m found }}"
-    return [
-        f'http-request return status 200 content-type text/plain lf-string "%[path,field(4,/)].%[{thumbprint}]" '
-        f"if {{ path_reg {CHALLENGE} }} {given('acme')} {{ {thumbprint} -m found }}",
-        f"http-request redirect scheme https code 308 if {given('secure')} !{given('canonical')} "
-        "!{ req.hdr(X-Forwarded-Proto) https }",
-        f"http-request redirect location https://%[var(txn.canonical)]%[capture.req.uri,regsub(^https?://[^/]*,)] code 308 "
-        f"if {given('canonical')} {given('secure')}",
-        f"http-request redirect location http://%[var(txn.canonical)]%[capture.req.uri,regsub(^https?://[^/]*,)] code 308 "
-        f"if {given('canonical')}",
-        f"http-request set-var(txn.digest) req.hdr(authorization),sha2(256),hex,lower if {given('realm')}",
-        'http-request return status 401 content-type text/plain string "Please sign in.\\n" '
-        f'hdr WWW-Authenticate "Basic realm=\\"restricted\\"" if {given("realm")} !{realm}',
-        f"http-request del-header Authorization if {given('realm')}",
-        f"http-request return status 503 {_PAGE} if {given('maintenance')}",
-        f'http-request return status 413 content-type text/plain string "This is too large.\\n" if {given("max")} {over}',
-        f"http-response set-header Strict-Transport-Security %[var(txn.hsts)] if {given('hsts')} {{ ssl_fc }}",
+        *(f"    {rule}" for rule in rules(name, told)),
+        "    use_backend %[var(txn.route),field(1,|)]",
     ]
 
 
@@ -230,18 +181,18 @@ def addressed(file: bytes, addresses: Mapping[tuple[str, int], str]) -> bytes:
     return re.sub(rb"^    server s\d+ ([^:\s]+):(\d+)$", tell, file, flags=re.MULTILINE)
 
 
-def _backend(name: str) -> list[str]:
+def _backend_head(name: str) -> list[str]:
     return [
         f"backend {name}",
-        "    http-request set-timeout server var(txn.timeout)",
+        f"    http-request set-timeout server {field('timeout')} if {SOME} {given('timeout')}",
         "    http-request disable-l7-retry unless { method GET HEAD OPTIONS }",  # a repeated POST could do its work twice
         "    option tcp-check",
         "    tcp-check connect linger",
     ]
 
 
-def _servers(servers: Servers) -> list[str]:
-    lines = []
+def _backend(number: int, servers: Servers) -> list[str]:
+    lines = _backend_head(f"r{number}")
     for place in range(1, PLACES + 1):
         name, port = servers.get(place, ("", 0))
         lines.append(f"    server s{place} {name}:{port}" if name else f"    server s{place} 127.0.0.1:1 disabled")

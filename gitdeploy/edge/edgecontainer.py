@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from gitdeploy.config.domainchecks import edge_ports
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.config.runoptions import Run
 from gitdeploy.edge.backends import UNUSED
-from gitdeploy.edge.edgecfg import FILE
-from gitdeploy.edge.edgemaps import DIRECTORY
+from gitdeploy.edge.edgemaps import DIRECTORY, FILE
+from gitdeploy.edge.runtimeapi import FILE_MODE
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import LASTING, Container, ContainerSpec, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError, StageFailed
@@ -23,12 +24,30 @@ NETWORK = "gitdeploy"
 """The edge's own, which holds its ports. Engines before 28 give a container's ports to the first of its networks by name, and
 bind them anew when another becomes that: so every app's must have a longer name that begins with this."""
 
-FILE_MODE = 0o600
+
+NEXT = f"{NAME}.0"
+"""What a new one is called until it has the ports of the one before."""
 
 
 def find_edge(engine: Engine) -> Container | None:
-    """Return the edge's container, None if there is none; one that a crash left unfinished counts for nothing."""
-    return next((c for c in engine.containers({ROLE: "edge"}) if c.name == NAME), None)
+    """Return the edge's container, None if there is none."""
+    found = engine.containers({ROLE: "edge"})
+    return next((c for c in found if c.name == NAME), next(iter(found), None))
+
+
+def settled_edge(engine: Engine) -> Container | None:
+    """Return the same once there is one alone, under its name: of two that a crash left, the one that has the ports."""
+    found = {container.name: container for container in engine.containers({ROLE: "edge"})}
+    new, old = found.get(NEXT), found.get(NAME)
+    if new is None:
+        return old
+    if old and (old.running or not new.running):
+        engine.remove(new.id, force=True)
+        return old
+    if old:
+        engine.remove(old.id, force=True)
+    engine.rename(new.id, NAME)
+    return replace(new, name=NAME)
 
 
 def fits(container: Container, settings: EdgeSettings) -> bool:

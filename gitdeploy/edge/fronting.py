@@ -5,31 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from gitdeploy.config.edgekeys import EDGE_APP_KEYS
-from gitdeploy.config.layers import replaced
+from gitdeploy.config.fronted import fronted
 from gitdeploy.config.model import App, Config
-from gitdeploy.config.show import value_of
+from gitdeploy.edge.edgemaps import GIT
 from gitdeploy.edge.route import Route, Rules, Upstream, routes_of
 
 Upstreams = Callable[[App], Iterable[Upstream]]
 """Where one process of a release answers."""
-
-_KEYS = tuple(key.path for key in EDGE_APP_KEYS if key.path != "port")
-
-
-def fronted(config: Config, released: App) -> App:
-    """Return a release with the domains that it has now, and what belongs to them.
-
-    They are the server's to give, so config.toml counts and not what the release came with; but for what it lets the tree say.
-    A tree's domain that config.toml has given to another app since then, or to the Git server, is that one's.
-    """
-    server = config.apps.get(released.name)
-    if server is None:
-        return replace(released, domains=())
-    own, table = config.tables.get(released.name, {}), server.allow
-    values = {path: value_of(released if path in table and path not in own else server, path) for path in _KEYS}
-    theirs = {config.edge.git, *(domain for app in config.apps.values() if app is not server for domain in app.domains)}
-    return replaced(released, {**values, "domains": tuple(domain for domain in values["domains"] if domain not in theirs)})
 
 
 def app_routes(config: Config, live: App | None, coming: App | None, upstreams: Upstreams) -> tuple[Route, ...]:
@@ -58,11 +40,9 @@ def _part(release: App, process: str) -> App:
 
 def git_route(config: Config) -> tuple[Route, ...]:
     """Return the route of the Git server, () for none: pushes are long and come in pieces, so nothing is limited."""
-    edge = config.edge
-    if not edge.git:
+    if not config.edge.git:
         return ()
-    host, _, port = edge.git_address.rpartition(":")
-    return (Route(edge.git, "", (Upstream("", host, int(port)),), Rules(acme=True, timeout=86400.0)),)
+    return (Route(config.edge.git, "", (), Rules(acme=True, timeout=86400.0), fixed=GIT),)
 
 
 def secured(app: App) -> bool:

@@ -30,7 +30,7 @@ def given_certificate(app: App, now: float) -> Certificate | None:
     from gitdeploy.edge import pem  # noqa: PLC0415 - needs the extra, and time
 
     key = read_secret(app.tls.key, f'apps."{app.name}".tls.key')
-    chain = _read(app.tls.certificate, f'apps."{app.name}".tls.certificate')
+    chain = read_secret(app.tls.certificate, f'apps."{app.name}".tls.certificate', private=False)
     try:
         found = pem.parse(chain, key, str(app.tls.certificate), str(app.tls.key))
     except GitdeployError as error:
@@ -61,7 +61,7 @@ def error_page(edge: EdgeSettings) -> bytes:
     """Return the page for what does not serve, b"" for none. Raises StageFailed."""
     if edge.error_page is None:
         return b""
-    page = _read(edge.error_page, "edge.error_page")
+    page = read_secret(edge.error_page, "edge.error_page", private=False)
     if len(page) > MAX_PAGE:
         reason = f"edge.error_page: {edge.error_page}: expected at most {MAX_PAGE:,} bytes, found {len(page):,}"
         raise StageFailed(reason, "shorten it")
@@ -80,10 +80,3 @@ def _changed(path: Path) -> int:
         return path.stat().st_ctime_ns  # what chmod has made readable counts, too
     except OSError:
         return 0
-
-
-def _read(path: Path, where: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StageFailed(f"{where}: {path} cannot be read: {error.strerror}", "correct the path in config.toml") from error

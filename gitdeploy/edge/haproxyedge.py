@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.edge import edgecfg
-from gitdeploy.edge.backends import additions, assigned, found_in, removals, up_in
-from gitdeploy.edge.edgecfg import CRT_LIST, FILE, ROUTES, SETTINGS, USERS
+from gitdeploy.edge.backends import additions, assigned, removals, up_in
 from gitdeploy.edge.edgecontainer import (
-    FILE_MODE,
     NAME,
     NETWORK,
+    NEXT,
     edge_spec,
-    find_edge,
     fits,
     join,
     leave,
     make,
     require_edge_image,
+    settled_edge,
 )
-from gitdeploy.edge.edgemaps import DIRECTORY, Backends, path_of, route_lines, setting_lines, user_lines
+from gitdeploy.edge.edgemaps import DIRECTORY, FILE, Backends, path_of
+from gitdeploy.edge.haproxystate import HaproxyState, see, wanted_of
 from gitdeploy.edge.route import Traffic
-from gitdeploy.edge.runtimeapi import RuntimeApi, digest_of, entries, map_commands, version_of
-from gitdeploy.edge.servedcertificates import certificate_commands, listed_in, sha1_of, stale_commands
+from gitdeploy.edge.runtimeapi import FILE_MODE, RuntimeApi, map_commands
+from gitdeploy.edge.servedcertificates import certificate_commands, stale_commands
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Container, Credentials, Output
 from gitdeploy.errors import EngineError, StageFailed
+from gitdeploy.releases.release import ROLE
 
 READY = 20.0
 """Seconds in which HAProxy has to answer after a start or a reload."""
@@ -37,6 +38,9 @@ TRY = 5.0
 """Seconds for HAProxy's first checks of what is new; after that requests come all the same, and get the page for it."""
 
 TICK = 0.05
+
+Files = Mapping[str, bytes]
+"""By name, what is in them."""
 
 
 @dataclass(frozen=True)
@@ -62,34 +66,37 @@ class HaproxyEdge:
 
         What is new comes before what is old goes. Raises StageFailed and EngineError; another `apply` puts it right.
         """
-        container = find_edge(self.engine)
+        container = settled_edge(self.engine)
         if not traffic.routes:
             self.remove()
         elif container is None or not fits(container, self.settings):
             self._make(container, traffic)
-        elif not container.running or not (answer := self._look(container)):
+        elif not container.running or not (now := self._look(container)):
             self._start(container, traffic)
         else:
-            self._change(container, traffic, answer)
+            self._change(container, traffic, now)
 
     def differences(self, traffic: Traffic) -> list[str]:
         """Return what of a HAProxy that runs is not as this wants it, in words. Raises StageFailed if it does not answer."""
-        api = self._api(NAME)
-        return self._wrong(api, traffic, assigned(found_in(api.ask(["show servers state"])), traffic.routes))
+        now = see(self._api(NAME))
+        backends = assigned(now.backends, traffic.routes)
+        rooms = edgecfg.rooms_for(backends, now.rooms)
+        return now.unlike(wanted_of(traffic, backends, rooms, edgecfg.shape(self.settings, traffic, rooms, self.away)))
 
     def remove(self) -> None:
         """Remove the edge and its network, if there is one."""
-        for container in [c for c in self.engine.containers({}) if c.name.startswith(NAME)]:
+        for container in self.engine.containers({ROLE: "edge"}):
             self.engine.remove(container.id, force=True)
-        if self.engine.network(NETWORK) is not None:
+        if self.engine.networks({ROLE: "edge"}):
             self.engine.remove_network(NETWORK)
 
     def _make(self, old: Container | None, traffic: Traffic) -> None:
         """Make a container, and let it take the ports; if it cannot, the old one has them again."""
         image = require_edge_image(self.engine, self.settings.image, self.credentials, self.output)
+        seen = self._look(old) if old and old.running else None
         backends = assigned({}, traffic.routes)
-        spec = edge_spec(self.settings, image, traffic.networks, f"{NAME}.0" if old else NAME)
-        new = make(self.engine, spec, self._files(traffic, backends))
+        spec = edge_spec(self.settings, image, traffic.networks, NEXT if old else NAME)
+        new = make(self.engine, spec, self._files(traffic, backends, seen.up if seen else {}))
         self.output.line(f"making the edge {NAME}: {self.settings.image} on ports {_ports(self.settings)}")
         if old and old.running:
             self.engine.stop(old.id, 0)
@@ -101,104 +108,74 @@ class HaproxyEdge:
             if old and old.running:
                 self.engine.start(old.id)
             raise
-        if old:
-            self.engine.remove(old.id, force=True)
-            self.engine.rename(new, NAME)
+        settled_edge(self.engine)
 
     def _start(self, container: Container, traffic: Traffic) -> None:
         self.output.line(f"starting the edge {container.name}, which is {container.state}")
         backends = assigned({}, traffic.routes)
-        self.engine.put_files(container.id, DIRECTORY, self._files(traffic, backends), FILE_MODE)
+        self.engine.put_files(container.id, DIRECTORY, self._files(traffic, backends, {}), FILE_MODE)
         self.engine.stop(container.id, 0)
         join(self.engine, container, traffic.networks)
         self.engine.start(container.id)
         self._await(container.id, traffic, backends)
 
     def _await(self, container: str, traffic: Traffic, backends: Backends) -> None:
-        digest = edgecfg.shape(self.settings, traffic, edgecfg.rooms_for(backends, 0), self.away)
-        self._api(container).await_digest(digest, READY)
+        """Wait until HAProxy has started, and for a moment for the apps; leave its file as the next start is to find it."""
+        api = self._api(container)
+        api.await_digest(edgecfg.shape(self.settings, traffic, edgecfg.rooms_for(backends, 0), self.away), READY)
+        self._await_up(api, _servers(backends))
+        self.engine.put_files(container, DIRECTORY, {FILE: self._files(traffic, backends, {})[FILE]}, FILE_MODE)
 
-    def _look(self, container: Container) -> str:
-        """Return what a running HAProxy says of itself, "" if it does not answer."""
+    def _look(self, container: Container) -> HaproxyState | None:
+        """Return what a running HAProxy says of itself, None if it does not answer."""
         try:
-            return self._api(container.id).ask(["show info", "show servers state"])
+            return see(self._api(container.id))
         except StageFailed as error:
             self.output.line(f"the edge does not answer: {error.reason}")
-            return ""
+            return None
 
-    def _change(self, container: Container, traffic: Traffic, answer: str) -> None:
-        now = found_in(answer)
-        wanted = assigned(now, traffic.routes)
-        rooms = edgecfg.rooms_for(wanted, answer.count(" s1 "))
-        digest = edgecfg.shape(self.settings, traffic, rooms, self.away)
+    def _change(self, container: Container, traffic: Traffic, now: HaproxyState) -> None:
+        backends = assigned(now.backends, traffic.routes)
+        rooms = edgecfg.rooms_for(backends, now.rooms)
+        wanted = wanted_of(traffic, backends, rooms, edgecfg.shape(self.settings, traffic, rooms, self.away))
         join(self.engine, container, traffic.networks)
-        files = edgecfg.files(self.settings, traffic, wanted, rooms, self.away)
+        files = edgecfg.files(self.settings, traffic, backends, rooms, self.away)
         api = self._api(container.id)
-        if digest_of(answer) != digest:
+        if now.digest != wanted.digest:
             self.output.line("the edge reads its new configuration; what runs goes on in its old process")
-            known = edgecfg.addressed(files[FILE], up_in(answer))
-            self.engine.put_files(container.id, DIRECTORY, {**files, FILE: known}, FILE_MODE)
+            known = edgecfg.addressed(files[FILE], now.up)
+            self.engine.put_files(container.id, DIRECTORY, {**files, FILE: known}, FILE_MODE)  # it is not to wait for DNS
             self.engine.signal(container.id, "HUP")
-            api.await_digest(digest, READY)
+            api.await_digest(wanted.digest, READY)
             self.engine.put_files(container.id, DIRECTORY, {FILE: files[FILE]}, FILE_MODE)
+            then = see(api)
         else:
-            self.engine.put_files(container.id, DIRECTORY, files, FILE_MODE)
-            self._tell(api, traffic, now, wanted)
-        self._require(api, traffic, wanted)
+            then = self._tell(api, traffic, now, wanted, files)
+        if wrong := then.unlike(wanted):
+            raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
         leave(self.engine, container, traffic.networks)
 
-    def _tell(self, api: RuntimeApi, traffic: Traffic, now: Backends, wanted: Backends) -> None:
-        """Bring HAProxy there command by command: servers, certificates, the maps as a whole, then what goes."""
-        if added := list(additions(now, wanted)):
-            api.ask(added)
-            self._await_up(api, {server for n, servers in wanted.items() for server in servers.values()} - _servers(now))
-        there: list[str] = []
-        if traffic.certificates:
-            there = listed_in(api.ask([f"show ssl crt-list {path_of(CRT_LIST)}"]))
-            shown = api.ask([f"show ssl cert {name}" for name in there])
-            if commands := list(certificate_commands(traffic.certificates, there, sha1_of(shown))):
-                api.ask(commands)
-        for name, lines in self._maps(traffic, wanted):
-            path = path_of(name)
-            if entries(api.ask([f"show map {path}"])) != lines:
-                version = version_of(api.ask([f"prepare map {path}"]))
-                api.ask(map_commands(path, lines, version))
-        api.ask([*removals(now, wanted), *stale_commands(traffic.certificates, there)] or ["show version"])
-
-    def _maps(self, traffic: Traffic, backends: Backends) -> tuple[tuple[str, list[str]], ...]:
-        return (
-            (SETTINGS, setting_lines(traffic)),
-            (USERS, user_lines(traffic)),
-            (ROUTES, route_lines(traffic.routes, backends)),
-        )
+    def _tell(self, api: RuntimeApi, traffic: Traffic, now: HaproxyState, wanted: HaproxyState, files: Files) -> HaproxyState:
+        """Bring HAProxy there command by command, what is new before what goes; return what it says then."""
+        if added := list(additions(now.backends, wanted.backends)):
+            api.ask(added, files)
+            self._await_up(api, _servers(wanted.backends) - _servers(now.backends))
+        commands = list(certificate_commands(traffic.certificates, now.certificates))
+        for name, entries in wanted.maps.items():
+            commands += map_commands(path_of(name), now.maps[name], entries)
+        commands += removals(now.backends, wanted.backends)
+        commands += stale_commands(traffic.certificates, now.certificates)
+        return see(api, commands, files)
 
     def _await_up(self, api: RuntimeApi, servers: set[tuple[str, int]]) -> None:
         end = self.clock() + TRY
-        while self.clock() < end and not servers <= up_in(api.ask(["show servers state"])).keys():
+        while self.clock() < end and not servers <= up_in(api.ask(["show servers state"])[0]).keys():
             time.sleep(TICK)
 
-    def _require(self, api: RuntimeApi, traffic: Traffic, wanted: Backends) -> None:
-        """Raise StageFailed unless HAProxy has what it was told."""
-        if wrong := self._wrong(api, traffic, wanted):
-            raise StageFailed(f"the edge's HAProxy did not take over what it was told: {', '.join(wrong)}", "try again")
-
-    def _wrong(self, api: RuntimeApi, traffic: Traffic, wanted: Backends) -> list[str]:
-        answer = api.ask(["show servers state"])
-        wrong = [] if found_in(answer) == wanted else ["servers"]
-        wrong += [
-            name for name, lines in self._maps(traffic, wanted) if entries(api.ask([f"show map {path_of(name)}"])) != lines
-        ]
-        if traffic.certificates:
-            there = listed_in(api.ask([f"show ssl crt-list {path_of(CRT_LIST)}"]))
-            shown = sha1_of(api.ask([f"show ssl cert {name}" for name in there]))
-            if list(certificate_commands(traffic.certificates, there, shown)) or list(
-                stale_commands(traffic.certificates, there)
-            ):
-                wrong.append("certificates")
-        return wrong
-
-    def _files(self, traffic: Traffic, backends: Backends) -> dict[str, bytes]:
-        return edgecfg.files(self.settings, traffic, backends, edgecfg.rooms_for(backends, 0), self.away)
+    def _files(self, traffic: Traffic, backends: Backends, known: Mapping[tuple[str, int], str]) -> dict[str, bytes]:
+        """Return all files of a new HAProxy. Takes the addresses of servers that are known already."""
+        files = edgecfg.files(self.settings, traffic, backends, edgecfg.rooms_for(backends, 0), self.away)
+        return {**files, FILE: edgecfg.addressed(files[FILE], known)}
 
     def _api(self, container: str) -> RuntimeApi:
         return RuntimeApi(self.engine, container, self.clock)

@@ -18,7 +18,7 @@ from gitdeploy.errors import Cancelled
 
 MAX_ANSWER = 1_000_000
 SILENCE = 30
-"""Seconds that one read may take; so long does an question that was given up live on at the most, in a thread of its own."""
+"""Seconds without a byte after which an exchange that was given up ends, too; it is in a thread of its own."""
 
 
 class PatientSession:
@@ -99,7 +99,7 @@ class _Question:
     def _whole(self, answer: Any) -> Any:
         """Return the answer with its body read."""
         body = b""
-        for piece in answer.iter_content(65536):
+        for piece in answer.iter_content(64):  # so that it soon sees that it was given up
             body += piece
             if len(body) > MAX_ANSWER or self.given_up.is_set():
                 raise OSError(f"an answer of more than {MAX_ANSWER} bytes")

@@ -14,7 +14,7 @@ class Upstream:
     """Where an app answers.
 
     Attributes:
-        network: the one of its own on which it has this name; "" for the Git server, which `[edge]` names.
+        network: the one of its own on which it has this name.
         host: its name there, which no other app's has.
         port: in its container.
     """
@@ -61,12 +61,14 @@ class Route:
     Attributes:
         path: "/api", "" for all that no other route has.
         upstreams: one; two while an app moves from one to the other.
+        fixed: the backend that HAProxy's configuration has for it, "" for one of those that change.
     """
 
     domain: str
     path: str
     upstreams: tuple[Upstream, ...]
     rules: Rules
+    fixed: str = ""
 
     @property
     def key(self) -> str:

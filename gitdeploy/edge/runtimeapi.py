@@ -3,14 +3,15 @@
 Any image with busybox's or another `nc`, or with bash, can be spoken to. What is sent may hold keys, so it goes as a file that
 root alone can read, and never as an argument.
 
-Commands: https://docs.haproxy.org/2.6/management.html#9.3 ("prompt", "prepare map", "set ssl cert", "show servers state").
+Commands: https://docs.haproxy.org/2.6/management.html#9.3 ("prompt", "add map", "show map", "show info").
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from gitdeploy.edge.edgecfg import ADMIN_PORT
 from gitdeploy.edge.edgemaps import DIRECTORY, PREFIX
@@ -23,17 +24,23 @@ WORDS = f"{PREFIX}words"
 CLIENT = """\
 if command -v nc >/dev/null; then nc -w 5 127.0.0.1 "$2" <"$1"
 else bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$2" && cat "$1" >&3 && cat <&3' bash "$1" "$2"
-fi"""
+fi
+code=$?
+: >"$1"
+exit $code"""
+"""Sends a file of commands, prints the answers, and empties the file: it may hold keys."""
+
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
+
+FILE_MODE = 0o600
+"""Of all files of the edge in its container: certificates' keys are among them."""
+
+HINT = "gitdeploy doctor looks at it"
 
 ASK = 10.0
 """Seconds for one question: HAProxy answers at once, and must not hold the edge if it does not."""
 
-CHUNK = 16_000
-"""Bytes of one payload: less than tune.bufsize."""
-
 TICK = 0.05
-
-_PROMPT = re.compile(r"^(?:> |\+ )+", re.MULTILINE)
 
 
 class RuntimeApi:
@@ -43,22 +50,25 @@ class RuntimeApi:
         """Take the id of its container, and seconds of a clock that only goes forward."""
         self._engine, self._container, self._clock = engine, container, clock
 
-    def ask(self, commands: Iterable[str]) -> str:
-        """Send commands, each with the payload that belongs to it; return all answers. Raises StageFailed."""
+    def ask(self, commands: Sequence[str], files: Mapping[str, bytes] = NO_FILES) -> list[str]:
+        """Send commands, each with the payload that belongs to it; return the answer to each. Raises StageFailed.
+
+        Args:
+            files: written before, for HAProxy to find when it starts again.
+        """
         text = "prompt\n" + "".join(f"{command}\n" for command in commands) + "quit\n"
-        self._engine.put_files(self._container, DIRECTORY, {WORDS: text.encode()}, 0o600)
+        self._engine.put_files(self._container, DIRECTORY, {**files, WORDS: text.encode()}, FILE_MODE)
         try:
-            code, output = self._engine.exec(
-                self._container, ["sh", "-c", CLIENT, "sh", f"{DIRECTORY}/{WORDS}", str(ADMIN_PORT)], ASK
-            )
+            client = ["sh", "-c", CLIENT, "sh", f"{DIRECTORY}/{WORDS}", str(ADMIN_PORT)]
+            code, output = self._engine.exec(self._container, client, ASK)
         except EngineError as error:
-            raise StageFailed(f"the edge's HAProxy cannot be asked: {error.reason}", "gitdeploy doctor looks at it") from error
-        finally:
-            self._engine.put_files(self._container, DIRECTORY, {WORDS: b""}, 0o600)
-        if code != 0 or not output:
-            found = output.decode(errors="replace").strip() or f"exit code {code}"
-            raise StageFailed(f"the edge's HAProxy does not answer: {found}", "gitdeploy doctor looks at it")
-        return _PROMPT.sub("", output.decode(errors="replace"))
+            raise StageFailed(f"the edge's HAProxy cannot be asked: {error.reason}", HINT) from error
+        said = output.decode(errors="replace")
+        # Each answer ends with an empty line and the prompt; the first one is to "prompt" itself.
+        answers = said.split("\n> ")[1:-1]
+        if code != 0 or len(answers) != len(commands):
+            raise StageFailed(f"the edge's HAProxy does not answer: {said.strip()[-300:] or f'exit code {code}'}", HINT)
+        return answers
 
     def await_digest(self, digest: str, timeout: float) -> None:
         """Wait until HAProxy runs with the configuration of this digest. Raises StageFailed with its last lines."""
@@ -66,7 +76,7 @@ class RuntimeApi:
         silence = "it still runs with the old one"
         while self._clock() < end:
             try:
-                if digest_of(self.ask(["show info"])) == digest:
+                if digest_of(self.ask(["show info"])[0]) == digest:
                     return
             except StageFailed as error:
                 silence = error.reason
@@ -75,7 +85,7 @@ class RuntimeApi:
                     break
             time.sleep(TICK)
         reason = f"the edge's HAProxy did not take its configuration: {silence}"
-        raise StageFailed(reason, "gitdeploy doctor looks at it", self._engine.logs(self._container, 15))
+        raise StageFailed(reason, HINT, self._engine.logs(self._container, 15))
 
 
 def digest_of(answer: str) -> str:
@@ -84,33 +94,18 @@ def digest_of(answer: str) -> str:
     return found[1] if found else ""
 
 
-def map_commands(path: str, lines: Sequence[str], version: int) -> Iterator[str]:
-    """Yield the commands that replace a map as a whole, in a version that was prepared. Pure."""
-    chunk: list[str] = []
-    size = 0
-    for line in lines:
-        if size + len(line) >= CHUNK:
-            yield _payload(f"add map @{version} {path}", chunk)
-            chunk, size = [], 0
-        chunk.append(line)
-        size += len(line) + 1
-    if chunk:
-        yield _payload(f"add map @{version} {path}", chunk)
-    yield f"commit map @{version} {path}"
+def map_commands(path: str, now: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
+    """Yield the commands that bring a map from one state to another: what is new, what has changed, what goes. Pure."""
+    for key in wanted.keys() - now.keys():
+        yield f"add map {path} {key} {wanted[key]}"
+    for key in wanted.keys() & now.keys():
+        if wanted[key] != now[key]:
+            yield f"set map {path} {key} {wanted[key]}"
+    for key in now.keys() - wanted.keys():
+        yield f"del map {path} {key}"
 
 
-def version_of(answer: str) -> int:
-    """Return the version that `prepare map` has made. Pure. Raises StageFailed for another answer."""
-    found = re.search(r"New version created: (\d+)", answer)
-    if not found:
-        raise StageFailed("the edge's HAProxy did not prepare a new map", tail=answer.splitlines()[-5:])
-    return int(found[1])
-
-
-def entries(answer: str) -> list[str]:
-    """Return the lines of a map, or of a crt-list, from the answer to `show map` or `show ssl crt-list`. Pure."""
-    return sorted(line.partition(" ")[2] for line in answer.splitlines() if line.startswith("0x"))
-
-
-def _payload(command: str, lines: Sequence[str]) -> str:
-    return f"{command} <<\n" + "\n".join(lines) + "\n"
+def entries(answer: str) -> dict[str, str]:
+    """Return the keys and values of a map from the answer to `show map FILE`. Pure."""
+    lines = (line.split(" ", 2) for line in answer.splitlines() if line.startswith("0x"))
+    return {words[1]: words[2] for words in lines if len(words) == 3}

@@ -38,8 +38,8 @@ def standing(route: Route, app: str, ends: float, setbacks: Mapping[str, Setback
         setbacks: by domain, and by the URL of an authority.
     """
     upstream = route.upstreams[0] if route.upstreams else None
-    leads_to = f"{upstream.host}:{upstream.port}" if upstream else ""
-    trouble = "" if upstream else f"released before it had domains: gitdeploy deploy {app}"
+    leads_to = f"{upstream.host}:{upstream.port}" if upstream else "the Git server" if route.fixed else ""
+    trouble = "" if leads_to else f"released before it had domains: gitdeploy deploy {app}"
     setback = setbacks.get(route.domain) or (setbacks.get(authority) if route.rules.acme else None)
     if setback and route.rules.secure:
         trouble = f"no newer certificate: {setback.reason}"

@@ -46,6 +46,11 @@ class Node:
         """Whether what runs there serves."""
         return self.state == "ready"
 
+    @property
+    def there(self) -> bool:
+        """Whether something may run there: a new leader takes each machine for "unknown" until that has reported to it."""
+        return self.state in ("ready", "unknown")
+
 
 @dataclass(frozen=True)
 class Membership:
@@ -69,13 +74,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class SecretFile:
-    """A secret that a service's containers find as a file.
-
-    Attributes:
-        secret: its id.
-        secret_name: its name in the cluster.
-        file: what it is called in /run/secrets.
-    """
+    """A secret, by id and by its name in the cluster, that a service has as a file, in /run/secrets or at a path."""
 
     secret: str
     secret_name: str

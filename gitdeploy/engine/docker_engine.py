@@ -77,11 +77,11 @@ class DockerEngine(Containers, Inside, Attaching, Images, Networks, Registries, 
             return False
         return True
 
-    def cluster(self) -> Cluster:
+    def cluster(self, patience: float = 0.0) -> Cluster:
         # For a cluster only: whoever has none must not pay for it.
         from gitdeploy.engine.swarmcluster import SwarmCluster  # noqa: PLC0415
 
-        return SwarmCluster(self._api)
+        return SwarmCluster(self._api, patience)
 
     def close(self) -> None:
         self._api.close()

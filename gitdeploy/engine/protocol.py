@@ -196,7 +196,10 @@ class Engine(Builder, Protocol):
     def manages_cluster(self) -> bool:
         """Return whether it may be asked for services; that costs an engine alone next to nothing."""
 
-    def cluster(self) -> Cluster:
-        """Return the cluster that the engine is in, or is not: see `Cluster.membership`."""
+    def cluster(self, patience: float = 0.0) -> Cluster:
+        """Return the cluster that the engine is in, or is not: see `Cluster.membership`.
+
+        Each call waits so many seconds where the managers have no leader, or are about to elect one.
+        """
 
     def close(self) -> None: ...

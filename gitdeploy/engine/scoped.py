@@ -91,10 +91,10 @@ class ScopedEngine(DockerEngine):
     ) -> str:
         return super().build(replace(request, labels=self._scope.marked(request.labels)), context, credentials, output, cancel)
 
-    def cluster(self) -> Cluster:
+    def cluster(self, patience: float = 0.0) -> Cluster:
         from gitdeploy.engine.scopedcluster import ScopedCluster  # noqa: PLC0415
 
-        return ScopedCluster(self._api, self._scope)
+        return ScopedCluster(self._api, self._scope, patience)
 
     def _shown(self, found: Labelled) -> Labelled:
         return replace(found, labels=self._scope.seen(found.labels))

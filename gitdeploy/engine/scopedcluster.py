@@ -19,8 +19,8 @@ Labels = Mapping[str, str]
 class ScopedCluster(SwarmCluster):
     """The same cluster; what is made bears the installation's label, and lists of an app's things have its own alone."""
 
-    def __init__(self, api: Api, scope: Scope) -> None:
-        super().__init__(api)
+    def __init__(self, api: Api, scope: Scope, patience: float = 0.0) -> None:
+        super().__init__(api, patience)
         self._scope = scope
 
     def services(self, labels: Labels) -> list[ClusterService]:

@@ -16,6 +16,7 @@ from gitdeploy.config.imagereference import registry
 from gitdeploy.engine import servicemapping as services
 from gitdeploy.engine.cluster import ClusterService, Membership, Node, Secret, ServiceSpec, ServiceTask
 from gitdeploy.engine.demultiplexer import Demultiplexer
+from gitdeploy.engine.election import Election, leaderless
 from gitdeploy.engine.inside import joined
 from gitdeploy.engine.lines import Lines
 from gitdeploy.engine.mapping import Json, label_filter, moment
@@ -33,7 +34,7 @@ PASSED = "update out of sequence"
 """What the engine says, with HTTP 500, to a change of a version that is not the newest any more."""
 
 ALONE = "not a swarm manager"
-"""What the engine says, with HTTP 503, if it is in no cluster or a worker of one. Without a leader it says something else."""
+"""What the engine says, with HTTP 503, if it is in no cluster or a worker of one; of a manager that has just begun, too."""
 
 ALLOCATION = 15.0
 """Seconds for the cluster to give a new network its addresses."""
@@ -45,8 +46,10 @@ SILENCE = 5.0
 class SwarmCluster:
     """A `Cluster`; every method is documented there."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, patience: float = 0.0) -> None:
+        """`patience`: seconds to wait for a new leader, at each call."""
         self._api = api
+        self._election = Election(patience)
 
     def membership(self) -> Membership:
         return services.membership(self._get("/info"))
@@ -66,7 +69,14 @@ class SwarmCluster:
 
     def create_service(self, spec: ServiceSpec, credentials: Credentials) -> str:
         headers = _login(spec.image, credentials)
-        answer = self._api.call("POST", "/services/create", json=services.service_creation(spec), headers=headers)
+        waits = self._election.waits
+        try:
+            answer = self._call("POST", "/services/create", json=services.service_creation(spec), headers=headers)
+        except EngineError as error:
+            made = services.service(self._inspect(spec.name)) if error.status == 409 and self._election.waits > waits else None
+            if made is None or made.labels != spec.labels:
+                raise
+            return made.id
         created: str = answer.json()["ID"]
         return created
 
@@ -116,7 +126,7 @@ class SwarmCluster:
     def service_logs(self, service: str, tail: int) -> list[str]:
         asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "details": 1, "tail": tail}
         pieces, parts = [], Demultiplexer()
-        answer = self._api.call("GET", f"/services/{part(service)}/logs", params=asked, stream=True, timeout=SILENCE)
+        answer = self._call("GET", f"/services/{part(service)}/logs", params=asked, stream=True, timeout=SILENCE)
         with contextlib.closing(answer):
             try:
                 for data in answer.iter_content(chunk_size=None):
@@ -134,7 +144,7 @@ class SwarmCluster:
             return self._overlay(name)
         body = {"Name": name, "Driver": "overlay", "Attachable": True, "CheckDuplicate": True, "Labels": dict(labels)}
         try:
-            created: str = self._api.call("POST", "/networks/create", json=body).json()["Id"]
+            created: str = self._call("POST", "/networks/create", json=body).json()["Id"]
         except EngineError as error:
             if error.status == 409:  # someone else was as quick
                 with contextlib.suppress(NotFound):
@@ -155,7 +165,7 @@ class SwarmCluster:
     def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         body = {"Name": name, "Labels": dict(labels), "Data": base64.b64encode(data).decode()}
         try:
-            created: str = self._api.call("POST", "/secrets/create", json=body).json()["ID"]
+            created: str = self._call("POST", "/secrets/create", json=body).json()["ID"]
         except EngineError as error:
             same = [secret for secret in self.secrets(labels) if secret.name == name] if error.status == 409 else []
             if not same:
@@ -202,24 +212,27 @@ class SwarmCluster:
             headers = _login(spec["TaskTemplate"]["ContainerSpec"]["Image"], credentials) if credentials else {}
             try:
                 params = {"version": found["Version"]["Index"]}
-                self._api.call("POST", f"/services/{found['ID']}/update", params=params, json=spec, headers=headers)
+                self._call("POST", f"/services/{found['ID']}/update", params=params, json=spec, headers=headers)
                 return
             except EngineError as error:
                 if PASSED not in error.reason or attempt + 1 == ATTEMPTS:
                     raise
 
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self._election.ask(lambda: self._api.call(method, path, **options))
+
     def _get(self, path: str, *, filters: Mapping[str, Sequence[str]] | None = None) -> Any:
         params = {"filters": json.dumps(filters)} if filters and any(filters.values()) else None
         try:
-            return self._api.call("GET", path, params=params).json()
+            return self._call("GET", path, params=params).json()
         except EngineError as error:
-            if ALONE in error.reason:
+            if ALONE in error.reason and not leaderless(error.reason):
                 raise NoManager(error.reason, error.status, error.hint) from error
             raise
 
     def _delete(self, path: str) -> bool:
         try:
-            self._api.call("DELETE", path)
+            self._call("DELETE", path)
         except NotFound:
             return False
         return True

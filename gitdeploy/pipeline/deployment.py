@@ -199,17 +199,19 @@ def roll_out(way: Way, stage: Running) -> None:
     way.require_plain_image()
     if tools.state.stopped(app.name):
         _bring_back(tools, app)
-    incoming = Incoming(
-        release=way.release,
-        image=way.image,
-        env=environment(app, tools),
-        output=tools.console,
-        cancel=stage.cancel,
-        published=lambda: way.await_step("Push"),
-        reuse=tools.job.release,
-    )
-    with admitted(way, stage):
-        way.outcome = tools.target.bring_live(incoming)
+    with admitted(way, stage) as serves:
+        way.outcome = tools.target.bring_live(
+            Incoming(
+                release=way.release,
+                image=way.image,
+                env=environment(app, tools),
+                output=tools.console,
+                cancel=stage.cancel,
+                published=lambda: way.await_step("Push"),
+                reuse=tools.job.release,
+                serves=serves,
+            )
+        )
     stage.note = way.outcome.note or app.strategy
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from gitdeploy.errors import GitdeployError
 from gitdeploy.pipeline.plan import Deadline, Running, Step
@@ -19,21 +21,41 @@ def routes(way: Way) -> Iterator[Step[Way]]:
 
 
 @contextmanager
-def admitted(way: Way, stage: Running) -> Iterator[None]:
-    """Lead the domains to the new release beside what serves; if the block fails, to what serves alone. Raises StageFailed."""
+def admitted(way: Way, stage: Running) -> Iterator[Callable[[], object]]:
+    """Lead the domains to the new release beside what serves; if the block fails, to what serves alone. Raises StageFailed.
+
+    Yields:
+        what is to be called when the new release serves, before the old one goes.
+    """
     edge, output = way.tools.edge, way.tools.console
     if not edge.concerns(way.app):
-        yield
+        yield lambda: None
         return
     try:
-        edge.admit(way.app, output)
-        yield
+        admits = edge.admit(way.app, output)
+        yield Once(partial(edge.turn, way.app, output)) if admits else lambda: None
     except BaseException:
         try:
             edge.refresh(output, stage.cancel, anyway=True)
         except GitdeployError as error:
             output.line(f"the domains of {way.app.name} could not be led back: {error.reason}; {LATER}")
         raise
+
+
+class Once:
+    """Does something at the first call; those that come meanwhile, from other threads, wait for it."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+        self._lock = threading.Lock()
+        self._done = False
+
+    def __call__(self) -> None:
+        """Do it, unless it is done. Raises what it raises."""
+        with self._lock:
+            if not self._done:
+                self._action()
+                self._done = True
 
 
 def lead(way: Way, stage: Running) -> None:

@@ -62,13 +62,17 @@ class Accessories(Protocol):
     def bring_up(self, wanted: WantedAccessory) -> str:
         """Let it run, healthy, as its table says; return what was done, "" if nothing had to be.
 
-        One whose table is the same is not touched if it runs. One whose table has changed makes room for a new one, and is
-        there again if that does not get healthy.
+        One whose table is the same is not touched if it runs; where the app is about to move to another target, it is on the
+        networks of both until `let_go`. One whose table has changed makes room for a new one, and is there again if that does
+        not get healthy.
 
         Raises:
             StageFailed: it does not get healthy, is stopped by `stop`, or would lose data.
             Cancelled: `cancel` was set; what ran before runs again.
         """
+
+    def let_go(self, app: App) -> None:
+        """Take them off the network of their app's own that it had on another target, now that it serves on this one."""
 
     def recover(self, app: App, output: Output) -> None:
         """Put right what an interrupted change left: of an old and a new one, exactly one stays. What fails is told."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from gitdeploy.config.checks import processes
 from gitdeploy.config.model import App, TargetName
 from gitdeploy.engine.protocol import CommandSession
 from gitdeploy.engine.types import Attended, Output
@@ -16,6 +17,11 @@ from gitdeploy.targets.known import DEFAULT, TARGETS, reachable
 from gitdeploy.targets.strategies.together import left_to_the_next
 from gitdeploy.targets.target import Incoming, Outcome, Strength, Surroundings, Target
 from gitdeploy.targets.undo import Undo
+
+
+def can_stay(app: App) -> bool:
+    """Return whether what is on another target may run until this release serves: it needs no port of a machine. Pure."""
+    return bool(app.led_to) and all(part.strategy != "recreate" and not part.publish for part in processes(app))
 
 
 class TargetByApp:
@@ -52,9 +58,11 @@ class TargetByApp:
         return self._move(incoming, *before)
 
     def _move(self, incoming: Incoming, other: Target, there: App) -> Outcome:
-        """Bring a release live in place of one that is on another target, which has to give up its ports first."""
+        """Bring a release live in place of one that is on another target, which gives up its ports first if it needs any."""
         output, serves = incoming.output, other.serving(there) != 0
-        cost = "an outage until it serves there" if serves else "what is on the other one does not serve"
+        beside = can_stay(incoming.release.app)
+        cost = "side by side, without an outage" if beside else "an outage until it serves there"
+        cost = cost if serves else "what is on the other one does not serve"
         output.line(f"{there.name} moves from {there.target} to {incoming.release.app.target}: {cost}")
         incoming.published()
         began = self._around.clock()
@@ -62,11 +70,13 @@ class TargetByApp:
         with undo.on_failure():
             undo.add(f"bringing it back on {there.target}", lambda: other.bring_back(there, output), traffic=True)
             undo.add("removing what was made for it", lambda: own.discard(incoming.release.app, output))
-            other.take_out(there)
+            if not beside:
+                other.take_out(there)
             outcome = own.bring_live(incoming)
-        outage = self._around.clock() - began if serves else None
+        outage = (0.0 if beside else self._around.clock() - began) if serves else None
         with left_to_the_next(output):
             other.discard(there, output)
+            self.accessories.let_go(incoming.release.app)
         return replace(outcome, outage=outage, note=f"moved from {there.target}")
 
     def resize(self, incoming: Incoming) -> None:
@@ -85,7 +95,7 @@ class TargetByApp:
         return self._of(app).condition(app)
 
     def recover(self, app: App, output: Output, release: int = 0) -> int:
-        served = self._of(app).recover(app, output, release)
+        served = here = self._of(app).recover(app, output, release)
         for other, there in self._elsewhere(app):
             if not other.is_there(there):
                 continue
@@ -93,6 +103,8 @@ class TargetByApp:
                 other.discard(there, output)
             else:
                 served = other.bring_back(there, output)
+        if here:
+            self.accessories.let_go(app)
         return served
 
     def take_out(self, app: App) -> None:

@@ -58,6 +58,7 @@ class Incoming:
         env: its environment, env_file included.
         published: waits until the image is in the registry; raises what went wrong there. Called before the switch.
         reuse: the release that is rolled back to, which may still run; 0 for none.
+        serves: called once all of it serves, before anything old is destroyed; what it raises undoes the release.
     """
 
     release: Release
@@ -67,6 +68,7 @@ class Incoming:
     cancel: Cancel
     published: Callable[[], object]
     reuse: int = 0
+    serves: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)

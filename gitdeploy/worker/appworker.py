@@ -30,6 +30,7 @@ from gitdeploy.terminal.redact import Redactor
 from gitdeploy.worker.attempt import MAX_ATTEMPTS, Attempt, attempt
 from gitdeploy.worker.binding import bound_repository, configured
 from gitdeploy.worker.choosing import as_asked, choose_among
+from gitdeploy.worker.edgetick import lead_to_what_is_live
 from gitdeploy.worker.ledger import Ledger
 from gitdeploy.worker.leftovers import Note, end_tasks, hold, holding, put_right
 from gitdeploy.worker.site import Site
@@ -97,6 +98,7 @@ class Worker:
             ended = put_right(self.site, self.state, self.name, interrupted, self.target)
             left = LeftTasks(self.state, self.target, Note(self.name), self.site.now, self.stop)
             end_tasks(left, self.site, self.name, interrupted)
+            lead_to_what_is_live(self.site, self.state, self.engine, self.stop)
         for row in ended:
             self.ledger.audited(row)
             self.spool.cancels.forget(self.name, {other.id for other in self.state.unfinished(self.name)})

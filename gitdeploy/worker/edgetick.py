@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gitdeploy.engine.protocol import Engine
+from gitdeploy.engine.types import Cancel
 from gitdeploy.errors import ConfigError, GitdeployError
-from gitdeploy.intake.cancelling import CancelFlag
 from gitdeploy.releases.state import State
 from gitdeploy.terminal import console as log
 from gitdeploy.worker.leftovers import Note
-from gitdeploy.worker.schedules import mark
+from gitdeploy.worker.schedules import fronted_apps, mark
 from gitdeploy.worker.site import Site
 
 LOOKING = "edge-apply"
@@ -36,12 +37,18 @@ def look_at_edge(site: Site, state: State, start: Callable[[], object]) -> None:
         log.note(f"edge: {error.reason}")
 
 
-def do_what_is_due(site: Site, state: State, stop: CancelFlag) -> None:
+def do_what_is_due(site: Site, state: State, stop: Cancel) -> None:
     """Do it, unless another process does; what is done, and what goes wrong, goes to gitdeploy's log."""
     with site.spool.lock(LOOKING) as got:
-        if not got:
-            return
-        try:
-            site.edge(site.load_config(), state, site.connect).refresh(Note("edge"), stop)
-        except GitdeployError as error:
-            log.note(f"edge: {error.reason}")
+        if got:
+            lead_to_what_is_live(site, state, site.connect, stop)
+
+
+def lead_to_what_is_live(site: Site, state: State, engine: Callable[[], Engine], stop: Cancel) -> None:
+    """Lead all domains to what is live, if there are any; what goes wrong goes to gitdeploy's log."""
+    if not (site.home / "edge").exists() and not any(fronted_apps(state)):
+        return
+    try:
+        site.edge(site.load_config(), state, engine).refresh(Note("edge"), stop)
+    except GitdeployError as error:
+        log.note(f"edge: {error.reason}")

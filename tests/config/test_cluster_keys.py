@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gitdeploy.config.load import apply_tree
@@ -75,7 +77,33 @@ def test_a_cluster_needs_a_registry() -> None:
     assert "pull the image from a registry" in problem
 
 
-@pytest.mark.parametrize("key", ['target = "swarm"', 'swarm.constraints = ["node.role==worker"]', 'swarm.secret_files = ["A"]'])
+def test_files() -> None:
+    app = config(f'{APP}swarm.files = {{ "/etc/shop.conf" = "/srv/shop.conf" }}').apps["o/shop"]
+    assert app.swarm.files == {"/etc/shop.conf": Path("/srv/shop.conf")}
+
+
+@pytest.mark.parametrize(
+    "inner", ["etc/shop.conf", "/etc/../shadow", "/etc/", "/", "/etc//a", "/etc/./a", "/run/secrets/a", "/a b", ""]
+)
+def test_a_path_that_no_file_can_have(inner: str) -> None:
+    (problem,) = problems(f'{APP}swarm.files = {{ "{inner}" = "/srv/shop.conf" }}')
+    assert "the absolute path of a file in the container" in problem
+
+
+def test_files_and_volumes() -> None:
+    (problem,) = problems(f'{APP}swarm.files = {{ "/etc/a" = "/srv/a" }}\nvolumes = ["/srv/b:/etc/a:ro"]')
+    assert '"/etc/a" is mounted there by volumes, too' in problem
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        'target = "swarm"',
+        'swarm.constraints = ["node.role==worker"]',
+        'swarm.secret_files = ["A"]',
+        'swarm.files = { "/a" = "/etc/shadow" }',
+    ],
+)
 def test_a_tree_has_no_say_in_where_it_runs(key: str) -> None:
     server = config('[apps."o/shop"]')
     with pytest.raises(ConfigError):

@@ -70,6 +70,7 @@ def test_where_domains_lead() -> None:
             f'{SHOP}target = "swarm"\nstrategy = "rolling"\nrouter.nodes = "entry==yes"',
             "router.nodes: domains lead to the router",
         ),
+        ('container = "gitdeploy.edge.0"', 'container: "gitdeploy.edge.0" is what the edge\'s own container is called'),
         (f"{SHOP}replicas = 2", "replicas: 2 containers cannot share port 80"),
     ],
 )

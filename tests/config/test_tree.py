@@ -84,7 +84,7 @@ def test_who_may_set_what() -> None:
         " run.ipc run.pid run.userns run.runtime run.network_aliases run.ip run.ip6 run.mac_address run.labels"
         " run.volume_driver run.log_driver run.log_opts"
         " build.secrets build.frontends build.bases build.timeout build.max_context push.auth_file push.timeout"
-        " router.kind router.image router.nodes router.labels swarm.constraints swarm.spread swarm.secret_files"
+        " router.kind router.image router.nodes router.labels swarm.constraints swarm.spread swarm.secret_files swarm.files"
         " retain.build_cache allow"
     )
     assert " ".join(ALLOWABLE) == (

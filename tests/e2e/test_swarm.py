@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import docker
 import pytest
@@ -17,6 +18,7 @@ from tests.support.cluster import SwarmNodes
 from tests.support.installed import Installed, install
 from tests.support.net import free_port, get, wait_until
 from tests.support.params import sample
+from tests.support.prober import Prober
 
 TABLE = """\
 strategy = "rolling"
@@ -76,7 +78,7 @@ class Clustered:
 
     def containers(self) -> list[str]:
         """Of the app, but for those of services; without what all their names begin with."""
-        found = self.client.containers.list(all=True, filters={"label": f"gitdeploy.app={self.name}"})
+        found = self.client.containers.list(all=True, filters={"label": f"gitdeploy.app={self.name}"}, ignore_removed=True)
         names = [str(c.name) for c in found if "com.docker.swarm.service.id" not in c.labels]
         return sorted(name.removeprefix(self.container) for name in names)
 
@@ -107,7 +109,7 @@ def app(
         mine = {"label": f"gitdeploy.app={name}"}
         for service in client.services.list(filters=mine):
             service.remove()
-        for container in client.containers.list(all=True, filters=mine):
+        for container in client.containers.list(all=True, filters=mine, ignore_removed=True):
             container.remove(force=True, v=True)
 
 
@@ -173,6 +175,41 @@ def test_task_accessory_and_cancel(app: Clustered, lone_node: SwarmNodes) -> Non
     assert (app.get(), app.services()) == ("1", ["-r1"])
 
 
+def test_an_accessory_is_there_throughout_a_move(app: Clustered, lone_node: SwarmNodes) -> None:
+    """Old and new reach it, whatever becomes of the move; in the end it is on the network of one of them, and starts there."""
+    ask = ("wget", "-qO-", "http://db:5432/told")
+    db = (
+        f'tasks.migrate.command = "{" ".join(ask)}"',
+        f'[apps."{app.name}".accessories.db]',
+        f'image = "{lone_node.image("busybox")}"',
+        'run.command = ["sh", "-c", "mkdir /www; echo kept >/www/told; exec httpd -f -p 5432 -h /www"]',
+        'run.stop_signal = "SIGKILL"',
+        "health.port = 5432",
+    )
+
+    def reached() -> tuple[str, str]:
+        return str(app.client.containers.get(f"{app.container}-db").id), app.site.run("exec", app.name, *ask).stdout
+
+    app.configure("docker", *db)
+    text = app.push("1")
+    assert "1 is live" in text, text
+    first = reached()
+    assert first[1] == "kept\n"
+    for number, target in enumerate(("swarm", "docker")):
+        app.configure(target, *db)
+        text = app.push(f"1.{number}.1", BROKEN)
+        assert text.index("db: it joins") < text.index("FAILED at Deploy")
+        assert "still serves" in text
+        assert reached() == first
+        assert f"moved from {'docker' if target == 'swarm' else 'swarm'}" in app.push(f"1.{number}.2")
+        assert reached() == first
+        (network,) = app.client.containers.get(first[0]).attrs["NetworkSettings"]["Networks"]
+        assert network.endswith("-own") is (target == "swarm")
+        assert len({"gitdeploy-" + app.container, network, f"{network}-own"}.intersection(app.networks())) == 1
+        app.site.run("accessory", app.name, "db", "restart")
+        assert reached() == first
+
+
 def test_moves(app: Clustered) -> None:
     app.configure("docker")
     assert "1 is live at" in app.push("1")
@@ -227,3 +264,30 @@ def test_routers_of_machines_with_a_label(app: Clustered, lone_node: SwarmNodes)
         assert (app.get(), app.services()) == ("1.0.2", ["-r3"])
     finally:
         lone_node.label(lone_node.manager)
+
+
+def test_a_domain_stays_where_the_app_moves(app: Clustered) -> None:
+    """From the engine to the cluster and back, behind the edge: no request for the domain is lost."""
+    port = free_port()
+    node = app.url.removeprefix("http://").partition(":")[0]
+    image = re.search(r'router\.image = "(.*)"', app.base)
+    assert image
+    edge = f'[edge]\nimage = "{image[1]}"\nhttp_port = {port}\nhttps_port = {free_port()}'
+    app = replace(app, base="\n".join(line for line in app.base.splitlines() if not line.startswith("publish")))
+    domain = ('domains = ["app.example.test"]', 'tls = "off"', "port = 80", edge)
+    try:
+        app.configure("docker", *domain)
+        assert "1 is live at http://app.example.test" in app.push("1")
+        with Prober(f"http://{node}:{port}/", pause=0.01, timeout=20, host="app.example.test") as prober:
+            for version, target in (("2", "swarm"), ("3", "swarm"), ("4", "docker")):
+                app.configure(target, *domain)
+                pushed = app.push(version)
+                assert f"{version} is live" in pushed, pushed
+                assert "warning" not in pushed
+        assert prober.findings.errors == {}
+        assert list(prober.findings.bodies) == ["1", "2", "3", "4"]
+    finally:
+        for container in app.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"}, ignore_removed=True):
+            container.remove(force=True)
+        for network in app.client.networks.list(filters={"label": "gitdeploy.role=edge"}):
+            network.remove()

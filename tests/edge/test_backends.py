@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import ssl
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gitdeploy.edge import pem
 from gitdeploy.edge.backends import NOWHERE, UNUSED, additions, assigned, found_in, removals, up_in
 from gitdeploy.edge.edgecfg import PLACES, addressed
-from gitdeploy.edge.edgemaps import Backends, certificate_line, path_of
+from gitdeploy.edge.edgemaps import CRT_LIST, Backends, certificate_line, path_of
 from gitdeploy.edge.route import Route, Rules, ServedCertificate, Upstream
-from gitdeploy.edge.servedcertificates import certificate_commands, listed_in, sha1, sha1_of, stale_commands
+from gitdeploy.edge.servedcertificates import certificate_commands, listed_in, stale_commands
 
 NAMES = [f"app-{number}" for number in range(12)]
 
@@ -135,31 +132,24 @@ def certificate(*names: str) -> ServedCertificate:
 def test_certificates_are_loaded_before_they_are_listed_and_go_after_that() -> None:
     first, shop = certificate(), certificate("shop.example.com")
     paths = [certificate_line(one).split()[0] for one in (first, shop)]
-    new = list(certificate_commands([first, shop], [paths[0]], {paths[0]: sha1(first.pem)}))
+    new = list(certificate_commands([first, shop], [paths[0]]))
     assert [command.split("\n")[0] for command in new] == [
         f"new ssl cert {paths[1]}",
         f"set ssl cert {paths[1]} <<",
         f"commit ssl cert {paths[1]}",
-        f"add ssl crt-list {path_of('gitdeploy-edge.crt')} <<",
+        f"add ssl crt-list {path_of(CRT_LIST)} <<",
     ]
     assert new[-1].split("\n")[1] == f"{paths[1]} shop.example.com"
     assert "\n\n" not in new[1][:-1]  # an empty line would end it too early
-    loaded = {path: sha1(one.pem) for path, one in zip(paths, (first, shop), strict=True)}
-    assert list(certificate_commands([first, shop], paths, loaded)) == []
+    assert list(certificate_commands([first, shop], paths)) == []
     renewed = certificate("shop.example.com")
-    again = list(certificate_commands([first, renewed], paths, loaded))
-    assert [command.split()[0] for command in again] == ["set", "commit"]
+    assert certificate_line(renewed) != certificate_line(shop)
+    assert len(list(certificate_commands([first, renewed], paths))) == 4
     assert list(stale_commands([first], paths)) == [
-        f"del ssl crt-list {path_of('gitdeploy-edge.crt')} {paths[1]}",
+        f"del ssl crt-list {path_of(CRT_LIST)} {paths[1]}",
         f"del ssl cert {paths[1]}",
     ]
 
 
 def test_what_haproxy_says_of_certificates() -> None:
-    one = certificate("shop.example.com")
-    block = one.pem.decode().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----"
-    assert sha1(one.pem) == hashlib.sha1(ssl.PEM_cert_to_DER_cert(block), usedforsecurity=False).hexdigest()
-    assert sha1(b"rubbish") == ""
-    said = "Filename: /etc/a.pem\nStatus: Used\nSHA1 FingerPrint: AB01\nFilename: /etc/b.pem\nSubject: SHA1 FingerPrint: 00\n"
-    assert sha1_of(said) == {"/etc/a.pem": "ab01"}
     assert listed_in("# /etc/gitdeploy-edge.crt\n/etc/a.pem\n/etc/b.pem shop.example.com\n") == ["/etc/a.pem", "/etc/b.pem"]

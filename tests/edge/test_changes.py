@@ -18,6 +18,7 @@ from gitdeploy.errors import GitdeployError, StageFailed
 from tests.edge.stage import Stage, route
 from tests.support.net import wait_until
 from tests.support.prober import Prober
+from tests.targets.docker.rollout.clients import Load
 from tests.targets.docker.rollout.interposed import Interposed, Killed
 
 
@@ -66,6 +67,21 @@ def test_what_only_a_reload_can_change(stage: Stage, new_name: Callable[[], str]
     assert slow.getresponse().read().decode() == app.host
 
 
+def test_a_websocket_outlives_all_that_changes_around_it(stage: Stage, new_name: Callable[[], str]) -> None:
+    app, other = stage.start(new_name()), stage.start(new_name())
+    first = Traffic((route("test", app), route("127.0.0.1", app)))
+    stage.edge.apply(first)
+    with Load(stage.settings.http_port, websocket=True) as load:
+        socket = load.clients["websocket"]
+        stage.edge.apply(Traffic((*first.routes, route("b.example", other))))
+        stage.settings = replace(stage.settings, trusted_proxies=("192.0.2.0/24",))
+        stage.edge.apply(Traffic((*first.routes, route("b.example", other))))  # a reload
+        stage.edge.apply(first)  # and the other one's network is left
+        seen = socket.sent
+        wait_until(lambda: socket.sent > seen + 5 or socket.errors, 20, "more from the WebSocket")
+    assert load.lost == {}
+
+
 def test_other_ports_and_a_taken_one(stage: Stage, new_name: Callable[[], str], free_port: int) -> None:
     app = stage.start(new_name())
     traffic = Traffic((route("127.0.0.1", app),))
@@ -74,6 +90,9 @@ def test_other_ports_and_a_taken_one(stage: Stage, new_name: Callable[[], str], 
     stage.settings = replace(before, http_port=free_port)
     stage.edge.apply(traffic)
     assert answer_of(stage, "127.0.0.1") == (200, app.host)
+    assert [c.name for c in stage.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"})] == [
+        "gitdeploy.edge"
+    ]
     holder = stage.client.containers.run(
         stage.image, ["sleep", "60"], ports={"80/tcp": before.http_port}, detach=True, labels={"gitdeploy.edge-test": "1"}
     )
@@ -81,7 +100,7 @@ def test_other_ports_and_a_taken_one(stage: Stage, new_name: Callable[[], str], 
     with pytest.raises(GitdeployError, match=str(before.http_port)):
         stage.edge.apply(traffic)
     stage.settings = now
-    wait_until(lambda: _serves(stage, "127.0.0.1", app.host), 20, "the edge that was there before")
+    wait_until(lambda: _serves(stage, "127.0.0.1", app.host), 20, "the edge as it was")
     holder.remove(force=True)
 
 
@@ -154,7 +173,7 @@ def test_no_other_container_reaches_the_runtime_api(stage: Stage, new_name: Call
     container = stage.client.containers.get(app.host)
     code, output = container.exec_run(["nc", "-z", "-w", "2", "edge.gitdeploy", str(edgecfg.ADMIN_PORT)])
     assert code != 0, output
-    answer = RuntimeApi(stage.engine, "gitdeploy.edge", lambda: 0.0).ask(["show servers state"])
+    answer = RuntimeApi(stage.engine, "gitdeploy.edge", lambda: 0.0).ask(["show servers state"])[0]
     assert found_in(answer) == {1: {1: (app.host, 80)}}
 
 
@@ -168,3 +187,28 @@ def test_what_was_told_does_not_stay(stage: Stage, new_name: Callable[[], str]) 
     stage.edge.apply(Traffic((route("a.example", app),)))
     stage.edge.apply(Traffic((route("b.example", app),)))
     assert keys_left(stage.engine) == b""
+
+
+@pytest.mark.parametrize("cut_off_at", ["stop", "start", "remove", "rename"])
+def test_a_new_edge_that_was_cut_off(stage: Stage, new_name: Callable[[], str], free_port: int, cut_off_at: str) -> None:
+    """Whatever is left of two, the next `apply` makes one of them, on the ports that are wanted."""
+    app = stage.start(new_name())
+    traffic = Traffic((route("a.example", app),))
+    stage.edge.apply(traffic)
+    stage.settings = replace(stage.settings, http_port=free_port)
+    real, engine = stage.engine, Interposed(stage.engine)
+
+    def before(name: str, arguments: tuple[object, ...]) -> None:
+        if name == cut_off_at and arguments[0] != "gitdeploy.edge.0":  # what had that name goes before it is made
+            raise Killed
+
+    engine.before = before
+    stage.engine = engine
+    with pytest.raises(Killed):
+        stage.edge.apply(traffic)
+    stage.engine = real
+    stage.edge.apply(traffic)
+    assert answer_of(stage, "a.example") == (200, app.host)
+    assert [c.name for c in stage.client.containers.list(all=True, filters={"label": "gitdeploy.role=edge"})] == [
+        "gitdeploy.edge"
+    ]

@@ -12,13 +12,14 @@ import pytest
 
 from gitdeploy.config import snapshot
 from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.config.fronted import fronted
 from gitdeploy.config.load import apply_tree, parse_config
 from gitdeploy.config.model import App, Config
 from gitdeploy.edge.applied import Applied, digest_of_traffic, write_applied
 from gitdeploy.edge.boxedge import BoxEdge
-from gitdeploy.edge.edgemaps import FIELDS, route_lines
+from gitdeploy.edge.edgemaps import FIELDS, route_map
 from gitdeploy.edge.extra import NEEDED
-from gitdeploy.edge.fronting import app_routes, fronted, git_route, user_digests, wanted_names
+from gitdeploy.edge.fronting import app_routes, git_route, user_digests, wanted_names
 from gitdeploy.edge.route import Route, Rules, Upstream
 from gitdeploy.errors import ConfigError, StageFailed
 from gitdeploy.releases.state import State
@@ -106,11 +107,11 @@ def test_what_a_deployment_has_to_do(state: State, tmp_path: Path) -> None:
     assert not concerned(without, bare)
     assert concerned(with_domain, app)
     routes = app_routes(with_domain, app, None, upstreams)
-    write_applied(tmp_path, Applied(digest_of_traffic(with_domain.edge, routes, [app])))
+    write_applied(tmp_path, Applied(digest_of_traffic(with_domain.edge, routes, [app]), 1.0))
     assert not concerned(with_domain, app)
     assert concerned(with_domain, replace(app, strategy="rolling"))
     assert concerned(without, bare)  # the edge still has its domain
-    write_applied(tmp_path, Applied(digest_of_traffic(without.edge, (), [bare])))
+    write_applied(tmp_path, Applied(digest_of_traffic(without.edge, (), [bare]), 1.0))
     assert not concerned(without, bare)
 
 
@@ -174,9 +175,8 @@ def test_whose_certificates_are_ordered() -> None:
 def test_the_git_server() -> None:
     assert git_route(config("")) == ()
     (route,) = git_route(config(GIT))
-    assert (route.key, route.upstreams, route.rules.timeout) == ("git.example.com/", (Upstream("", "172.17.0.1", 3000),), 86400)
-    (line,) = route_lines([route], {1: {1: ("172.17.0.1", 3000)}})
-    assert line.startswith("git.example.com/ git|1|1|")
+    assert (route.key, route.upstreams, route.rules.timeout) == ("git.example.com/", (), 86400)
+    assert route_map([route], {})["git.example.com/"].startswith("git|1|")
 
 
 def test_digests_of_users() -> None:
@@ -202,17 +202,16 @@ def test_what_tells_states_apart(tmp_path: Path) -> None:
     assert digest_of_traffic(settings, pair, [app]) == digest_of_traffic(settings, pair[::-1], [app])
 
 
-def test_lines_of_the_map() -> None:
+def test_what_the_map_says() -> None:
     upstream = Upstream("n", "shop", 80)
     rules = Rules(True, True, "c.example.com", 60, 10, 1.5, "o/r", True)
-    lines = route_lines(
-        [Route("b.example.com", "/x", (upstream,), rules), Route("a.example.com", "", (), Rules())], {3: {2: upstream.server}}
-    )
-    assert lines == [
-        "a.example.com/ away|1|||||3600000||",
-        "b.example.com/x/ r3|1|1|c.example.com|max-age=60|10|1500|o/r|1",
-    ]
-    assert all(len(line.split(" ")) == 2 and line.count("|") == len(FIELDS) - 1 for line in lines)
+    routes = [Route("b.example.com", "/x", (upstream,), rules), Route("a.example.com", "", (), Rules())]
+    found = route_map(routes, {3: {2: upstream.server}})
+    assert found == {
+        "a.example.com/": "away|1||||||||",
+        "b.example.com/x/": "r3|1|1|1|c.example.com|max-age=60|10|1500|o/r|1",
+    }
+    assert {value.count("|") for value in found.values()} == {len(FIELDS) - 1}
 
 
 @pytest.mark.parametrize(

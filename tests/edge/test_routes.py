@@ -103,6 +103,18 @@ def test_what_an_app_hears_of_the_client(stage: Stage, new_name: Callable[[], st
     assert "x-forwarded-proto: https\n" in heard
 
 
+def test_the_proxy_protocol_of_a_load_balancer(stage: Stage, new_name: Callable[[], str]) -> None:
+    app = stage.start(new_name())
+    stage.settings = replace(stage.settings, trusted_proxies=("0.0.0.0/0",), proxy_protocol=True)
+    stage.edge.apply(Traffic((route("a.example", app),)))
+    request = "GET /headers HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 192.0.2.66\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", stage.settings.http_port), 20) as client:
+        client.sendall(f"PROXY TCP4 192.0.2.9 192.0.2.1 5000 80\r\n{request}".encode())
+        heard = b"".join(iter(lambda: client.recv(65536), b"")).decode().lower()
+    assert "x-forwarded-for: 192.0.2.9\n" in heard
+    assert "192.0.2.66" not in heard
+
+
 def test_requests_that_two_servers_could_read_differently(stage: Stage, new_name: Callable[[], str]) -> None:
     app, other = stage.start(new_name()), stage.start(new_name())
     stage.edge.apply(Traffic((route("a.example", app), route("a.example", other, path="/api"), route("*.b.example", other))))
@@ -131,20 +143,6 @@ def test_requests_that_two_servers_could_read_differently(stage: Stage, new_name
         status = raw("GET / HTTP/1.1", f"Host: {host}").split()[1]
         assert status in ("400", "404"), (host, status)
     assert raw("GET http://x.b.example/ HTTP/1.1", "Host: a.example").split()[1] in ("400", "200")
-
-
-def test_a_load_balancer_that_sends_the_proxy_protocol(stage: Stage, new_name: Callable[[], str]) -> None:
-    app = stage.start(new_name())
-    stage.settings = replace(stage.settings, trusted_proxies=("0.0.0.0/0",), proxy_protocol=True)
-    stage.edge.apply(Traffic((route("a.example", app),)))
-    with socket.create_connection(("127.0.0.1", stage.settings.http_port), 20) as client:
-        client.sendall(b"PROXY TCP4 192.0.2.9 203.0.113.7 5000 80\r\n")
-        client.sendall(
-            b"GET /headers HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-For: 198.51.100.1\r\nConnection: close\r\n\r\n"
-        )
-        heard = client.makefile("rb").read().decode().lower()
-    assert "x-forwarded-for: 192.0.2.9\n" in heard
-    assert "198.51.100.1" not in heard
 
 
 def test_an_app_that_takes_too_long(stage: Stage, new_name: Callable[[], str]) -> None:

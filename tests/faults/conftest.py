@@ -39,6 +39,7 @@ class Tiny:
         name: "owner/repo".
         container: its container's name.
         page: where it says its VERSION.
+        host: the name that it is asked by, "" for its address.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Tiny:
     client: docker.DockerClient
     plan: Path
     page: str = "/"
+    host: str = ""
 
     @property
     def url(self) -> str:
@@ -58,7 +60,8 @@ class Tiny:
 
     def get(self) -> str:
         """What it answers; "" for nothing."""
-        with contextlib.suppress(OSError), urllib.request.urlopen(self.url, timeout=5) as answer:
+        asked = urllib.request.Request(self.url, headers={"Host": self.host} if self.host else {})
+        with contextlib.suppress(OSError), urllib.request.urlopen(asked, timeout=5) as answer:
             return str(answer.read().decode().strip())
         return ""
 

@@ -88,7 +88,7 @@ class Trial:
         """Pushes `new` over `old` and is killed at `point`; returns whether that point was reached."""
         tiny = self.tiny
         tiny.kill_at(point, victim)
-        with Prober(tiny.url, pause=0.01) as prober:
+        with Prober(tiny.url, pause=0.01, host=tiny.host) as prober:
             push = tiny.push(new, timeout=300)  # the machine may be busy; a hook that hangs takes longer
             fired = tiny.fired.exists()
             tiny.kill_no_more()

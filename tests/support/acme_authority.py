@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import ssl
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.support.net import DIES_WITH_US, free_port, listens, wait_until
+from tests.support.net import DIES_WITH_US, free_port, wait_until
 
 CHALLENGES = "/.well-known/acme-challenge/"
 
@@ -80,11 +82,21 @@ def serve(home: Path, names: tuple[str, ...] = ()) -> Iterator[Authority]:
     root = home / "storage/pki/authorities/local/root.crt"
     with (home / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as caddy:
         try:
-            wait_until(lambda: listens(port) and root.exists(), 60, "Caddy")
-            authority.root.write_bytes(root.read_bytes())
+            wait_until(lambda: _answers(authority, root), 60, "Caddy")
             yield authority
         finally:
             caddy.kill()
+
+
+def _answers(authority: Authority, root: Path) -> bool:
+    """Whether its directory can be read; it listens before it has a certificate of its own."""
+    try:
+        authority.root.write_bytes(root.read_bytes())
+        context = ssl.create_default_context(cafile=authority.root)
+        with urllib.request.urlopen(authority.directory, timeout=20, context=context):
+            return True
+    except OSError:
+        return False
 
 
 @dataclass

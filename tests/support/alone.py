@@ -25,5 +25,5 @@ class InNoCluster:
     def manages_cluster(self) -> bool:
         return False
 
-    def cluster(self) -> Cluster:
+    def cluster(self, patience: float = 0.0) -> Cluster:
         return cast(Cluster, Alone())

@@ -191,8 +191,42 @@ class SwarmNodes:
         """Gives a node these labels and no others."""
         self._specify(node, Labels=labels)
 
-    def _specify(self, node: ClusterNode, **values: object) -> None:
+    @property
+    def leader(self) -> ClusterNode:
+        """The manager that the others follow, as the first node sees it."""
         with self.client() as client:
+            listed = [one.attrs for one in client.nodes.list()]
+        name = next(one["Description"]["Hostname"] for one in listed if one.get("ManagerStatus", {}).get("Leader"))
+        return next(node for node in self.nodes if node.name == name)
+
+    def demote(self, node: ClusterNode, *, again: bool = False) -> None:
+        """Makes a worker of a manager, or, `again`, a manager of it; another manager that runs sees to it."""
+        by = next(other for other in self.nodes if other is not node and other.serving)
+        wait_until(lambda: self._manages(by), 60, f"that {by.name} decides")
+        self._specify(node, by=by, Role="manager" if again else "worker")
+
+    def lead_elsewhere(self) -> None:
+        """Has a manager lead that is not the first node."""
+        wait_until(self._all_reached, 60, "all managers")
+        while self.leader is self.manager:
+            self.demote(self.manager)
+            wait_until(lambda: not self._manages(self.manager), 60, "a worker")
+            self.demote(self.manager, again=True)
+            wait_until(lambda: self._manages(self.manager), 60, "a manager again")
+            wait_until(self._whole, 60, "a whole cluster")
+
+    def _all_reached(self) -> bool:
+        with self.client() as client:
+            listed = [one.attrs.get("ManagerStatus", {}).get("Reachability") for one in client.nodes.list()]
+        return listed.count("reachable") == self._managers
+
+    def _manages(self, node: ClusterNode) -> bool:
+        with self.client(node) as client:
+            found = client.info()["Swarm"]
+            return bool(found["ControlAvailable"]) and not found["Error"]
+
+    def _specify(self, node: ClusterNode, *, by: ClusterNode | None = None, **values: object) -> None:
+        with self.client(by) as client:
             found = next(one for one in client.nodes.list() if one.attrs["Description"]["Hostname"] == node.name)
             found.update({**found.attrs["Spec"], **values})
 

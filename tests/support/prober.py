@@ -37,12 +37,13 @@ class Prober:
         findings: read them after the context's end, or while it lasts for a first look.
     """
 
-    def __init__(self, url: str, pause: float = 0.001, timeout: float = 5.0) -> None:
-        """`pause` between requests and `timeout` of each, in seconds."""
+    def __init__(self, url: str, pause: float = 0.001, timeout: float = 5.0, host: str = "") -> None:
+        """`pause` between requests and `timeout` of each, in seconds; `host` is the Host header, "" for the URL's own."""
         self.findings = Findings()
         self._url = urlsplit(url)
         self._pause = pause
         self._timeout = timeout
+        self._headers = {"Connection": "close", **({"Host": host} if host else {})}
         self._stop = threading.Event()
         self._last_good: float | None = None
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
@@ -64,7 +65,7 @@ class Prober:
         self.findings.sent += 1
         connection = http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=self._timeout)
         try:
-            connection.request("GET", self._url.path or "/", headers={"Connection": "close"})
+            connection.request("GET", self._url.path or "/", headers=self._headers)
             answer = connection.getresponse()
             body = answer.read().decode(errors="replace").strip()
         except (OSError, http.client.HTTPException) as error:

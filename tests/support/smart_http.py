@@ -21,6 +21,7 @@ from typing import IO
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.gogs import Gogs, Remote
+from tests.support.net import is_isolated
 
 USER, PASSWORD = "alice", "secret"
 RESPONSE_BUFFER = 2048  # bufferBeforeChunkingSize in Go's net/http/server.go
@@ -165,9 +166,12 @@ class GitHandler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serve(gogs: Gogs, environment: Mapping[str, str]) -> Iterator[HttpServer]:
-    """Runs the server on a free port of 127.0.0.1 until the context ends; `environment`: all that Git gets beside Gogs' own."""
+    """Runs the server on a free port until the context ends: of 127.0.0.1, in a network of the tests' own of every address.
+
+    `environment`: all that Git gets beside Gogs' own.
+    """
     handler = type("Handler", (GitHandler,), {"gogs": gogs, "environment": environment})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("" if is_isolated() else "127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

@@ -42,6 +42,13 @@ class PlayedTarget:
         if what in self.broken:
             raise self.broken[what]
 
+    @property
+    def accessories(self) -> PlayedTarget:
+        return self
+
+    def let_go(self, app: App) -> None:
+        self.calls.append(f"accessories are {app.target}'s alone")
+
     def serving(self, app: App) -> int:
         assert app.target == self.name
         return self.release
@@ -119,7 +126,13 @@ def test_an_app_that_stays_is_its_targets_alone(pair: Pair, app: App) -> None:
 def test_a_move_publishes_first_and_discards_last(pair: Pair) -> None:
     pair.docker.release = 4
     outcome = pair.deploy(NEW)
-    assert pair.calls == ["published", "docker takes out", "swarm brings live", "docker discards"]
+    assert pair.calls == [
+        "published",
+        "docker takes out",
+        "swarm brings live",
+        "docker discards",
+        "accessories are swarm's alone",
+    ]
     assert outcome == Outcome(7.0, "moved from docker")
     assert pair.output.lines == ["o/shop moves from docker to swarm: an outage until it serves there"]
 
@@ -127,13 +140,25 @@ def test_a_move_publishes_first_and_discards_last(pair: Pair) -> None:
 def test_a_move_back(pair: Pair) -> None:
     pair.swarm.release = 4
     assert pair.deploy(OLD).note == "moved from swarm"
-    assert pair.calls == ["published", "swarm takes out", "docker brings live", "swarm discards"]
+    assert pair.calls == [
+        "published",
+        "swarm takes out",
+        "docker brings live",
+        "swarm discards",
+        "accessories are docker's alone",
+    ]
 
 
 def test_what_does_not_serve_makes_room_too(pair: Pair) -> None:
     pair.docker.kept = 4
     assert pair.deploy(NEW) == Outcome(None, "moved from docker")
-    assert pair.calls == ["published", "docker takes out", "swarm brings live", "docker discards"]
+    assert pair.calls == [
+        "published",
+        "docker takes out",
+        "swarm brings live",
+        "docker discards",
+        "accessories are swarm's alone",
+    ]
     assert pair.output.lines == ["o/shop moves from docker to swarm: what is on the other one does not serve"]
 
 
@@ -206,7 +231,8 @@ def test_an_engine_that_is_gone_leaves_the_rest_to_recovery(pair: Pair) -> None:
 def test_recovery_leaves_one_of_the_two(pair: Pair, there: int, kept: int, here: int, calls: list[str], serves: int) -> None:
     pair.docker.release, pair.docker.kept, pair.swarm.release = there, kept, here
     assert pair.target.recover(NEW, pair.output) == serves
-    assert pair.calls == ["swarm recovers 0", *calls]
+    alone = ["accessories are swarm's alone"] if here else []
+    assert pair.calls == ["swarm recovers 0", *calls, *alone]
     assert (pair.docker.release, pair.swarm.release) == ((0, here) if here else (serves, 0))
 
 

@@ -12,7 +12,7 @@ from gitdeploy.engine.types import LASTING, Cancel, Container, ContainerSpec, Ou
 from gitdeploy.errors import Cancelled, StageFailed
 from gitdeploy.releases.release import APP
 from gitdeploy.targets.check import pick
-from gitdeploy.targets.docker.accessoryplan import NEW, STOPPED
+from gitdeploy.targets.docker.accessoryplan import NEW, STOPPED, own_networks
 from gitdeploy.targets.docker.health import Waiter
 from gitdeploy.targets.undo import Undo
 
@@ -58,6 +58,8 @@ class Change:
         undo = Undo(self.output)
         undo.add(f"putting {main.name} back", partial(put_back, engine, main, created), traffic=True)
         with undo.on_failure():
+            for network in own_networks(self.app) & set(main.networks) - set(spec.networks):  # until the app has moved
+                engine.connect(network, created, (*spec.aliases, *spec.run.network_aliases))
             if self.cancel.is_set():
                 raise Cancelled("cancelled before an accessory was replaced")
             engine.set_restart(main.id, STOPPED)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal, get_args
 
 from gitdeploy.config.attachments import Volume
 from gitdeploy.config.jobs import Accessory
-from gitdeploy.config.model import App
+from gitdeploy.config.model import App, TargetName
 from gitdeploy.engine.types import ENDED, LASTING, Container, ContainerSpec, Image
 from gitdeploy.errors import StageFailed
 from gitdeploy.releases.release import ACCESSORY, APP, ROLE
@@ -39,6 +39,21 @@ def fingerprint(app: App, name: str) -> str:
     made = {key: value for key, value in told.items() if key not in ("health", "backup_hint")}
     made |= {"container": app.of_accessory(name).container, "network": app.own_network}
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def own_networks(app: App) -> frozenset[str]:
+    """Return the network of the app's own for each target that it may be on."""
+    return frozenset(filter(None, (replace(app, target=target).own_network for target in get_args(TargetName))))
+
+
+def tables(app: App, name: str) -> frozenset[str]:
+    """Return the `fingerprint`s of what need not be made anew: on which of those networks it was made is no matter.
+
+    Unless it has an address of its own, which it would not have on another one.
+    """
+    run = app.accessories[name].run
+    moves = () if run.ip or run.ip6 or run.mac_address else get_args(TargetName)
+    return frozenset(fingerprint(replace(app, target=target), name) for target in (app.target, *moves))
 
 
 def _told(record: Any, built_in: Any) -> dict[str, Any]:
@@ -66,13 +81,15 @@ def unfinished(main: Container | None, new: Container | None) -> Literal["", "un
     return "finish" if main is None or new.restart == LASTING else "undo"
 
 
-def next_step(main: Container | None, table: str, *, renew: bool) -> Literal["make", "replace", "keep", "start", "stopped"]:
+def next_step(
+    main: Container | None, tables: Collection[str], *, renew: bool
+) -> Literal["make", "replace", "keep", "start", "stopped"]:
     """Return what to do that it runs as its table says, once nothing is unfinished."""
     if main is None:
         return "make"
     if main.restart == STOPPED and not main.running:
         return "stopped"
-    if renew or main.labels.get(TABLE) != table:
+    if renew or main.labels.get(TABLE) not in tables:
         return "replace"
     return "start" if main.state in ("created", "paused", *ENDED) else "keep"
 

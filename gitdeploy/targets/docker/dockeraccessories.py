@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from gitdeploy.config.model import App
+from gitdeploy.engine.election import ELECTION
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Cancel, Container, ContainerSpec, Output
 from gitdeploy.errors import Cancelled, EngineError, EngineGone, GitdeployError, StageFailed
@@ -16,10 +17,11 @@ from gitdeploy.targets.docker.accessorychange import Change, put_back, take_plac
 from gitdeploy.targets.docker.accessoryplan import (
     STOPPED,
     accessory_spec,
-    fingerprint,
     next_step,
+    own_networks,
     require_kept,
     sort_out_accessories,
+    tables,
     trouble,
     unfinished,
     volumes_of,
@@ -31,7 +33,7 @@ def ensure_own_network(engine: Engine, app: App) -> None:
     """Make the network that an app with accessories has of its own, if there is none. Raises EngineError."""
     if not app.own_network:
         return
-    ensure = engine.cluster().ensure_overlay if app.target == "swarm" else engine.ensure_network
+    ensure = engine.cluster(ELECTION).ensure_overlay if app.target == "swarm" else engine.ensure_network
     ensure(app.own_network, {APP: app.name})
 
 
@@ -54,10 +56,14 @@ class DockerAccessories:
         change = Change(self._engine, self._clock, app, name, wanted.output, wanted.cancel)
         with _of(app, name):
             main = self._settled(app, name, wanted.output)
-            step = next_step(main, fingerprint(app, name), renew=wanted.renew)
+            step = next_step(main, tables(app, name), renew=wanted.renew)
             if step == "stopped":
                 reason = "it is stopped (gitdeploy accessory … stop), and no deployment starts it again"
                 raise StageFailed(reason, f"when the app may have it: gitdeploy accessory {app.name} {name} start")
+            if main and step in ("keep", "start") and app.own_network not in main.networks:
+                wanted.output.line(f"    {name}: it joins {app.own_network}, too, until the app has moved there")
+                ensure_own_network(self._engine, app)
+                self._engine.connect(app.own_network, main.id, (name, *app.accessories[name].run.network_aliases))
             if main and step == "keep":
                 change.wait_healthy(main.id, main)
                 return ""
@@ -72,6 +78,15 @@ class DockerAccessories:
             require_kept(app, name, main, spec)
             change.replace(main, spec, "it is made anew" if wanted.renew else "its table has changed")
             return "replaced"
+
+    def let_go(self, app: App) -> None:
+        """See `Accessories`."""
+        before = own_networks(app) - {app.own_network}
+        for container in self._engine.containers({APP: app.name, ROLE: "accessory"}) if before else ():
+            for network in before & set(container.networks):
+                self._engine.disconnect(network, container.id)
+                with suppress(EngineError):  # a command that somebody runs is on it
+                    self._engine.remove_network(network)
 
     def recover(self, app: App, output: Output) -> None:
         """See `Accessories`."""

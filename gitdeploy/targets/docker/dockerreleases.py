@@ -9,6 +9,7 @@ from gitdeploy.config.checks import processes
 from gitdeploy.config.model import App
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Output
+from gitdeploy.errors import StageFailed
 from gitdeploy.targets.docker.condition import condition
 from gitdeploy.targets.docker.dockeraccessories import ensure_own_network
 from gitdeploy.targets.docker.kernellimits import require_limits
@@ -41,6 +42,8 @@ class DockerReleases:
 
     def require_fit(self, app: App, granted: App) -> None:
         require_own(self._engine, app, granted, self._around.here)
+        if mount := ", ".join(f'"{path}:{inner}:ro"' for inner, path in app.swarm.files.items()):
+            raise StageFailed(f'{app.name}: swarm.files is for target = "swarm" alone', f"mount them: volumes = [{mount}]")
         for part in (*processes(app), *map(app.of_accessory, app.accessories)):
             require_limits(self._engine, part)
 
@@ -51,7 +54,13 @@ class DockerReleases:
     def _rollout(self, incoming: Incoming) -> Rollout:
         ensure_own_network(self._engine, incoming.release.app)
         credentials = self._around.credentials(incoming.release.app)
-        return Rollout(**vars(incoming), engine=self._engine, clock=self._around.clock, credentials=credentials)
+        return Rollout(
+            **vars(incoming),
+            engine=self._engine,
+            clock=self._around.clock,
+            credentials=credentials,
+            committed=incoming.serves,
+        )
 
     def patience(self, app: App) -> float:
         return patience_of(app)

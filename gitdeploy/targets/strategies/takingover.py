@@ -15,8 +15,8 @@ class TakingOver(Incoming):
 
     Attributes:
         clock: seconds, monotonic.
-        committed: waits until the app's other processes run, too; raises if one of them failed. Called after the switch, before
-            anything old is destroyed.
+        committed: waits until the app's other processes run, too, and calls `serves`; raises if one of them failed. Called
+            after the switch, before anything old is destroyed.
         alone: whether the app has no other process.
     """
 

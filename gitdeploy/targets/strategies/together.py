@@ -87,9 +87,15 @@ def _of_process(r: Any, part: App, gates: Gates) -> Any:
         output=r.output if part.process == WEB else Named(r.output, part.process),
         cancel=gates,
         published=partial(gates.switch, part.process, r.published),
-        committed=partial(gates.commit, part.process),
+        committed=partial(_commit, gates, part.process, r.serves),
         alone=False,
     )
+
+
+def _commit(gates: Gates, process: str, serves: Callable[[], object]) -> None:
+    """Pass the second gate. Then the whole release serves, of which each process tells."""
+    gates.commit(process)
+    serves()
 
 
 @contextmanager

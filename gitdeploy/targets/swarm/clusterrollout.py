@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gitdeploy.config.model import WEB
+from gitdeploy.config.secretfile import cluster_files
 from gitdeploy.engine.cluster import Cluster, SecretFile, ServiceSpec
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import NEVER, Credentials
@@ -94,7 +95,7 @@ class ClusterRollout(TakingOver):
             stop_timeout=app.stop_timeout,
             run=app.run,
             restart=app.restart,
-            secrets=tuple(self._secret(name, data, labels) for name, data in files.items()),
+            secrets=tuple(self._secret(name, data, labels) for name, data in {**files, **cluster_files(app)}.items()),
             constraints=app.swarm.constraints,
             spread=app.swarm.spread,
         )

@@ -82,7 +82,7 @@ def constraint(app: App) -> str:
 def entry_nodes(app: App, nodes: Sequence[Node]) -> list[Node]:
     """Return the machines that are there and are to have a router. Pure."""
     label, _, value = app.router.nodes.partition("==")
-    return [n for n in nodes if n.ready and n.availability == "active" and n.labels.get(label) == value]
+    return [n for n in nodes if n.there and n.availability == "active" and n.labels.get(label) == value]
 
 
 @dataclass
@@ -174,8 +174,8 @@ class EntryService:
     def tasks(self) -> list[ServiceTask]:
         """Return the tasks that run on machines that are there."""
         found = self.find()
-        ready = {node.id for node in self.cluster.nodes() if node.ready}
-        return [task for task in self.cluster.tasks([found.id] if found else []) if task.running and task.node in ready]
+        there = {node.id for node in self.cluster.nodes() if node.there}
+        return [task for task in self.cluster.tasks([found.id] if found else []) if task.running and task.node in there]
 
     def lacking(self) -> list[Node]:
         """Return machines that are there and are to have a router, and do not run one."""

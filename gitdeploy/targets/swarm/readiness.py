@@ -45,7 +45,7 @@ class TaskProgress:
 
     Attributes:
         running: how many run, on machines that are ready.
-        pulling: whether a machine is still getting one ready.
+        pulling: whether a machine is still getting one ready, or has not reported to a new leader yet.
         failed: why it will not come to anything, "" if it still may.
         waits: what it waits for, in the cluster's own words, "" for nothing to speak of.
     """
@@ -76,7 +76,7 @@ def progress(tasks: Iterable[ServiceTask], nodes: Sequence[Node], known: Collect
         failed = describe(refused[0], of)
     return TaskProgress(
         len(running),
-        pulling=any(task.state in GETTING for task in open_),
+        pulling=any(task.state in GETTING for task in open_) or any(node.there and not node.ready for node in nodes),
         failed=failed,
         waits="; ".join(dict.fromkeys(describe(task, of) for task in [*open_[:3], *refused[:1]])),
     )
@@ -206,8 +206,8 @@ class TaskWaiter:
         """Wait until no task of it holds a port of a machine that is there, `timeout` seconds at most. Raises StageFailed."""
         end = self.clock() + timeout
         while True:
-            ready = {node.id for node in self.cluster.nodes() if node.ready}
-            left = [t for t in self.cluster.tasks([service]) if _holds(t, ready)]
+            there = {node.id for node in self.cluster.nodes() if node.there}
+            left = [t for t in self.cluster.tasks([service]) if _holds(t, there)]
             if not left:
                 return
             if self.clock() > end:
@@ -227,11 +227,11 @@ class TaskWaiter:
         return StageFailed(reason, _hint(reason, bool(log)), log)
 
 
-def _holds(task: ServiceTask, ready: Collection[str]) -> bool:
+def _holds(task: ServiceTask, there: Collection[str]) -> bool:
     """Return whether a task holds the ports of one of these machines, or is about to: nobody has told it to end yet."""
     if task.wanted in ("ready", "running") and not task.node:
         return True
-    return task.node in ready and (task.state in HOLDING or (task.wanted in ("ready", "running") and task.state not in DONE))
+    return task.node in there and (task.state in HOLDING or (task.wanted in ("ready", "running") and task.state not in DONE))
 
 
 def _hint(reason: str, said: bool) -> str:

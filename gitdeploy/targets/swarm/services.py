@@ -130,4 +130,8 @@ def split_secrets(env: Mapping[str, str], files: Sequence[str]) -> tuple[dict[st
 def secret_name(service: str, name: str) -> str:
     """Return what a secret of a release is called in the cluster: 64 characters at most."""
     whole = f"{service}.{name}"
-    return whole if len(whole) <= LIMIT else f"{service[:40]}.{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+    return (
+        whole
+        if len(whole) <= LIMIT and "/" not in name
+        else f"{service[:40]}.{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+    )

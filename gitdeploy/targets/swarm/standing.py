@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from gitdeploy.config.checks import processes
 from gitdeploy.config.imagereference import parse
 from gitdeploy.config.model import App
 from gitdeploy.engine.cluster import Cluster, Membership, Node
+from gitdeploy.engine.election import ELECTION, leaderless
 from gitdeploy.engine.serviceoptions import unsupported, unsupported_attachments
 from gitdeploy.errors import StageFailed
 from gitdeploy.targets.router.container import has_router
 from gitdeploy.targets.swarm.entryservice import entry_nodes
+
+LOOK = 0.5
+"""Seconds between two looks at whether they have."""
 
 LOOPBACK = ("localhost", "127.", "[::1]")
 
@@ -20,8 +25,13 @@ PINS = ("node.hostname", "node.id", "node.ip")
 
 
 def require_quorum(cluster: Cluster) -> list[Node]:
-    """Return the machines of a cluster that can decide. Raises StageFailed for one that cannot: nothing was changed."""
-    membership = cluster.membership()
+    """Return the machines of a cluster that can decide. Raises StageFailed for one that cannot: nothing was changed.
+
+    One whose managers are about to elect a leader is given the time for that.
+    """
+    end = time.monotonic() + ELECTION
+    while leaderless((membership := cluster.membership()).error) and time.monotonic() < end:
+        time.sleep(LOOK)
     reason, hint = membership_problem(membership)
     if not reason:
         nodes = cluster.nodes()
@@ -46,7 +56,7 @@ def membership_problem(membership: Membership) -> tuple[str, str]:
 def quorum_problem(nodes: Sequence[Node]) -> tuple[str, str]:
     """Return why the managers cannot decide, and what to do; ("", "") if they can. Pure."""
     managers = [node for node in nodes if node.manager]
-    reached = [node for node in managers if node.reachable and node.ready]
+    reached = [node for node in managers if node.reachable and node.there]
     if len(reached) > len(managers) // 2:
         return "", ""
     missing = ", ".join(node.name for node in managers if node not in reached)

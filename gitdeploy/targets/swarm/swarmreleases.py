@@ -8,8 +8,10 @@ from functools import partial
 
 from gitdeploy.config.checks import processes
 from gitdeploy.config.model import App
+from gitdeploy.config.secretfile import cluster_files
 from gitdeploy.config.sections import EMPTY
 from gitdeploy.engine.cluster import Cluster
+from gitdeploy.engine.election import ELECTION
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import LASTING, NEVER, Image, Output
 from gitdeploy.errors import NoManager
@@ -50,11 +52,17 @@ class SwarmReleases:
 
     @property
     def _cluster(self) -> Cluster:
+        return self._engine.cluster(ELECTION)
+
+    @property
+    def _asked(self) -> Cluster:
+        """The cluster for who only looks, and is told at once what is wrong with it."""
         return self._engine.cluster()
 
     def require_fit(self, app: App, granted: App) -> None:
         nodes = require_quorum(self._cluster)
         require_services(app, nodes, self._engine.info().api_version)
+        cluster_files(app)
         require_own(self._engine, app, granted, self._around.here)
 
     def bring_live(self, incoming: Incoming) -> Outcome:
@@ -73,6 +81,7 @@ class SwarmReleases:
             self._cluster.ensure_overlay(app.own_network, {APP: app.name})
         return ClusterRollout(
             **vars(incoming),
+            committed=incoming.serves,
             clock=around.clock,
             now=around.now,
             engine=self._engine,
@@ -101,21 +110,21 @@ class SwarmReleases:
 
     def serving(self, app: App) -> int:
         try:
-            live = look(self._cluster, app).live
+            live = look(self._asked, app).live
         except NoManager:
             return 0
-        runs = live is not None and any(task.running for task in self._cluster.tasks([live.id]))
+        runs = live is not None and any(task.running for task in self._asked.tasks([live.id]))
         return label_number(live.labels, RELEASE) if live and runs else 0
 
     def processes(self, app: App) -> tuple[Strength, ...]:
         return self._strengths(processes(app))
 
     def _strengths(self, parts: Iterable[App]) -> tuple[Strength, ...]:
-        nodes = self._cluster.nodes()
-        return tuple(strength_of(self._engine, self._cluster, nodes, part) for part in parts)
+        nodes = self._asked.nodes()
+        return tuple(strength_of(self._engine, self._asked, nodes, part) for part in parts)
 
     def condition(self, app: App) -> str:
-        reason, _ = membership_problem(self._cluster.membership())
+        reason, _ = membership_problem(self._asked.membership())
         return reason or whole_condition(self._strengths(to_run(app)))
 
     def resize(self, incoming: Incoming) -> None:

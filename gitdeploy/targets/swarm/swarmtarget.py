@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from gitdeploy.config.model import App
+from gitdeploy.engine.election import ELECTION
 from gitdeploy.engine.protocol import CommandSession
 from gitdeploy.engine.types import Attended, Output
 from gitdeploy.errors import NoManager, StageFailed
@@ -34,7 +35,7 @@ class SwarmTarget(DockerTarget):
 
     def recover(self, app: App, output: Output, release: int = 0) -> int:
         """See `Target`."""
-        require_quorum(self._engine.cluster())
+        require_quorum(self._engine.cluster(ELECTION))
         return super().recover(app, output, release)
 
     def run_inside(self, app: App, command: Sequence[str], how: Attended) -> AbstractContextManager[CommandSession]:
@@ -56,7 +57,7 @@ class SwarmTarget(DockerTarget):
     def newest(self, app: str) -> int:
         """See `Target`."""
         try:
-            services = self._engine.cluster().services({APP: app})
+            services = self._engine.cluster(ELECTION).services({APP: app})
         except NoManager:
             return 0
         return max(super().newest(app), *(label_number(s.labels, RELEASE) for s in services), 0)
@@ -65,7 +66,7 @@ class SwarmTarget(DockerTarget):
         """See `Target`: the tasks of a service may all run on other machines."""
         engine = self._engine
         try:
-            services = engine.cluster().services({APP: ""})
+            services = engine.cluster(ELECTION).services({APP: ""})
         except NoManager:
             return frozenset()
         found = (engine.image(reference) for reference in {service.image for service in services})

@@ -22,9 +22,11 @@ from gitdeploy.targets.docker.accessoryplan import (
     accessory_spec,
     fingerprint,
     next_step,
+    own_networks,
     own_volumes,
     require_kept,
     sort_out_accessories,
+    tables,
     trouble,
     unfinished,
 )
@@ -98,7 +100,17 @@ def test_how_far_a_change_has_come(main: Container | None, new: Container | None
     ],
 )
 def test_what_comes_next(main: Container | None, renew: bool, expected: str) -> None:
-    assert next_step(main, "t", renew=renew) == expected
+    assert next_step(main, {"t", "u"}, renew=renew) == expected
+
+
+def test_on_which_targets_network_it_was_made_is_no_matter() -> None:
+    moved = replace(SHOP, target="swarm")
+    assert tables(SHOP, "db") == tables(moved, "db") == {fingerprint(SHOP, "db"), fingerprint(moved, "db")}
+    assert len(own_networks(SHOP)) == 2
+    assert own_networks(replace(SHOP, accessories={})) == frozenset()
+    for run in (Run(ip="10.0.0.9"), Run(ip6="fd00::9"), Run(mac_address="02:00:00:00:00:01")):
+        addressed = with_db(run=run)
+        assert tables(addressed, "db") == {fingerprint(addressed, "db")}
 
 
 def test_old_and_new_are_told_apart_by_their_names() -> None:

@@ -55,7 +55,7 @@ def lone_engine(lone_node: SwarmNodes) -> Iterator[Engine]:
 @pytest.fixture
 def site(lone_node: SwarmNodes, lone_engine: Engine) -> Iterator[ClusterSite]:
     """An app that was never deployed, on a cluster of one machine."""
-    site = _site(lone_node, lone_engine)
+    site = make_site(lone_node, lone_engine)
     yield site
     site.remove()
 
@@ -70,12 +70,13 @@ def manager_engine(swarm_nodes: SwarmNodes) -> Iterator[Engine]:
 @pytest.fixture
 def wide(swarm_nodes: SwarmNodes, manager_engine: Engine) -> Iterator[ClusterSite]:
     """The same on a cluster of three machines."""
-    site = _site(swarm_nodes, manager_engine)
+    site = make_site(swarm_nodes, manager_engine)
     yield site
     swarm_nodes.heal()
     site.remove()
 
 
-def _site(swarm: SwarmNodes, engine: Engine) -> ClusterSite:
+def make_site(swarm: SwarmNodes, engine: Engine) -> ClusterSite:
+    """An app that was never deployed, with its image in the registry."""
     image, haproxy = images(swarm)
     return ClusterSite(swarm, engine, image, f"devops/wide-{uuid.uuid4().hex[:8]}", free_port(), haproxy)

@@ -27,7 +27,7 @@ class Played:
         self._manager = manager
         self.asked = 0
 
-    def cluster(self) -> Played:
+    def cluster(self, patience: float = 0.0) -> Played:
         return self
 
     def services(self, labels: Mapping[str, str]) -> list[ClusterService]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -40,8 +40,8 @@ def watched(site: ClusterSite) -> Iterator[Interposed]:
 
 def leavings(site: ClusterSite) -> Counter[str]:
     """What the app has on the cluster and on the manager, by kind and release."""
-    found = Counter(f"service {s.labels[RELEASE]}" for s in site.services())
-    found += Counter(f"secret {s.labels[RELEASE]}" for s in site.cluster.secrets({APP: site.app.name}))
+    found = Counter(f"service {s.labels.get(RELEASE, 'entry')}" for s in site.services())
+    found += Counter(f"secret {s.labels.get(RELEASE, 'entry')}" for s in site.cluster.secrets({APP: site.app.name}))
     found += Counter("router" if c.running else "dead router" for c in site.containers("router"))
     return found + Counter("check" for _ in site.containers("check"))
 
@@ -49,7 +49,8 @@ def leavings(site: ClusterSite) -> Counter[str]:
 def tidy(site: ClusterSite, release: int) -> Counter[str]:
     """The same where one release serves and nothing was left over."""
     router = ["router"] if site.app.strategy != "recreate" else []
-    return Counter([f"service {release}", f"secret {release}", *router])
+    entry = ["service entry", "secret entry"] if site.app.router.nodes else []
+    return Counter([f"service {release}", f"secret {release}", *router, *entry])
 
 
 @pytest.mark.timeout(1800)
@@ -59,6 +60,28 @@ def test_killed_at_any_point(site: ClusterSite, strategy: str, broken: bool, pyt
     """Old or new serves after each kill and recovery, and nothing is left over; `broken`: its undoing is interrupted."""
     site.configure(strategy=strategy, replicas=1 if strategy == "recreate" else 2, canary=Canary(duration=0.2))
     site.configure(swarm=Swarm(secret_files=("TOKEN",)))
+    for point in points_of(site, broken, every=pytestconfig.getoption("--exhaustive")):
+        killed_then_recovered(site, point, broken=broken)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
+def test_killed_with_routers_of_machines(site: ClusterSite, strategy: str, broken: bool) -> None:
+    """The same with `router.nodes`."""
+    site.swarm.label(site.swarm.manager, entry="yes")
+    site.configure(strategy=strategy, replicas=2, router=replace(site.app.router, nodes="entry==yes"))
+    site.configure(swarm=Swarm(secret_files=("TOKEN",)))
+    try:
+        for point in points_of(site, broken, every=True):
+            killed_then_recovered(site, point, broken=broken)
+    finally:
+        site.swarm.label(site.swarm.manager)
+
+
+def points_of(site: ClusterSite, broken: bool, *, every: bool) -> Iterable[int]:
+    """The changes of a deployment to kill it before, counted in one that is not killed."""
     deploy(site, next(site.numbers))
     with watched(site) as engine:
         count = Count(engine)
@@ -66,8 +89,7 @@ def test_killed_at_any_point(site: ClusterSite, strategy: str, broken: bool, pyt
             deploy(site, next(site.numbers), broken=broken)
     assert count.changes > 5
     points = range(count.changes)
-    for point in points if pytestconfig.getoption("--exhaustive") else [int(len(points) * part) for part in SAMPLE]:
-        killed_then_recovered(site, point, broken=broken)
+    return points if every else [int(len(points) * part) for part in SAMPLE]
 
 
 def deploy(site: ClusterSite, release: int, *, broken: bool = False) -> None:

@@ -10,7 +10,16 @@ from gitdeploy.engine.protocol import Engine
 EFFECTS = {
     *("create", "start", "stop", "remove", "rename", "signal", "put_files", "set_restart"),
     *("ensure_network", "remove_network", "connect", "disconnect"),
-    *("create_service", "resize_service", "label_service", "remove_service", "create_secret", "remove_secret"),
+    *(
+        "create_service",
+        "resize_service",
+        "label_service",
+        "replace_service",
+        "restore_service",
+        "remove_service",
+        "create_secret",
+        "remove_secret",
+    ),
 }
 
 
@@ -26,9 +35,9 @@ class Interposed:
         self.before: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: None
         self.after: Callable[[str, tuple[Any, ...]], None] = lambda name, arguments: None
 
-    def cluster(self) -> Any:
+    def cluster(self, patience: float = 0.0) -> Any:
         """The engine's cluster, watched in the same way."""
-        cluster = Interposed(self._engine.cluster())  # type: ignore[arg-type]
+        cluster = Interposed(self._engine.cluster(patience))  # type: ignore[arg-type]
         cluster.before, cluster.after = self.before, self.after
         return cluster
 
