@@ -73,6 +73,12 @@ def removals(now: Backends, wanted: Backends) -> Iterator[str]:
             yield f"set server r{number}/s{place} fqdn {UNUSED}"
 
 
+def to_be_up(now: Backends, wanted: Backends) -> set[tuple[str, int]]:
+    """Return the servers that are to be up before they have a backend alone: what is new, what stays where another goes."""
+    changed = [number for number, servers in wanted.items() if now.get(number) != servers]
+    return {server for number in changed for server in wanted[number].values()}
+
+
 def found_in(answer: str) -> dict[int, Servers]:
     """Return what is in each backend, from the answer to `show servers state`."""
     found: dict[int, dict[int, tuple[str, int]]] = {}

@@ -164,13 +164,14 @@ class BoxEdge:
         with self._locked():
             write_applied(self.home, Applied())
             traffic = self._traffic(live, coming, output)
-            self._haproxy(output).apply(traffic)
+            self._haproxy(output, expected=coming is not None).apply(traffic)
             if coming is None:
                 write_applied(self.home, Applied(self._digest(live)))
 
-    def _haproxy(self, output: Output) -> HaproxyEdge:
+    def _haproxy(self, output: Output, *, expected: bool = False) -> HaproxyEdge:
         page = self._material(output.line).page()
-        return HaproxyEdge(self.engine(), self.config.edge, self.credentials(), output, self.clock, page)
+        settings, credentials = self.config.edge, self.credentials()
+        return HaproxyEdge(self.engine(), settings, credentials, output, self.clock, away=page, expected=expected)
 
     def _traffic(self, live: Live, coming: App | None, output: Output) -> Traffic:
         """Return what the edge is to do; what is wrong with files of config.toml is told."""

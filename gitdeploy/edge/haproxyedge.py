@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gitdeploy.config.edgesections import EdgeSettings
 from gitdeploy.edge import edgecfg
-from gitdeploy.edge.backends import additions, assigned, removals, up_in
+from gitdeploy.edge.backends import additions, assigned, removals, to_be_up, up_in
 from gitdeploy.edge.edgecontainer import (
     NAME,
     NETWORK,
@@ -50,6 +50,7 @@ class HaproxyEdge:
     Attributes:
         settings: `[edge]`.
         away: the page for what does not serve, b"" for a line of text.
+        expected: whether what is new is yet to come, so that there is no use in waiting for it.
         credentials: for its image.
         clock: seconds, monotonic.
     """
@@ -60,6 +61,7 @@ class HaproxyEdge:
     output: Output
     clock: Callable[[], float] = time.monotonic
     away: bytes = b""
+    expected: bool = False
 
     def apply(self, traffic: Traffic) -> None:
         """Make these routes true, and look whether they are; without any the edge goes.
@@ -159,7 +161,8 @@ class HaproxyEdge:
         """Bring HAProxy there command by command, what is new before what goes; return what it says then."""
         if added := list(additions(now.backends, wanted.backends)):
             api.ask(added, files)
-            self._await_up(api, _servers(wanted.backends) - _servers(now.backends))
+        if not self.expected:
+            self._await_up(api, to_be_up(now.backends, wanted.backends) - now.up.keys())
         commands = list(certificate_commands(traffic.certificates, now.certificates))
         for name, entries in wanted.maps.items():
             commands += map_commands(path_of(name), now.maps[name], entries)
