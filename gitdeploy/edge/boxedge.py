@@ -22,6 +22,7 @@ from gitdeploy.edge.haproxyedge import HaproxyEdge
 from gitdeploy.edge.material import Material
 from gitdeploy.edge.route import Route, Traffic
 from gitdeploy.edge.standingnames import StandingName, standing
+from gitdeploy.edge.turned import Turned, read_turned, write_turned
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import Cancel, Credentials, Output
 from gitdeploy.errors import StageFailed
@@ -87,31 +88,31 @@ class BoxEdge:
 
     def admit(self, app: App, output: Output) -> bool:
         """See `Edge`."""
-        live = self.live()
-        serves = app_routes(self.config, live.get(app.name), None, self.upstreams)
+        serves = app_routes(self.config, self.live().get(app.name), None, self.upstreams)
         if not any(route.upstreams for route in serves):
             return False
         self.make_ready(self.engine(), app)
-        self._apply(live, output, coming=app)
+        self._apply(output, coming=app)
         return True
 
-    def turn(self, app: App, output: Output) -> None:
+    def turn(self, number: int, app: App, output: Output) -> None:
         """See `Edge`."""
-        self._apply({**self.live(), app.name: app}, output)
+        self._apply(output, Turned(number, app.name, snapshot.dump(app)))
 
-    def settle(self, app: App, output: Output, cancel: Cancel) -> None:
+    def go_back(self, app: App, output: Output) -> None:
         """See `Edge`."""
-        live = {**self.live(), app.name: app}
-        self._apply(live, output)
-        self._order(live, output, cancel, fronted(self.config, app).domains)
+        self._apply(output, Turned(0, app.name, ""))
+
+    def settle(self, number: int, app: App, output: Output, cancel: Cancel) -> None:
+        """See `Edge`."""
+        self.turn(number, app, output)
+        self._order(output, cancel, fronted(self.config, app).domains)
 
     def refresh(self, output: Output, cancel: Cancel, *, anyway: bool = False) -> None:
         """See `Edge`."""
-        if not anyway and not self.is_due():
-            return
-        live = self.live()
-        self._apply(live, output)
-        self._order(live, output, cancel, ())
+        if anyway or self.is_due():
+            self._apply(output)
+            self._order(output, cancel, ())
 
     def is_due(self) -> bool:
         """See `Edge`."""
@@ -139,10 +140,16 @@ class BoxEdge:
         return self._haproxy(output).differences(self._traffic(self.live(), None, output))
 
     def live(self) -> dict[str, App]:
-        """Return what is live of each app, by name."""
-        rows = ((name, self.state.live(name)) for name in self.config.apps)
-        found = ((name, snapshot.load(row.config)) for name, row in rows if row)
-        return {name: app for name, app in found if app}
+        """Return what serves of each app by the records, by name; while a deployment is not over, what it was turned to."""
+        turned = read_turned(self.home)
+        found: dict[str, App] = {}
+        for name in self.config.apps:
+            row, newer = self.state.live(name), turned.get(name)
+            under_way = self.state.deployment(newer.number) if newer else None
+            config = newer.config if newer and under_way and under_way.status == "running" else row.config if row else ""
+            if config and (app := snapshot.load(config)):
+                found[name] = app
+        return found
 
     def routes(self, live: Live, coming: App | None = None) -> tuple[Route, ...]:
         """Return the routes of all apps, and of the Git server."""
@@ -160,8 +167,11 @@ class BoxEdge:
         container = find_edge(self.engine())
         return (container is not None and container.running) if self.routes(live) else container is None
 
-    def _apply(self, live: Live, output: Output, coming: App | None = None) -> None:
+    def _apply(self, output: Output, turned: Turned | None = None, coming: App | None = None) -> None:
         with self._locked():
+            if turned:
+                write_turned(self.home, turned)
+            live = self.live()  # under the lock: another deployment may have turned to its release meanwhile
             write_applied(self.home, Applied())
             traffic = self._traffic(live, coming, output)
             self._haproxy(output, expected=coming is not None).apply(traffic)
@@ -185,9 +195,9 @@ class BoxEdge:
     def _material(self, say: Callable[[str], None]) -> Material:
         return Material(self.config, self._store(), say, self.now())
 
-    def _order(self, live: Live, output: Output, cancel: Cancel, must: Sequence[str]) -> None:
+    def _order(self, output: Output, cancel: Cancel, must: Sequence[str]) -> None:
         """Order what is due, and look whether it is served. Raises StageFailed, too, if one of `must` has none in the end."""
-        apps = [fronted(self.config, app) for app in live.values()]
+        apps = [fronted(self.config, app) for app in self.live().values()]
         names = {mode: wanted_names(self.config, apps, mode) for mode in ("auto", "internal")}
         look_at, fresh = self.now() + DAY, list[str]()
         if any(names.values()):
@@ -195,9 +205,10 @@ class BoxEdge:
 
             look_at, fresh = order(self._store(output.line), self.config.edge, names, output, cancel=cancel, now=self.now)
         if fresh:
-            self._apply(live, output)
+            self._apply(output)
             self._require_served(fresh)
-        write_applied(self.home, Applied(read_applied(self.home).digest, look_at))
+        with self._locked():
+            write_applied(self.home, Applied(read_applied(self.home).digest, look_at))
         store = self._store()
         for name in must:
             if name in (*names["auto"], *names["internal"]) and store.certificate(name) is None:

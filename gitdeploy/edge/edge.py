@@ -25,10 +25,13 @@ class Edge(Protocol):
             whether anything serves for them now; if not, nothing is done.
         """
 
-    def turn(self, app: App, output: Output) -> None:
-        """Lead them to this release alone: what serves until now is about to go. Raises StageFailed."""
+    def turn(self, number: int, app: App, output: Output) -> None:
+        """Lead them to this release of a deployment alone: what serves until now is about to go. Raises StageFailed."""
 
-    def settle(self, app: App, output: Output, cancel: Cancel) -> None:
+    def go_back(self, app: App, output: Output) -> None:
+        """Lead them to what serves by the records, after `admit` or `turn`. Raises StageFailed."""
+
+    def settle(self, number: int, app: App, output: Output, cancel: Cancel) -> None:
         """Lead them to this release alone, which serves now, and order the certificates that are missing.
 
         Raises StageFailed if they do not lead there, or a certificate could not be had: `refresh` tries again.

@@ -199,7 +199,7 @@ def roll_out(way: Way, stage: Running) -> None:
     way.require_plain_image()
     if tools.state.stopped(app.name):
         _bring_back(tools, app)
-    with admitted(way, stage) as serves:
+    with admitted(way) as serves:
         way.outcome = tools.target.bring_live(
             Incoming(
                 release=way.release,

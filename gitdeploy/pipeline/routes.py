@@ -21,7 +21,7 @@ def routes(way: Way) -> Iterator[Step[Way]]:
 
 
 @contextmanager
-def admitted(way: Way, stage: Running) -> Iterator[Callable[[], object]]:
+def admitted(way: Way) -> Iterator[Callable[[], object]]:
     """Lead the domains to the new release beside what serves; if the block fails, to what serves alone. Raises StageFailed.
 
     Yields:
@@ -33,10 +33,10 @@ def admitted(way: Way, stage: Running) -> Iterator[Callable[[], object]]:
         return
     try:
         admits = edge.admit(way.app, output)
-        yield Once(partial(edge.turn, way.app, output)) if admits else lambda: None
+        yield Once(partial(edge.turn, way.tools.job.deployment, way.app, output)) if admits else lambda: None
     except BaseException:
         try:
-            edge.refresh(output, stage.cancel, anyway=True)
+            edge.go_back(way.app, output)
         except GitdeployError as error:
             output.line(f"the domains of {way.app.name} could not be led back: {error.reason}; {LATER}")
         raise
@@ -61,6 +61,6 @@ class Once:
 def lead(way: Way, stage: Running) -> None:
     """Lead the domains to the release, which serves by now: what fails is told, and fails no deployment any more."""
     try:
-        way.tools.edge.settle(way.app, way.tools.console, stage.cancel)
+        way.tools.edge.settle(way.tools.job.deployment, way.app, way.tools.console, stage.cancel)
     except GitdeployError as error:
         stage.warning = f"{error.reason}; {LATER}"
