@@ -15,6 +15,7 @@ from gitdeploy.edge.route import Route, Traffic
 from gitdeploy.edge.runtimeapi import RuntimeApi
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.errors import GitdeployError, StageFailed
+from tests.bench.rollout import wrk, wrk_failures
 from tests.edge.stage import Stage, route
 from tests.support.net import wait_until
 from tests.support.prober import Prober
@@ -65,6 +66,25 @@ def test_what_only_a_reload_can_change(stage: Stage, new_name: Callable[[], str]
     assert sum("reads its new configuration" in line for line in stage.said.lines) == 2
     assert not prober.findings.failed
     assert slow.getresponse().read().decode() == app.host
+
+
+@pytest.mark.exhaustive
+def test_200_changes_under_load(stage: Stage, new_name: Callable[[], str]) -> None:
+    """At least 100,000 requests, of which none fails, while routes, certificates and apps come and go."""
+    kept, moving, third = (stage.start(new_name()) for _ in range(3))
+    first = route("127.0.0.1", kept)
+    stage.edge.apply(Traffic((first,)))
+    changes, sent = 0, 0
+    while changes < 200 or sent < 100_000:
+        with wrk(stage.url(), 8) as report:
+            for number in range(20):
+                other = third if number % 3 else moving
+                more = (route("b.example", other), *(route(f"n{n}.example", moving) for n in range(number)))
+                stage.edge.apply(Traffic((first, *more)))
+                changes += 1
+        count, failed = wrk_failures(report)
+        sent += count
+        assert failed == 0, report
 
 
 def test_a_websocket_outlives_all_that_changes_around_it(stage: Stage, new_name: Callable[[], str]) -> None:
