@@ -21,8 +21,8 @@ IMAGE = "gitdeploy.edge-image"
 """Label: `[edge] image` as it was when the container was made."""
 
 NETWORK = "gitdeploy"
-"""The edge's own, which holds its ports. Engines before 28 give a container's ports to the first of its networks by name, and
-bind them anew when another becomes that: so every app's must have a longer name that begins with this."""
+"""The edge's own, which holds its ports. Engines (20.10, 28.5) give a container's ports to the first of its networks by name,
+and cut connections when another becomes that: so every app's has a longer name that begins with this."""
 
 
 NEXT = f"{NAME}.0"
