@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from gitdeploy.edge.extra import HINT
 from gitdeploy.errors import GitdeployError, UnfitError
 
 DAY = 86400
@@ -87,6 +88,5 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 
 
 def missing_extra(error: ImportError) -> UnfitError:
-    """Return what is said where the packages of the extra are not installed."""
-    reason = f"certificates need Python packages that are not installed here: {error}"
-    return UnfitError(reason, "pip install 'gitdeploy[edge]', with the Python that runs gitdeploy")
+    """Return what is said where the packages of the extra are not installed, or not whole."""
+    return UnfitError(f"certificates need Python packages that are not installed here: {error}", HINT)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gitdeploy.edge import pem
 from gitdeploy.edge.certificate import DAY, Certificate, UnusableCertificate, faults
+from gitdeploy.edge.extra import HINT
 from gitdeploy.edge.renewing import InternalAuthority
 from tests.support.installed import CHECKOUT
 
@@ -205,10 +206,10 @@ def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
         [sys.executable, "-c", WITHOUT, tmp_path / "edge"], cwd=CHECKOUT, check=True, capture_output=True, text=True
     )
     lines = done.stdout.splitlines()
-    assert lines[3:] == ["{} {}", "pip install 'gitdeploy[edge]', with the Python that runs gitdeploy"]
+    assert lines[3:] == ["{} {}", HINT]
     for line in lines[:3]:
         assert line.startswith("certificates need Python packages that are not installed here: ")
-        assert line.endswith("pip install 'gitdeploy[edge]', with the Python that runs gitdeploy")
+        assert line.endswith(HINT)
 
 
 def test_the_room_imports_the_extra_only_when_it_is_used() -> None:
