@@ -204,6 +204,7 @@ class BoxEdge:
             from gitdeploy.edge.ordering import order  # noqa: PLC0415 - needs the extra, and time
 
             look_at, fresh = order(self._store(output.line), self.config.edge, names, output, cancel=cancel, now=self.now)
+            self._material(output.line).forget_ended([name for some in names.values() for name in some])
         if fresh:
             self._apply(output)
             self._require_served(fresh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from gitdeploy.config.domainchecks import edge_ports
@@ -14,7 +15,7 @@ from gitdeploy.edge.runtimeapi import FILE_MODE
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import LASTING, Container, ContainerSpec, Credentials, Output
 from gitdeploy.errors import EngineError, RegistryError, StageFailed
-from gitdeploy.releases.release import ROLE
+from gitdeploy.releases.release import APP, ROLE
 
 NAME = "gitdeploy.edge"
 IMAGE = "gitdeploy.edge-image"
@@ -102,6 +103,13 @@ def join(engine: Engine, container: Container, networks: Collection[str]) -> Non
 
 
 def leave(engine: Engine, container: Container, networks: Collection[str]) -> None:
-    """Take it off the networks of apps that are not among these."""
+    """Take it off the networks of apps that are not among these; one that nothing of its app is on any more goes."""
     for network in set(container.networks) - {NETWORK, *networks}:
+        labels = engine.network(network)
+        if labels is None:
+            continue
         engine.disconnect(network, container.id)
+        app = labels.get(APP, "")
+        if app and not any(network in other.networks for other in engine.containers({APP: app})):
+            with suppress(EngineError):  # somebody else's is on it
+                engine.remove_network(network)

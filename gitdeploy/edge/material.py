@@ -6,7 +6,7 @@ It fails the pushes of its own app before anything is built (`BoxEdge.require_fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from gitdeploy.config.model import App, Config
@@ -71,6 +71,12 @@ class Material:
             found = self.store.certificate(name)
             if found and found.covers(name) and found.not_after > self.now:
                 yield _served((name,), found)
+
+    def forget_ended(self, wanted: Collection[str]) -> None:
+        """Let go of certificates that have ended and are for no name of these."""
+        for name, certificate in self.store.certificates().items():
+            if name not in wanted and certificate.not_after < self.now:
+                self.store.forget(name)
 
     def given(self, app: App) -> Certificate | None:
         """Return the certificate that config.toml names for an app; else the last that would do, of which a copy is kept."""

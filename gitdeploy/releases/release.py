@@ -180,7 +180,8 @@ def address(app: App, host: str) -> str:
     """Return where the app answers: "https://DOMAIN", "http://HOST:PORT", or "container NAME" if it publishes nothing."""
     if app.domains:
         scheme = "http" if app.tls.mode == "off" and not app.tls.certificate else "https"
-        return f"{scheme}://{app.proxy.canonical or app.domains[0]}"
+        named = [name for name in app.domains if not name.startswith("*.")]
+        return f"{scheme}://{app.proxy.canonical or (named or app.domains)[0]}"
     ports = [p for p in app.publish if p.protocol == "tcp"]
     if not ports:
         return f"container {app.container}"

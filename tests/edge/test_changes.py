@@ -197,6 +197,20 @@ def test_no_other_container_reaches_the_runtime_api(stage: Stage, new_name: Call
     assert found_in(answer) == {1: {1: (app.host, 80)}}
 
 
+def test_a_network_that_nothing_of_its_app_is_on_goes_with_the_edge(stage: Stage, new_name: Callable[[], str]) -> None:
+    app, gone, accessory = (new_name() for _ in range(3))
+    kept = stage.start(app)
+    for name in (gone, accessory):
+        stage.engine.ensure_network(f"gitdeploy-{name}", {"gitdeploy.app": name, "gitdeploy.edge-test": "1"})
+    labels = {"gitdeploy.app": accessory, "gitdeploy.edge-test": "1"}
+    stage.client.containers.create(stage.image, name=accessory, network=f"gitdeploy-{accessory}", labels=labels)
+    routes = [route(f"{name}.example", replace(kept, network=f"gitdeploy-{name}", host=name)) for name in (gone, accessory)]
+    stage.edge.apply(Traffic((route("a.example", kept), *routes)))
+    stage.edge.apply(Traffic((route("a.example", kept),)))
+    assert stage.engine.network(f"gitdeploy-{gone}") is None
+    assert stage.engine.network(f"gitdeploy-{accessory}") is not None
+
+
 def keys_left(engine: Engine) -> bytes:
     """What is left in the container of commands."""
     return engine.exec("gitdeploy.edge", ["cat", "/etc/gitdeploy-edge.words"])[1]

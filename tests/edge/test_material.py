@@ -100,3 +100,11 @@ def test_another_page_is_shown_at_once(stage: Stage, new_name: Callable[[], str]
         replace(stage.edge, away=page).apply(traffic)
         status, text, headers = ask(stage, "a.example")
         assert (status, text.encode(), headers["retry-after"]) == (503, page, "10")
+
+
+def test_what_has_ended_and_is_for_no_name_goes(material: Material, store: CertificateStore) -> None:
+    ended = pem.self_made(("old.example.com",), NOW - 11 * 365 * 86400)
+    for name, certificate in (("old.example.com", ended), (NAME, ended), ("kept.example.com", pem.self_made((NAME,), NOW))):
+        store.keep(name, certificate)
+    material.forget_ended([NAME])
+    assert store.certificates().keys() == {NAME, "kept.example.com"}
