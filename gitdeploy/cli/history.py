@@ -1,12 +1,13 @@
-"""`gitdeploy history APP [--runs] [--json] [-n N]`: the deployments of an app, newest first; and the runs of its schedules."""
+"""`gitdeploy history APP [--runs] [--json|--watch] [-n N]`: an app's deployments, newest first; the runs of its schedules."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gitdeploy.cli.installation import app_name, make_site, urls
+from gitdeploy.cli.screen import painter, watch
 from gitdeploy.cli.tables import moment, span, table
 from gitdeploy.config import snapshot
 from gitdeploy.engine.types import Image
@@ -29,39 +30,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("app", metavar="APP", help="owner/repo")
     parser.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
     parser.add_argument("--runs", action="store_true", help="the runs of its schedules instead")
-    parser.add_argument("--json", action="store_true", help="for scripts")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="for scripts")
+    how.add_argument("--watch", action="store_true", help="show it again every 2 s, until Ctrl-C")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print the history; return 0."""
-    site = make_site(environ)
+    site, paint = make_site(environ), painter(environ)
+    if arguments.watch:
+        return watch(lambda: _page(site, arguments, paint))
+    print(_page(site, arguments, paint))
+    return 0
+
+
+def _page(site: Site, arguments: argparse.Namespace, paint: Callable[[str], str]) -> str:
     with site.open_state() as state:
         name = app_name(arguments.app, site, state)
         if arguments.runs:
-            _show_runs(state.runs(name, arguments.n), json_wanted=arguments.json)
-            return 0
+            return _shown_runs(state.runs(name, arguments.n), paint, json_wanted=arguments.json)
         runs = [] if arguments.json else state.runs(name, min(arguments.n, FEW))
         deployments = state.history(name, arguments.n)
         images = _images(site, name, deployments)
         kept = {d.id: _kept(d, images) for d in deployments}
         if arguments.json:
-            print(json.dumps([{**as_json(d, state.stages(d.id)), "kept": kept[d.id]} for d in deployments], indent=2))
-            return 0
-    for url in _urls(site, deployments):
-        print(f"{name} is at {url}")
+            return json.dumps([{**as_json(d, state.stages(d.id)), "kept": kept[d.id]} for d in deployments], indent=2)
     header = ["ID", "STARTED", "VERSION", "COMMIT", "BY", "STATUS", "TOOK", "WHAT"]
-    print(table(header, [_row(d, kept[d.id]) for d in deployments]) if deployments else "no deployments yet")
-    if runs:
-        print()
-        _show_runs(runs)
-    return 0
+    rows = [_row(d, kept[d.id]) for d in deployments]
+    found = [f"{name} is at {url}" for url in _urls(site, deployments)]
+    found.append(table(header, rows, paint) if deployments else "no deployments yet")
+    return "\n".join([*found, *(["", _shown_runs(runs, paint)] if runs else [])])
 
 
-def _show_runs(runs: Sequence[ScheduledRun], *, json_wanted: bool = False) -> None:
-    """Print runs of schedules, newest first."""
+def _shown_runs(runs: Sequence[ScheduledRun], paint: Callable[[str], str], *, json_wanted: bool = False) -> str:
+    """Return runs of schedules, newest first."""
     if json_wanted:
-        print(json.dumps([vars(run) for run in runs], indent=2))
-        return
+        return json.dumps([vars(run) for run in runs], indent=2)
     rows = [
         [
             *(str(run.id), moment(run.due), run.version or "-", run.name, run.status, span(run.started, run.ended)),
@@ -69,7 +73,8 @@ def _show_runs(runs: Sequence[ScheduledRun], *, json_wanted: bool = False) -> No
         ]
         for run in runs
     ]
-    print(table(["RUN", "DUE", "VERSION", "SCHEDULE", "STATUS", "TOOK", "WHAT"], rows) if runs else "no runs of schedules yet")
+    header = ["RUN", "DUE", "VERSION", "SCHEDULE", "STATUS", "TOOK", "WHAT"]
+    return table(header, rows, paint) if runs else "no runs of schedules yet"
 
 
 def _urls(site: Site, deployments: Sequence[Deployment]) -> list[str]:

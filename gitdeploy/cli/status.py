@@ -1,15 +1,16 @@
-"""`gitdeploy status [APP] [--json]`: for each app what is live, whether it runs and where, what is under way, what waits."""
+"""`gitdeploy status [APP] [--json|--watch]`: for each app what is live, whether it runs, what is under way, what waits."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gitdeploy.cli.installation import app_name, known_apps, make_site, urls
+from gitdeploy.cli.screen import painter, watch
 from gitdeploy.cli.tables import ago, table
 from gitdeploy.config import snapshot
 from gitdeploy.errors import ConfigError, GitdeployError, UnfitError
@@ -26,25 +27,37 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("app", nargs="?", metavar="APP", help="owner/repo; all apps if left out")
-    parser.add_argument("--json", action="store_true", help="for scripts")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="for scripts")
+    how.add_argument("--watch", action="store_true", help="show it again every 2 s, until Ctrl-C")
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Print the status; return 0."""
     site = make_site(environ)
+    if arguments.json:
+        print(json.dumps(_all_facts(site, arguments.app), indent=2))
+        return 0
+    paint = painter(environ)
+    if arguments.watch:
+        return watch(lambda: _text(_all_facts(site, arguments.app), site.now(), paint))
+    print(_text(_all_facts(site, arguments.app), site.now(), paint))
+    return 0
+
+
+def _all_facts(site: Site, app: str | None) -> list[dict[str, Any]]:
     with site.open_state() as state:
-        apps = [app_name(arguments.app, site, state)] if arguments.app else known_apps(site, state)
+        apps = [app_name(app, site, state)] if app else known_apps(site, state)
         config = _config(site)
         waiting = site.spool.pending()[0]
-        facts = [_facts(app, site, state, config, waiting) for app in apps]
+        facts = [_facts(name, site, state, config, waiting) for name in apps]
         _add_conditions(facts, site, state, config)
-    if arguments.json:
-        print(json.dumps(facts, indent=2))
-        return 0
+    return facts
+
+
+def _text(facts: Sequence[dict[str, Any]], now: float, paint: Callable[[str], str]) -> str:
     if not facts:
-        print("no apps yet: run install.sh --repo OWNER/NAME --image IMAGE")
-        return 0
-    now = site.now()
+        return "no apps yet: run install.sh --repo OWNER/NAME --image IMAGE"
     rows = [
         [
             *(f["app"], f["version"] or "-", ago(now, f["live_since"]), _runs(f)),
@@ -52,19 +65,14 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         ]
         for f in facts
     ]
-    print(table(["APP", "LIVE", "SINCE", "RUNS", "NOW", "LAST DEPLOYMENT", "WAITING"], rows))
+    lines = [table(["APP", "LIVE", "SINCE", "RUNS", "NOW", "LAST DEPLOYMENT", "WAITING"], rows, paint)]
     for several in (f for f in facts if f["processes"]):
         counts = [f"{name} {c['running']} of {c['wanted']}{_where(c)}" for name, c in several["processes"].items()]
-        print(f"{several['app']}: {', '.join(counts)}")
+        lines.append(f"{several['app']}: {', '.join(counts)}")
     for fact in facts:
-        for name, how in fact["accessories"].items():
-            print(f"{fact['app']}: accessory {name} {how or 'runs'}")
-    for fact in facts:
-        for url in fact["urls"]:
-            print(f"{fact['app']}: {url}")
-    for wrong in (f for f in facts if f["condition"]):
-        print(f"{wrong['app']}: {wrong['condition']}")
-    return 0
+        lines += [f"{fact['app']}: accessory {name} {how or 'runs'}" for name, how in fact["accessories"].items()]
+    lines += [f"{fact['app']}: {url}" for fact in facts for url in fact["urls"]]
+    return "\n".join([*lines, *(f"{wrong['app']}: {wrong['condition']}" for wrong in facts if wrong["condition"])])
 
 
 def _runs(fact: dict[str, Any]) -> str:

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, two blanks apart."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [header, *rows]]
-    return "\n".join(lines)
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], paint: Callable[[str], str] = str) -> str:
+    """Columns as wide as their widest cell, two blanks apart.
+
+    Args:
+        paint: gives a cell its colour, if it has one.
+    """
+    widths = [max(columns(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(row: Sequence[str], paint: Callable[[str], str]) -> str:
+        last = len(row) - 1
+        padded = (
+            paint(cell) + " " * ((width - columns(cell)) if i < last else 0)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(header, str), *(line(row, paint) for row in rows)])
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: Korean and other wide letters take two, marks above a letter none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415 - few texts need it
+
+    return sum(0 if combining(letter) else 2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def ago(now: float, then: float | None) -> str:
