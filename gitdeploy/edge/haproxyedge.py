@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gitdeploy.config.edgesections import EdgeSettings
@@ -107,7 +108,11 @@ class HaproxyEdge:
             self._await(new, traffic, backends)
         except (EngineError, StageFailed):
             self.engine.remove(new, force=True)
-            if old and old.running:
+            if old and seen:
+                self.engine.start(old.id)
+                with suppress(StageFailed):  # what has failed is told
+                    self._api(old.id).await_digest(seen.digest, READY)
+            elif old and old.running:
                 self.engine.start(old.id)
             raise
         settled_edge(self.engine)
@@ -172,7 +177,7 @@ class HaproxyEdge:
 
     def _await_up(self, api: RuntimeApi, servers: set[tuple[str, int]]) -> None:
         end = self.clock() + TRY
-        while self.clock() < end and not servers <= up_in(api.ask(["show servers state"])[0]).keys():
+        while servers and self.clock() < end and not servers <= up_in(api.ask(["show servers state"])[0]).keys():
             time.sleep(TICK)
 
     def _files(self, traffic: Traffic, backends: Backends, known: Mapping[tuple[str, int], str]) -> dict[str, bytes]:
