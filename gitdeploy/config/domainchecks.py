@@ -87,6 +87,8 @@ def edge_problems(edge: EdgeSettings, apps: Sequence[App]) -> Iterator[Problem]:
         yield "edge.https_port", f"expected another port than http_port, found {edge.https_port} twice"
     if bool(edge.git) is not bool(edge.git_address):
         yield "edge.git_address" if edge.git else "edge.git", "expected both git and git_address, or neither"
+    if bool(edge.eab_id) is not bool(edge.eab_key):
+        yield "edge.eab_key" if edge.eab_id else "edge.eab_id", "expected both eab_id and eab_key, or neither"
     if edge.git.startswith("*."):
         yield "edge.git", f"{quoted(edge.git)}: {NOT_PROVED}"
     if edge.proxy_protocol and not edge.trusted_proxies:

@@ -84,6 +84,13 @@ EDGE_KEYS: Mapping[str, Key] = MappingProxyType(
             Key("email", EMAIL, "where the authority writes to", example="ops@example.com"),
             Key("acme", matching(r"https://[!-~]{1,2000}", "the directory URL of an ACME server"), "the authority's directory"),
             Key("acme_root", f.PATH, "certificate that signed the authority's own", example="/etc/ssl/private-ca.pem"),
+            Key(
+                "eab_id",
+                matching(r"|[!-~]{1,500}", 'the identifier of an account, or ""'),
+                "of an account made there",
+                example="kid-1",
+            ),
+            Key("eab_key", f.PATH, "its HMAC key in base64url, mode 0600", example="/var/lib/gitdeploy/secrets/eab.key"),
             Key("listen", many(ADDRESS), "addresses of this machine; none: all", example=["203.0.113.7"]),
             Key("http_port", whole(1, 65535), "port for HTTP"),
             Key("https_port", whole(1, 65535), "port for HTTPS"),

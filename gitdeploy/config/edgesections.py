@@ -61,6 +61,8 @@ class EdgeSettings:
         email: where the authority writes to, "" for nowhere.
         acme: directory URL of the authority.
         acme_root: certificate that signed the authority's own, where no system knows it.
+        eab_id: of an account that exists at the authority otherwise (external account binding), "" for none.
+        eab_key: file with the HMAC key that belongs to it, in base64url, 0600.
         listen: addresses of this machine, () for all.
         http_port: port for HTTP.
         https_port: port for HTTPS.
@@ -76,6 +78,8 @@ class EdgeSettings:
     email: str = ""
     acme: str = LETS_ENCRYPT
     acme_root: Path | None = None
+    eab_id: str = ""
+    eab_key: Path | None = None
     listen: tuple[str, ...] = ()
     http_port: int = 80
     https_port: int = 443

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.config.secretfile import read_secret
 from gitdeploy.edge.acmeaccount import AcmeSettings
 from gitdeploy.edge.authority import AcmeAuthority
 from gitdeploy.edge.certstore import CertificateStore
@@ -34,9 +35,9 @@ def order(
     Returns:
         when to look again, in seconds since the epoch, and the names that have a new one.
     """
-    issuers: dict[str, Issuer] = {
-        "auto": AcmeAuthority(AcmeSettings(edge.acme, edge.acme_root, edge.email), store, lambda names: None, now)
-    }
+    key = read_secret(edge.eab_key, "edge.eab_key").decode(errors="replace").strip() if edge.eab_key else ""
+    settings = AcmeSettings(edge.acme, edge.acme_root, edge.email, edge.eab_id, key)
+    issuers: dict[str, Issuer] = {"auto": AcmeAuthority(settings, store, lambda names: None, now)}
     if names["internal"]:
         issuers["internal"] = InternalAuthority(store.internal_root(now()), now)
     wanted = [WantedCertificate((name,), issuer.name) for mode, issuer in issuers.items() for name in names[mode]]

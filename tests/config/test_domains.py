@@ -91,6 +91,7 @@ def test_what_cannot_be_in_one_app(text: str, expected: str) -> None:
         ),
         ("[edge]\nproxy_protocol = true", "edge.proxy_protocol: expected trusted_proxies"),
         ('[edge]\ntrusted_proxies = ["10.0.0.1/8"]', 'edge.trusted_proxies[0]: expected a network such as "10.0.0.0/8"'),
+        ('[edge]\neab_id = "a"', "edge.eab_key: expected both eab_id and eab_key"),
         ('[edge]\nlisten = ["localhost"]', "edge.listen[0]: expected an address of this machine"),
     ],
 )

@@ -10,17 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.utils import formatdate
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
 
-from gitdeploy.edge import pem
+from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.edge import ordering, pem
 from gitdeploy.edge.authority import AcmeAuthority, AcmeSettings
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.orderfailed import OrderFailed
 from gitdeploy.edge.renewal import LONGEST
 from gitdeploy.errors import Cancelled
+from tests.edge.stage import Said
 from tests.support.net import free_port, wait_until
 from tests.support.played_authority import Answer, Played, problem, serve, signed
 
@@ -247,6 +250,17 @@ def test_an_account_that_exists_elsewhere_is_bound(played: Played, store: Certif
     right = base64.urlsafe_b64encode(hmac.new(secret, message, hashlib.sha256).digest()).decode().rstrip("=")
     assert bound["signature"] == right
     assert b'"kid-1"' in base64.urlsafe_b64decode(bound["protected"] + "==")
+
+
+def test_such_an_account_in_config_toml(played: Played, store: CertificateStore, tmp_path: Path) -> None:
+    file = tmp_path / "eab.key"
+    file.touch(mode=0o600)
+    file.write_text(base64.urlsafe_b64encode(b"a secret of thirty-two characters").decode() + "\n")
+    edge = EdgeSettings(acme=played.directory(), eab_id="kid-1", eab_key=file)
+    _, fresh = ordering.order(store, edge, {"auto": [SHOP], "internal": []}, Said(), cancel=Event(), now=time.time)
+    assert fresh == [SHOP]
+    ((_, account),) = (one for one in played.heard if one[0] == "account")
+    assert "externalAccountBinding" in account
 
 
 def test_a_binding_that_is_none(played: Played, store: CertificateStore) -> None:
