@@ -69,6 +69,7 @@ def test_what_only_a_reload_can_change(stage: Stage, new_name: Callable[[], str]
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(3600)
 def test_200_changes_under_load(stage: Stage, new_name: Callable[[], str]) -> None:
     """At least 100,000 requests, of which none fails, while routes, certificates and apps come and go."""
     kept, moving, third = (stage.start(new_name()) for _ in range(3))
@@ -144,7 +145,7 @@ def _serves(stage: Stage, host: str, text: str) -> bool:
         return False
 
 
-EFFECTS = [pytest.param(n, marks=() if n in (2, 5, 8) else pytest.mark.exhaustive) for n in range(14)]
+EFFECTS = [pytest.param(n, marks=() if n in (1, 3, 5) else pytest.mark.exhaustive) for n in range(7)]
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
