@@ -81,7 +81,10 @@ class BoxEdge:
 
     def concerns(self, app: App) -> bool:
         """See `Edge`."""
-        live, applied = {**self.live(), app.name: app}, read_applied(self.home)
+        applied, named = read_applied(self.home), (app, *self.config.apps.values())
+        if not applied.digest and not self.config.edge.git and not any(one.domains for one in named):
+            return False  # without reading what is live of all apps
+        live = {**self.live(), app.name: app}
         if not self.routes(live) and not applied.digest:
             return False
         return applied.digest != self._digest(live) or applied.look_at == 0.0
