@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from gitdeploy.config.domainchecks import edge_ports
 from gitdeploy.config.edgesections import EdgeSettings
@@ -15,7 +14,7 @@ from gitdeploy.doctor.finding import Finding, from_error
 from gitdeploy.doctor.reachable import Resolve, listener, own_addresses, resolve, resolve_all
 from gitdeploy.edge.applied import read_applied
 from gitdeploy.edge.boxedge import BoxEdge
-from gitdeploy.edge.certificate import DAY, Certificate, day
+from gitdeploy.edge.certificate import DAY, Certificate, day, moment
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.edgecontainer import NAME, find_edge
 from gitdeploy.edge.extra import HINT, lacking
@@ -203,7 +202,7 @@ def judge_certificate(
     """Return what is wrong with the certificate that gitdeploy keeps for a name, None for nothing. Pure."""
     setback = setbacks.get(name) or setbacks.get(authority)
     why = f": {setback.reason}" if setback else ""
-    fix = f"it is tried again at {_moment(setback.next_at)}" if setback else APPLY
+    fix = f"it is tried again at {moment(setback.next_at)}" if setback else APPLY
     if certificate is None or not certificate.covers(name):
         return Finding("error", CHECK, f"{name} has no certificate, and browsers refuse it{why}", fix)
     left = certificate.not_after - now
@@ -216,7 +215,3 @@ def judge_certificate(
 
 def _days(seconds: float) -> str:
     return f"{seconds / DAY:.0f} days" if seconds >= 2 * DAY else f"{seconds / 3600:.0f} hours"
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

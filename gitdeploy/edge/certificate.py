@@ -81,6 +81,11 @@ def day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
+def moment(seconds: float) -> str:
+    """Return a moment to the minute, in UTC: "2026-11-28 08:12 UTC"."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Return the names as words, a long list cut short; nothing in them can break the line."""
     shown = [name if name.isprintable() else repr(name) for name in names[:most]]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.edge.dockerdns import resolvers
 from gitdeploy.edge.edgemaps import (
     AWAY,
     CRT_LIST,
@@ -119,13 +120,7 @@ def _global(digest: str) -> list[str]:
         "    tune.bufsize 32768",
         "    ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
         "    hard-stop-after 1d",  # a reload leaves WebSockets and downloads of all apps alone
-        "resolvers docker",
-        "    nameserver docker 127.0.0.11:53",
-        "    resolve_retries 3",
-        "    timeout resolve 1s",
-        "    timeout retry 1s",
-        "    hold valid 1s",
-        *(f"    hold {why} 30s" for why in ("nx", "other", "refused", "timeout")),
+        *resolvers(),
     ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from gitdeploy.config.domainchecks import edge_ports
@@ -86,11 +86,18 @@ def require_edge_image(engine: Engine, name: str, credentials: Credentials, outp
     if image := engine.image(name):
         return image.id
     output.line(f"pulling the edge's image {name}")
-    try:
+    with told_if_missing(f"the edge's image {name}", "image in [edge]"):
         return engine.pull(name, credentials, output)
+
+
+@contextmanager
+def told_if_missing(what: str, key: str) -> Iterator[None]:
+    """Raise StageFailed for an image of HAProxy that the block cannot pull; `key`: what names it in config.toml."""
+    try:
+        yield
     except (RegistryError, EngineError) as error:
-        hint = "load that image into the engine, or set image in [edge] to one that it has or can pull"
-        raise StageFailed(f"the edge's image {name} is missing and cannot be pulled: {error.reason}", hint) from error
+        hint = f"load that image into the engine, or set {key} to one that it has or can pull"
+        raise StageFailed(f"{what} is missing and cannot be pulled: {error.reason}", hint) from error
 
 
 def join(engine: Engine, container: Container, networks: Collection[str]) -> None:

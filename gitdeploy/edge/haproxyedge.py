@@ -82,9 +82,13 @@ class HaproxyEdge:
     def differences(self, traffic: Traffic) -> list[str]:
         """Return what of a HAProxy that runs is not as this wants it, in words. Raises StageFailed if it does not answer."""
         now = see(self._api(NAME))
+        return now.unlike(self._wanted(traffic, now))
+
+    def _wanted(self, traffic: Traffic, now: HaproxyState) -> HaproxyState:
+        """Return what a HAProxy in this state is to say when it does what is wanted."""
         backends = assigned(now.backends, traffic.routes)
         rooms = edgecfg.rooms_for(backends, now.rooms)
-        return now.unlike(wanted_of(traffic, backends, rooms, edgecfg.shape(self.settings, traffic, rooms, self.away)))
+        return wanted_of(traffic, backends, rooms, edgecfg.shape(self.settings, traffic, rooms, self.away))
 
     def remove(self) -> None:
         """Remove the edge and its network, if there is one."""
@@ -142,11 +146,9 @@ class HaproxyEdge:
             return None
 
     def _change(self, container: Container, traffic: Traffic, now: HaproxyState) -> None:
-        backends = assigned(now.backends, traffic.routes)
-        rooms = edgecfg.rooms_for(backends, now.rooms)
-        wanted = wanted_of(traffic, backends, rooms, edgecfg.shape(self.settings, traffic, rooms, self.away))
+        wanted = self._wanted(traffic, now)
         join(self.engine, container, traffic.networks)
-        files = edgecfg.files(self.settings, traffic, backends, rooms, self.away)
+        files = edgecfg.files(self.settings, traffic, wanted.backends, wanted.rooms, self.away)
         api = self._api(container.id)
         if now.digest != wanted.digest:
             self.output.line("the edge reads its new configuration; what runs goes on in its old process")

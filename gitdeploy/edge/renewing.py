@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol
 
-from gitdeploy.edge.certificate import Certificate, day
+from gitdeploy.edge.certificate import Certificate, day, moment
 from gitdeploy.edge.certstore import CertificateStore
 from gitdeploy.edge.orderfailed import OrderFailed
 from gitdeploy.edge.renewal import Setback, WantedCertificate, agenda, order_at, set_back
@@ -133,8 +132,9 @@ class Renewing:
             self.store.note(wanted.name, setbacks.get(wanted.name))
         setback = set_back(setbacks.get(key), names, error.reason, self.clock(), retry_at)
         self.store.note(key, setback)
-        again = datetime.fromtimestamp(setback.next_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        self.say(f"{wanted.name}: {_told(error)}; {'all are' if everywhere else 'it is'} tried again at {again}")
+        self.say(
+            f"{wanted.name}: {_told(error)}; {'all are' if everywhere else 'it is'} tried again at {moment(setback.next_at)}"
+        )
 
 
 def _told(error: GitdeployError) -> str:

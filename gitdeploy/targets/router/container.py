@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from gitdeploy.config.attachments import Publish
 from gitdeploy.config.model import App
 from gitdeploy.config.runoptions import Run
+from gitdeploy.edge.edgecontainer import told_if_missing
 from gitdeploy.engine.protocol import Engine
 from gitdeploy.engine.types import LASTING, Container, ContainerSpec, Credentials, Output
-from gitdeploy.errors import EngineError, RegistryError, StageFailed
+from gitdeploy.errors import EngineError, StageFailed
 from gitdeploy.releases.release import APP, ROLE, process_label, target_label
 from gitdeploy.targets.docker.ownership import containers_of
 from gitdeploy.targets.router.haproxy import Haproxy
@@ -102,11 +103,8 @@ def _kept(engine: Engine, name: str, routers: Sequence[Container]) -> str:
 
 def _pull(engine: Engine, name: str, credentials: Credentials, output: Output) -> str:
     output.line(f"pulling the router's image {name}")
-    try:
+    with told_if_missing(f"the router's image {name}", "router.image"):
         return engine.pull(name, credentials, output)
-    except (RegistryError, EngineError) as error:
-        hint = "load that image into the engine, or set router.image to one that it has or can pull"
-        raise StageFailed(f"the router's image {name} is missing and cannot be pulled: {error.reason}", hint) from error
 
 
 def create(engine: Engine, app: App, settings: Settings, image: str, *networks: str, make: Make = Haproxy) -> Haproxy:

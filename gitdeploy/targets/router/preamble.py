@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitdeploy.edge.dockerdns import resolvers
+
 if TYPE_CHECKING:
     from gitdeploy.targets.router.haproxycfg import Settings
 
@@ -67,21 +69,8 @@ def defaults_section(s: Settings) -> list[str]:
 
 
 def resolvers_section(s: Settings) -> list[str]:
-    """Return the way to Docker's DNS.
-
-    A name it does not know for a while leaves a server as it is: the checks tell whether it serves.
-    An address that an answer no longer has is let go at once (hold obsolete is 0): another container may be given it.
-    """
-    return [
-        "resolvers docker",
-        "    nameserver docker 127.0.0.11:53",
-        *(["    accepted_payload_size 8192"] if s.services else []),  # 512 bytes hold few tasks
-        "    resolve_retries 3",
-        "    timeout resolve 1s",
-        "    timeout retry 1s",
-        "    hold valid 1s",
-        *(f"    hold {why} 30s" for why in ("nx", "other", "refused", "timeout")),
-    ]
+    """Return the way to Docker's DNS."""
+    return resolvers(*(["    accepted_payload_size 8192"] if s.services else []))  # 512 bytes hold few tasks
 
 
 def control_section(s: Settings) -> list[str]:
