@@ -13,7 +13,6 @@ from gitdeploy.terminal.redact import harmless
 
 if TYPE_CHECKING:
     from gitdeploy.edge.standingnames import StandingName
-    from gitdeploy.worker.site import Site
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +25,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show, or bring the edge to what config.toml and the releases ask for; return 0."""
     site = make_site(environ)
     if arguments.tick:
-        return _do_what_is_due(site)
+        from gitdeploy.cli.schedule import unattended  # noqa: PLC0415
+        from gitdeploy.worker.edgetick import do_what_is_due  # noqa: PLC0415
+
+        return unattended(site, "the edge", lambda state, stop: do_what_is_due(site, state, stop))
     with site.open_state() as state:
         edge = site.edge(site.load_config(), state, site.connect)
         if arguments.what == "apply":
@@ -44,22 +46,6 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for name in names:
         if name.trouble:
             print(f"{name.domain}: {harmless(name.trouble)}")
-    return 0
-
-
-def _do_what_is_due(site: Site) -> int:
-    from gitdeploy.intake.cancelling import stop_on_sigterm  # noqa: PLC0415
-    from gitdeploy.terminal import console  # noqa: PLC0415 - loguru comes with it
-    from gitdeploy.worker.edgetick import do_what_is_due  # noqa: PLC0415
-
-    stop = stop_on_sigterm()
-    console.setup(site.home / "logs" / "gitdeploy.log")
-    try:
-        with site.open_state() as state:
-            do_what_is_due(site, state, stop)
-    except Exception:
-        console.crash("the edge could not be looked after")
-        return 1
     return 0
 
 

@@ -9,7 +9,7 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gitdeploy.cli.installation import live_app, make_site
 from gitdeploy.cli.logs import follow_run
@@ -19,7 +19,7 @@ from gitdeploy.config.crontimes import next_due
 from gitdeploy.config.jobs import Schedule
 from gitdeploy.config.model import App
 from gitdeploy.errors import UsageError
-from gitdeploy.intake.cancelling import stop_on_sigterm
+from gitdeploy.intake.cancelling import CancelFlag, stop_on_sigterm
 from gitdeploy.releases.records import Deployment
 from gitdeploy.releases.state import State
 from gitdeploy.terminal.redact import harmless
@@ -86,16 +86,22 @@ def _start(*words: str) -> None:
 
 
 def _look_after(site: Site, number: int) -> int:
-    from gitdeploy.terminal import console  # noqa: PLC0415
     from gitdeploy.worker.scheduledrun import look_after  # noqa: PLC0415 - the way to the engine comes with it
+
+    return unattended(site, f"run {number}", lambda state, stop: look_after(site, state, number, stop))
+
+
+def unattended(site: Site, what: str, work: Callable[[State, CancelFlag], object]) -> int:
+    """Do what nobody waits for, until SIGTERM: all that is said goes to gitdeploy's log; return 0, 1 if it failed."""
+    from gitdeploy.terminal import console  # noqa: PLC0415 - loguru comes with it
 
     stop = stop_on_sigterm()
     console.setup(site.home / "logs" / "gitdeploy.log")
     try:
         with site.open_state() as state:
-            look_after(site, state, number, stop)
+            work(state, stop)
     except Exception:
-        console.crash(f"run {number} could not be looked after")
+        console.crash(f"{what} could not be looked after")
         return 1
     return 0
 

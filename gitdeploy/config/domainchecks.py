@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gitdeploy.config.attachments import Publish
-from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.config.edgesections import HTTP_INSIDE, HTTPS_INSIDE, EdgeSettings
 from gitdeploy.config.model import WEB, App
 from gitdeploy.config.partchecks import holders
 from gitdeploy.config.problems import nearest, quoted
@@ -76,7 +76,7 @@ def taken_from_others(edge: EdgeSettings, app: App, others: Sequence[App]) -> It
 
 def edge_ports(edge: EdgeSettings) -> tuple[Publish, ...]:
     """Return the ports of this machine that the edge holds."""
-    tcp = ((edge.http_port, 8080), (edge.https_port, 8443))
+    tcp = ((edge.http_port, HTTP_INSIDE), (edge.https_port, HTTPS_INSIDE))
     ports = [Publish(address, port, inside) for address in edge.listen or ("",) for port, inside in tcp]
     return (*ports, *(replace(port, protocol="udp") for port in ports if edge.http3 and port.host_port == edge.https_port))
 

@@ -11,6 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+HTTP_INSIDE, HTTPS_INSIDE = 8080, 8443
+"""Ports in the edge's container: no privilege is needed for them."""
+
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 

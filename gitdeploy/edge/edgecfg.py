@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from gitdeploy.config.edgesections import EdgeSettings
+from gitdeploy.config.edgesections import HTTP_INSIDE, HTTPS_INSIDE, EdgeSettings
 from gitdeploy.edge.dockerdns import resolvers
 from gitdeploy.edge.edgemaps import (
     AWAY,
@@ -38,10 +38,6 @@ from gitdeploy.edge.route import Traffic
 
 ADMIN_PORT = 7999
 """Of the runtime API, on the loopback interface of the edge's own network namespace: only `docker exec` gets there."""
-
-HTTP_PORT, HTTPS_PORT = 8080, 8443
-"""In the container: no privilege is needed for them."""
-
 
 STEP = 16
 """Backends are there in steps of so many: beyond them HAProxy has to read its file again."""
@@ -93,13 +89,13 @@ def _text(lines: Iterable[str]) -> bytes:
 
 
 def _config(s: EdgeSettings, number: int, tls: bool, backends: Backends, digest: str) -> list[str]:
-    lines = [*_global(digest), *_defaults(), *_frontend("http", f":{HTTP_PORT}", s)]
+    lines = [*_global(digest), *_defaults(), *_frontend("http", f":{HTTP_INSIDE}", s)]
     if tls:
         serve = f"ssl crt-list {path_of(CRT_LIST)} alpn"
-        lines += _frontend("https", f":{HTTPS_PORT} {serve} h2,http/1.1", s)
+        lines += _frontend("https", f":{HTTPS_INSIDE} {serve} h2,http/1.1", s)
         if s.http3:
             offer = f'h3=\\":{s.https_port}\\"; ma=86400'
-            lines += [f"    bind quic4@:{HTTPS_PORT} {serve} h3", f'    http-response set-header Alt-Svc "{offer}"']
+            lines += [f"    bind quic4@:{HTTPS_INSIDE} {serve} h3", f'    http-response set-header Alt-Svc "{offer}"']
     lines += ["backend away", "    http-request return status 503 " + PAGE]
     if s.git:
         lines += [*_backend_head(GIT), f"    server git {s.git_address} init-addr last,libc,none"]

@@ -7,7 +7,7 @@ import select
 import ssl
 from collections.abc import Callable
 
-from gitdeploy.edge.edgecfg import HTTPS_PORT
+from gitdeploy.config.edgesections import HTTPS_INSIDE
 from gitdeploy.engine.protocol import CommandSession, Engine
 from gitdeploy.engine.types import Attended
 from gitdeploy.errors import EngineError, StageFailed
@@ -29,7 +29,7 @@ def served_fingerprint(engine: Engine, container: str, name: str, clock: Callabl
     tls = context.wrap_bio(incoming, outgoing, server_hostname=name)
     end = clock() + PATIENCE
     try:
-        command = ("sh", "-c", TUNNEL, "sh", str(HTTPS_PORT))
+        command = ("sh", "-c", TUNNEL, "sh", str(HTTPS_INSIDE))
         with engine.exec_attended(container, command, Attended(interactive=True)) as session:
             while True:
                 try:
